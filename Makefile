@@ -1,0 +1,43 @@
+# Everything that is done with this repository. Each target sets up what it needs.
+PAPERS = sample
+FAMILY = auto
+OUT =
+ARGS =
+STEPS =
+PY = .venv/bin/python
+
+.PHONY: help setup run test docs bench lab readme clean
+
+help: ## this list
+	@awk -F ': .*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
+
+setup: ## build .venv with everything, once and again when its inputs change (PYTHON=python3.12 to choose)
+	@PYTHON="$(PYTHON)" sh tools/setup.sh
+
+run: setup ## the main job, table to report, in a fresh folder (PAPERS=papers.xlsx FAMILY=linear OUT=folder ARGS='--seed 7')
+	@out="$(OUT)"; \
+	if [ -z "$$out" ]; then \
+		name=$$(basename "$(PAPERS)"); name=$${name%%.*}; out="runs/$$name"; n=2; \
+		while [ -e "$$out" ] || [ -e "$$out.partial" ]; do out="runs/$$name-$$n"; n=$$((n + 1)); done; \
+	fi; \
+	mkdir -p "$$(dirname "$$out")" && exec .venv/bin/arxiv-nbclf run "$(PAPERS)" --out "$$out" --family "$(FAMILY)" $(ARGS)
+
+test: setup ## every check (STEPS='ruff mypy' for some of them)
+	@$(PY) tools/check.py $(STEPS)
+
+docs: setup ## the site, into _docs (needs Quarto)
+	@command -v quarto >/dev/null || { echo "make docs needs Quarto on the PATH: https://quarto.org/docs/get-started" >&2; exit 1; }
+	PATH="$(CURDIR)/.venv/bin:$$PATH" nbdev_docs
+
+bench: setup ## every benchmark, one JSON line each (PAPERS=papers.xlsx)
+	@set -e; for script in benchmarks/*.py; do $(PY) "$$script" "$(PAPERS)"; done
+
+lab: setup ## JupyterLab on the notebooks, which cleans them as it saves
+	@PATH="$(CURDIR)/.venv/bin:$$PATH" jupyter lab --config tools/jupyter_server_config.py nbs
+
+readme: setup ## README.md from nbs/index.ipynb
+	@$(PY) tools/readme.py
+
+clean: ## remove what builds and checks leave; .venv and runs stay
+	rm -rf build dist _docs _proc .pytest_cache .mypy_cache .ruff_cache
+	find . -name .venv -prune -o -type d \( -name __pycache__ -o -name .ipynb_checkpoints \) -prune -exec rm -rf {} +

@@ -1,0 +1,35 @@
+#!/bin/sh
+# Build .venv at the root: the package, editable, with the dev extra, at the versions of constraints.txt.
+# PYTHON names the interpreter; otherwise python3.11, or python3 if it is new enough.
+# The stamp holds a digest of all inputs and is written last, so an interrupted build is begun afresh;
+# its name holds the folder, because an environment that was moved or copied does not work.
+set -eu
+cd "$(dirname "$0")/.."
+stamp=.venv/.setup-$(pwd | cksum | cut -d ' ' -f 1)
+digest=$(cat settings.ini setup.py pyproject.toml constraints.txt | cksum)
+
+if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$digest" ]; then exit 0; fi
+
+if [ ! -f "$stamp" ]; then
+    chosen=
+    for candidate in ${PYTHON:-python3.11 python3}; do
+        if "$candidate" -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then
+            chosen=$candidate
+            break
+        fi
+    done
+    if [ -z "$chosen" ]; then
+        echo "setup: no Python 3.11 or newer with its venv module among: ${PYTHON:-python3.11 python3}." \
+            "Install one, or name it: make setup PYTHON=/path/to/python3" >&2
+        exit 2
+    fi
+    echo "setup: building .venv with $("$chosen" --version), some minutes" >&2
+    rm -rf .venv
+    "$chosen" -m venv .venv
+else
+    echo "setup: bringing .venv up to date" >&2
+fi
+rm -f "$stamp"
+.venv/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+echo "$digest" >"$stamp"
+echo "setup: .venv is ready" >&2
