@@ -1,0 +1,216 @@
+"""Every check, one after the other, each with its name and seconds; the first that fails ends it with one line.
+
+    python tools/check.py [STEP …]     all steps, or the named ones in the given order
+"""
+
+import csv
+import filecmp
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import time
+import venv
+import zipfile
+from collections.abc import Callable, Iterable
+from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
+
+ROOT = Path(__file__).resolve().parents[1]
+BIN = Path(sys.executable).parent
+PACKAGE = "arxiv_nbclf"
+# Checks reach no hub and leave the machine's other core alone: two notebooks run at a time, one thread each.
+ENVIRONMENT = os.environ | {
+    "PATH": f"{BIN}{os.pathsep}{os.environ.get('PATH', '')}",
+    "HF_HUB_OFFLINE": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+}
+ENVIRONMENT.pop("PAPERS", None)  # the notebooks are checked on the sample
+
+
+class Failed(Exception):
+    """A check did not pass; the message is the line to show."""
+
+
+def call(
+    *command: str | Path,  # program and arguments
+    cwd: Path = ROOT,  # where it runs
+    quiet: bool = False,  # keep its output unless it fails
+) -> str:  # its standard output, when quiet
+    """Run a program; its failure is the check's."""
+    done = subprocess.run([str(part) for part in command], cwd=cwd, env=ENVIRONMENT, capture_output=quiet, text=True)
+    if done.returncode:
+        if quiet:
+            print(done.stdout, done.stderr, sep="\n", file=sys.stderr)
+        raise Failed(f"`{' '.join(Path(part).name if isinstance(part, Path) else part for part in command)}` exited {done.returncode}")
+    return done.stdout if quiet else ""
+
+
+def copy_tree(
+    target: Path,  # an empty folder
+) -> None:
+    """Copy what git tracks, or would, as it stands now: a check must neither change the tree nor see what lies about in it."""
+    names = call("git", "ls-files", "--cached", "--others", "--exclude-standard", "-z", quiet=True)
+    for name in filter(None, names.split("\0")):
+        if os.path.lexists(ROOT / name):
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, target / name, follow_symlinks=False)
+
+
+def made_by_nbdev(
+    root: Path,  # a tree
+) -> set[str]:  # paths in it
+    """The notebooks, the package and pyproject.toml: what exporting and cleaning may touch."""
+    found = [*root.glob("nbs/**/*.ipynb"), *root.glob(f"{PACKAGE}/**/*.py"), root / "pyproject.toml"]
+    return {path.relative_to(root).as_posix() for path in found if ".ipynb_checkpoints" not in path.parts}
+
+
+def check_export() -> None:
+    """Exporting into a package without its modules, and cleaning, gives what stands here."""
+    with TemporaryDirectory() as name:
+        copy = Path(name)
+        copy_tree(copy)
+        before = made_by_nbdev(copy)
+        for module in copy.glob(f"{PACKAGE}/**/*.py"):
+            if module.name != "__init__.py":
+                module.unlink()
+        call("nbdev_export", cwd=copy, quiet=True)
+        call("nbdev_clean", cwd=copy, quiet=True)
+        after = made_by_nbdev(copy)
+        differ = sorted(before ^ after) + sorted(p for p in before & after if not filecmp.cmp(ROOT / p, copy / p, shallow=False))
+    if differ:
+        raise Failed(f"not as exported and cleaned from the notebooks: {', '.join(differ)}; run: nbdev_export && nbdev_clean")
+
+
+def check_readme() -> None:
+    """README.md is made from the index."""
+    call(sys.executable, "tools/readme.py", "--check")
+
+
+def check_ruff() -> None:
+    """Style and common mistakes."""
+    call("ruff", "check", "--quiet", ".")
+
+
+def check_mypy() -> None:
+    """Types."""
+    call("mypy", PACKAGE, "tools/check.py", "tools/readme.py", "benchmarks")
+
+
+def check_notebooks() -> None:
+    """Every notebook from a fresh kernel."""
+    call("nbdev_test", "--n_workers", "2")
+
+
+def check_pytest() -> None:
+    """What notebooks tell badly."""
+    call(sys.executable, "-m", "pytest", "-q", "tests")
+
+
+def stray(
+    names: Iterable[str],  # files of a wheel or sdist
+) -> list[str]:  # those that have no place in it
+    """Notebooks, tests and data among packaged files; only a packaged model may bring weights."""
+    folders = {"nbs", "tests", "benchmarks", "tools", "runs"}
+    data = {".ipynb", ".xlsx", ".csv", ".tsv", ".parquet", ".jsonl", ".gz", ".db", ".safetensors", ".bin", ".pkl"}
+    return [
+        name
+        for name in names
+        if folders & set(PurePosixPath(name).parts) or (PurePosixPath(name).suffix in data and f"{PACKAGE}/models/" not in name)
+    ]
+
+
+def check_contents(
+    wheel: Path,  # the built wheel
+    sdist: Path,  # the built source distribution
+) -> None:
+    """Both hold every module and nothing that does not belong to the package."""
+    with zipfile.ZipFile(wheel) as archive:
+        in_wheel = archive.namelist()
+    with tarfile.open(sdist) as tar:
+        in_sdist = [member.name.partition("/")[2] for member in tar.getmembers() if member.isfile()]
+    modules = {path.relative_to(ROOT).as_posix() for path in (ROOT / PACKAGE).glob("**/*.py")} | {f"{PACKAGE}/py.typed"}
+    for kind, names in (("wheel", in_wheel), ("sdist", in_sdist)):
+        if extra := stray(names):
+            raise Failed(f"the {kind} holds what it should not: {', '.join(extra)}")
+        if missing := modules - set(names):
+            raise Failed(f"the {kind} lacks {', '.join(sorted(missing))}")
+    if outside := [n for n in in_wheel if not n.startswith((f"{PACKAGE}/", f"{PACKAGE}-"))]:
+        raise Failed(f"the wheel holds files outside {PACKAGE}: {', '.join(outside)}")
+
+
+def try_wheel(
+    wheel: Path,  # the built wheel
+    folder: Path,  # an empty folder to work in
+) -> None:
+    """The core alone, in an empty environment: sample, explore, train linear, predict."""
+    venv.create(folder / "env", with_pip=True)
+    programs = folder / "env" / ("Scripts" if os.name == "nt" else "bin")
+    python = programs / "python"
+    call(python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-c", ROOT / "constraints.txt", wheel, cwd=folder)
+    for extra in ("nbdev", "pytest", "torch"):
+        if subprocess.run([python, "-c", f"import {extra}"], cwd=folder, capture_output=True).returncode == 0:
+            raise Failed(f"the core requirements bring {extra}")
+    command, rows = programs / "arxiv-nbclf", 1500
+    said = call(command, "--version", cwd=folder, quiet=True)
+    version = wheel.name.split("-")[1]
+    if version not in said:
+        raise Failed(f"`arxiv-nbclf --version` says {said.strip()!r}, the wheel is {version}")
+    call(command, "sample", "--rows", str(rows), "--out", "papers.csv", cwd=folder, quiet=True)
+    call(command, "explore", "papers.csv", "--out", "explored", cwd=folder, quiet=True)
+    call(command, "train", "papers.csv", "--out", "trained", "--family", "linear", cwd=folder, quiet=True)
+    call(command, "predict", "papers.csv", "--model", "trained", "--out", "predictions.csv", cwd=folder, quiet=True)
+    with open(folder / "predictions.csv", encoding="utf-8", newline="") as file:
+        predicted = list(csv.DictReader(file))
+    if len(predicted) != rows or not all(row["predicted"] for row in predicted):
+        raise Failed(f"predictions.csv has {len(predicted)} rows for {rows} papers, or some without a group")
+
+
+def check_package() -> None:
+    """The sdist builds, a wheel builds from it, and the wheel works with the core requirements alone."""
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        copy_tree(folder / "tree")
+        call(sys.executable, "-m", "build", "--outdir", folder / "dist", folder / "tree", quiet=True)
+        (wheel,), (sdist,) = (folder / "dist").glob("*.whl"), (folder / "dist").glob("*.tar.gz")
+        check_contents(wheel, sdist)
+        try_wheel(wheel, folder)
+
+
+STEPS: dict[str, Callable[[], None]] = {
+    "export": check_export,
+    "readme": check_readme,
+    "ruff": check_ruff,
+    "mypy": check_mypy,
+    "notebooks": check_notebooks,
+    "pytest": check_pytest,
+    "package": check_package,
+}
+
+
+def main() -> int:
+    """Run the steps; 0 when all pass."""
+    chosen = sys.argv[1:] or list(STEPS)
+    if unknown := [name for name in chosen if name not in STEPS]:
+        print(f"check: no such step: {', '.join(unknown)}; there are {', '.join(STEPS)}", file=sys.stderr)
+        return 2
+    begun = time.perf_counter()
+    for name in chosen:
+        print(f"── {name}", flush=True)
+        start = time.perf_counter()
+        try:
+            STEPS[name]()
+        except Failed as failure:
+            print(f"FAILED {name} after {time.perf_counter() - start:.1f} s: {failure}", file=sys.stderr)
+            return 1
+        print(f"── {name} passed, {time.perf_counter() - start:.1f} s", flush=True)
+    print(f"all passed, {time.perf_counter() - begun:.0f} s")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
