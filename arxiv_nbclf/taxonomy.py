@@ -275,13 +275,20 @@ class ArxivNbclfError(Exception):
 class UnknownCategory(ArxivNbclfError):
     """A code that is neither an active nor an archived arXiv category."""
 
-# %% ../nbs/00_taxonomy.ipynb #0ef81f06
+# %% ../nbs/00_taxonomy.ipynb #f4923de1
+def _fold(
+    code: str,  # a category code, perhaps miswritten
+) -> str:  # its letters and digits, small
+    """What is left of a code when case, blanks and points do not count."""
+    return re.sub(r"[^a-z0-9]", "", code.casefold())
+
+
 def _nearest(
     code: str,  # a code that is not known
 ) -> list[str]:  # at most three codes that look like it, the nearest first
     """The known codes that `code` may be a slip for."""
-    folded = {known.casefold(): known for known in [*CATEGORIES, *ARCHIVED]}
-    wanted = code.strip().casefold()
+    folded = {_fold(known): known for known in [*CATEGORIES, *ARCHIVED]}
+    wanted = _fold(code)
     if wanted in folded:
         return [folded[wanted]]
     return [folded[match] for match in difflib.get_close_matches(wanted[:40], folded, n=3, cutoff=0.7)]
@@ -297,11 +304,11 @@ def _unknown(
     hint = " or ".join(_nearest(code))
     return UnknownCategory(f"unknown category {shown}; {f'did you mean {hint}?' if hint else 'arXiv has no code like it'}")
 
-# %% ../nbs/00_taxonomy.ipynb #f2d113bf
+# %% ../nbs/00_taxonomy.ipynb #1234a808
 _GROUP_OF: dict[str, str] = {code: group for group, members in _BY_GROUP.items() for code in members}
 _GROUP_OF |= {code: _GROUP_OF[successors[0]] for code, successors in ARCHIVED.items()}
 
-# %% ../nbs/00_taxonomy.ipynb #1bd05831
+
 def group_of(
     code: object,  # an active or archived category code, such as `math.AP`
     unknown: str = "error",  # `error` raises at a code that is not known; `other` answers "other"
