@@ -17,7 +17,7 @@ setup: ## build .venv with everything, once and again when its inputs change (PY
 run: setup ## the main job, table to report, in a fresh folder (PAPERS=papers.xlsx FAMILY=linear OUT=folder ARGS='--seed 7')
 	@out="$(OUT)"; \
 	if [ -z "$$out" ]; then \
-		name=$$(basename "$(PAPERS)"); name=$${name%%.*}; out="runs/$$name"; n=2; \
+		name=$$(basename "$(PAPERS)"); name=$${name%%.*}; name=$${name:-papers}; out="runs/$$name"; n=2; \
 		while [ -e "$$out" ] || [ -e "$$out.partial" ]; do out="runs/$$name-$$n"; n=$$((n + 1)); done; \
 	fi; \
 	mkdir -p "$$(dirname "$$out")" && exec .venv/bin/arxiv-nbclf run "$(PAPERS)" --out "$$out" --family "$(FAMILY)" $(ARGS)
