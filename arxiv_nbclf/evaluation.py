@@ -218,7 +218,7 @@ def score(
     of_truth = shares[np.arange(len(true)), true].clip(np.finfo(np.float64).eps, 1)  # ln 0 would be infinite
     return scores_from_confusion(counts, classes, log_loss=float(-np.log(of_truth).mean()))
 
-# %% ../nbs/11_evaluation.ipynb #e5cb4098
+# %% ../nbs/11_evaluation.ipynb #9e4451d0
 def plot_confusion(
     scores: Scores,  # whose matrix to draw
     share: bool = False,  # each row's shares in per cent instead of counts
@@ -231,20 +231,21 @@ def plot_confusion(
 
     counts, support = scores.confusion, scores.per_class["support"]
     values = counts.div(support.replace(0, np.nan), axis=0) * 100 if share else counts.astype(float)
-    values = values.where(counts > 0)  # an empty cell stays empty
+    texts = values.map(lambda value: "<1" if value < 0.5 else f"{value:.0f}")
+    meaning = "share of the true group, %" if share else "papers (colour: logarithmic)"
+    few = len(counts) <= 20  # more classes than that: colour alone is read, off a bar
     if ax is None:
-        size = max(5.0, 1.8 + 0.62 * len(counts))
-        _, ax = plt.subplots(figsize=(size + 0.8, size))
+        _, ax = plt.subplots(figsize=(1.6 + 0.5 * len(counts), 1.2 + 0.5 * len(counts)))
     sns.heatmap(
-        values, ax=ax, annot=len(counts) <= 20, fmt=".0f", cmap="Blues", square=True, linewidths=1, linecolor="#e8e8e8",
+        values.where(counts > 0), ax=ax, cmap="Blues", square=True, linewidths=1, linecolor="#e8e8e8",
         norm=Normalize(0, 100) if share else LogNorm(1, max(2, counts.to_numpy().max())),
-        cbar_kws={"label": "share of the true group, %" if share else "papers (logarithmic)", "shrink": 0.8},
+        annot=texts if few else None, fmt="", cbar=not few, cbar_kws={"shrink": 0.8},
     )
     ax.set_yticklabels([f"{label} ({papers:,})" for label, papers in support.items()], rotation=0)
-    ax.set(xlabel="predicted group", ylabel="true group (papers)")
+    ax.set(title=meaning, xlabel="predicted group", ylabel="true group (papers)")
     return ax
 
-# %% ../nbs/11_evaluation.ipynb #3015878a
+# %% ../nbs/11_evaluation.ipynb #d4377642
 def plot_f1(
     scores: Scores,  # the bars
     baseline: Scores | None = None,  # the marks: another classifier on the same papers
@@ -255,16 +256,16 @@ def plot_f1(
     import matplotlib.pyplot as plt
 
     if ax is None:
-        _, ax = plt.subplots(figsize=(6.5, 1.0 + 0.36 * len(scores.labels)))
+        _, ax = plt.subplots(figsize=(6.0, 0.9 + 0.34 * len(scores.labels)))
     f1 = scores.per_class["f1"]
     lines = range(len(f1))
-    ax.barh(lines, f1, height=0.62, color="#4c78a8", label=names[0])
+    bars = ax.barh(lines, f1, height=0.62, color="#4c78a8")
     for line, value in zip(lines, f1, strict=True):
         ax.text(1.02, line, _shown(value, 2), va="center", ha="left", transform=ax.get_yaxis_transform())
     if baseline is not None:
         marks = baseline.per_class["f1"].reindex(f1.index)
-        ax.scatter(marks, lines, marker="|", s=220, linewidths=2.5, color="#e45756", label=names[1], zorder=3)
-        ax.legend(loc="upper center", bbox_to_anchor=(0.5, 1.16), ncols=2, frameon=False)
+        mark = ax.scatter(marks, lines, marker="|", s=180, linewidths=2.5, color="#e45756", zorder=3)
+        ax.legend([bars, mark], names, loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2, frameon=False)
     ax.set_yticks(lines, [f"{label} ({papers:,})" for label, papers in scores.per_class["support"].items()])
     ax.set(xlim=(0, 1), xlabel="F1")
     ax.invert_yaxis()  # the first group on top, as in the tables
