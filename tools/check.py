@@ -151,7 +151,8 @@ def try_wheel(
     venv.create(folder / "env", with_pip=True)
     programs = folder / "env" / ("Scripts" if os.name == "nt" else "bin")
     python = programs / "python"
-    call(python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-c", ROOT / "constraints.txt", wheel, cwd=folder)
+    pip = (python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
+    call(*pip, "--constraint", ROOT / "constraints.txt", wheel, cwd=folder, quiet=True)
     for extra in ("nbdev", "pytest", "torch"):
         if subprocess.run([python, "-c", f"import {extra}"], cwd=folder, capture_output=True).returncode == 0:
             raise Failed(f"the core requirements bring {extra}")
