@@ -121,13 +121,13 @@ def _check_strata(
             f"{ceil(VALIDATION_SHARE * rest)}; gather more papers or use the split plan stable"
         )
 
-# %% ../nbs/04_preprocessing.ipynb #298553c6
+# %% ../nbs/04_preprocessing.ipynb #86cee337
 def _side(
     key: str,  # what the side depends on
     seed: int,  # another seed, another split
 ) -> str:  # train, validation or test
     """A side from a keyed hash, read as a number from 0 to 1."""
-    digest = blake2b(key.encode("utf-8", "surrogatepass"), digest_size=8, key=str(seed).encode()).digest()
+    digest = blake2b(key.encode(), digest_size=8, key=str(seed).encode()).digest()
     number = int.from_bytes(digest, "big") / 2**64
     if number < TEST_SHARE:
         return "test"
@@ -241,11 +241,11 @@ def near_duplicates_across(
     twins["split"] = split[twins.index]
     return twins[twins.groupby("cluster")["split"].transform("nunique") > 1]
 
-# %% ../nbs/04_preprocessing.ipynb #10dd7f04
+# %% ../nbs/04_preprocessing.ipynb #9459626c
 def split_digest(
     papers: pd.DataFrame,  # a papers table (aid is read)
     split: pd.Series,  # what `split_papers` made of it
 ) -> str:  # sha256, 64 hexadecimal digits
     """A fingerprint of who is on which side."""
     lines = sorted(f"{aid} {side}" for aid, side in zip(papers["aid"], split, strict=True))
-    return sha256("\n".join(lines).encode("utf-8", "surrogatepass")).hexdigest()
+    return sha256("\n".join(lines).encode()).hexdigest()
