@@ -180,14 +180,14 @@ def plot_overlaps(
     axes.tick_params(rotation=0)
     return axes
 
-# %% ../nbs/03_exploration.ipynb #adeb7c64
+# %% ../nbs/03_exploration.ipynb #34afc0a9
 def count_words(
     text: str,  # any text
 ) -> int:  # how many words it has
     """The number of pieces between white space."""
     return len(text.split())
 
-# %% ../nbs/03_exploration.ipynb #f3842067
+
 def text_lengths(
     papers: pd.DataFrame,  # a papers table
     length: Callable[[str], int] = count_words,  # measures one text; `len` for characters
@@ -238,10 +238,10 @@ def plot_lengths(
     sns.despine(ax=axes)
     return axes
 
-# %% ../nbs/03_exploration.ipynb #a6cebb5d
+# %% ../nbs/03_exploration.ipynb #c1ed6ea8
 def papers_per_month(
     papers: pd.DataFrame,  # a papers table
-) -> pd.DataFrame:  # columns month (its first day), then one per group; papers without a date are left out
+) -> pd.DataFrame:  # columns month (as 2025-04), then one per group; papers without a date are left out
     """How many papers of each group were published in each month."""
     stamps = pd.to_datetime(_column(papers, "published"), utc=True).dt.tz_localize(None)
     months = stamps.dt.to_period("M")
@@ -249,10 +249,10 @@ def papers_per_month(
     counts = pd.crosstab(months, paper_groups(papers)).reindex(columns=[*GROUPS, *extra], fill_value=0)
     if len(counts):
         counts = counts.reindex(pd.period_range(counts.index.min(), counts.index.max(), freq="M"), fill_value=0)
-    month = pd.DatetimeIndex([period.start_time for period in counts.index], dtype="datetime64[us]")
-    return counts.set_axis(month).rename_axis(index="month", columns=None).reset_index()
+    month = pd.Index([str(period) for period in counts.index], name="month", dtype="str")
+    return counts.set_axis(month).rename_axis(columns=None).reset_index()
 
-# %% ../nbs/03_exploration.ipynb #3a28e2da
+# %% ../nbs/03_exploration.ipynb #99450119
 def plot_months(
     months: pd.DataFrame,  # from `papers_per_month`
     axes: "Axes | None" = None,  # where to draw; None for a figure of its own
@@ -270,10 +270,8 @@ def plot_months(
         return axes
     scale = LogNorm(1, max(counts.to_numpy().max(), 10))
     sns.heatmap(counts.where(counts > 0), norm=scale, cmap="viridis_r", cbar_kws={"label": "papers per month"}, ax=axes)
-    every = 1 if len(counts.columns) <= 18 else 12 if len(counts.columns) <= 240 else 60
-    marked = [place for place, month in enumerate(counts.columns) if (12 * month.year + month.month - 1) % every == 0]
-    labels = [f"{counts.columns[place]:%Y-%m}" for place in marked]
-    axes.set_xticks([place + 0.5 for place in marked], labels, rotation=45, ha="right", rotation_mode="anchor")
+    marked = {place + 0.5: month for place, month in enumerate(counts.columns) if len(months) <= 18 or month.endswith("-01")}
+    axes.set_xticks(list(marked), list(marked.values()), rotation=45, ha="right", rotation_mode="anchor")
     axes.set(xlabel="month of publication", ylabel="group")
     axes.tick_params(axis="y", rotation=0)
     axes.spines[:].set_visible(True)
@@ -311,12 +309,12 @@ class Exploration:
         table = self.groups.assign(share=[f"{share:.1%}" for share in self.groups["share"]])
         return f"<p>{escape(repr(self))}</p>{table.to_html(index=False)}"
 
-# %% ../nbs/03_exploration.ipynb #02e836ba
+# %% ../nbs/03_exploration.ipynb #43a4b72d
 def _span(
     months: pd.DataFrame,  # from `papers_per_month`
 ) -> str:  # "2025-01 to 2025-04", or "no dates"
     """From which month to which the papers are."""
-    return f"{months['month'].min():%Y-%m} to {months['month'].max():%Y-%m}" if len(months) else "no dates"
+    return f"{months['month'].iloc[0]} to {months['month'].iloc[-1]}" if len(months) else "no dates"
 
 
 def _count_reasons(
@@ -390,7 +388,7 @@ Published: {{ span }}. Without a date: {{ '{:,}'.format(record.undated) }} paper
 </body></html>
 """
 
-# %% ../nbs/03_exploration.ipynb #1289fefc
+# %% ../nbs/03_exploration.ipynb #4c67e316
 def _plain(
     value: object,  # a value of a table
     column: str,  # the column in which it stands
@@ -399,7 +397,7 @@ def _plain(
     if value is None or value is pd.NA or value != value:
         return ""
     if isinstance(value, pd.Timestamp):
-        return f"{value:%Y-%m}" if column == "month" else f"{value:%Y-%m-%d}"
+        return f"{value:%Y-%m-%d}"
     if column == "share":
         return f"{value:.1%}"
     if isinstance(value, float | np.floating):
