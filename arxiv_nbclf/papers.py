@@ -126,8 +126,8 @@ def _blank(
     seen = pc.match_substring_regex(pa.array(text, pa.large_string(), from_pandas=True), r"[^\s\pZ]").fill_null(False)
     return pd.Series(~seen.to_numpy(zero_copy_only=False), index=text.index)
 
-# %% ../nbs/01_papers.ipynb #130219b6
-_ID = (r"^\s*(?:(?:https?://)?[a-z.]*arxiv\.org/[a-z-]+/|https?://(?:dx\.)?doi\.org/10\.48550/arxiv\.|arxiv:\s*|oai:arxiv\.org:)?"
+# %% ../nbs/01_papers.ipynb #f1d5a734
+_ID = (r"(?i)^\s*(?:(?:https?://)?[a-z.]*arxiv\.org/[a-z-]+/|https?://(?:dx\.)?doi\.org/10\.48550/arxiv\.|arxiv:\s*|oai:arxiv\.org:)?"
        r"(?:(?P<archive>[a-z-]+)(?:\.[a-z-]{2,})?/(?P<old>\d{7})|(?P<month>\d?\d(?:0[1-9]|1[0-2]))\.(?P<number>\d{1,5}))"
        r"(?:v(?P<version>\d{1,4}))?(?:\.pdf)?(?:[?#]\S*)?/?\s*$")
 
@@ -136,13 +136,16 @@ def _split_ids(
     text: pd.Series,  # ids as the source has them
 ) -> tuple[pd.Series, pd.Series]:  # bare ids (missing stays missing); versions as Int64
     """Take addresses and versions off the ids; what is no arXiv id stays as it is."""
-    part = text.str.extract(_ID, flags=re.IGNORECASE)
+    found = pc.extract_regex(pa.array(text, pa.large_string(), from_pandas=True), _ID)
+    names = ("archive", "old", "month", "number", "version")
+    part = pd.DataFrame({name: _text_column(pc.struct_field(found, name)) for name in names}).set_axis(text.index)
+    part = part.mask(part == "")
     month = part.month.str.zfill(4)
     number = part.number.str.pad(5, "right", "0").where(month >= "1501", part.number.str.pad(4, "right", "0"))
     bare = (part.archive.str.lower() + "/" + part.old).fillna(month + "." + number).fillna(text.str.strip())
     return bare.where(bare != ""), pd.to_numeric(part.version).astype("Int64")
 
-# %% ../nbs/01_papers.ipynb #5fa67a01
+# %% ../nbs/01_papers.ipynb #17671189
 def _read_codes(
     categories: str,  # codes apart by commas, blanks or semicolons; also the text of a Python list
     main: str,  # the main category, or "" where the source has none
@@ -151,9 +154,9 @@ def _read_codes(
     """Read one combination of codes."""
     codes = list(dict.fromkeys(split_codes(re.sub(r"[\[\]'\";|]", " ", f"{main} {categories}"))))
     known = [code for code in codes if is_category(code)]
-    unknown = dict.fromkeys([*split_codes(others), *(code for code in codes if not is_category(code))])
+    unknown = dict.fromkeys(code for code in [*split_codes(others), *codes] if code not in known)
     reason = "" if known else "no usable category"
-    if main.strip() and (not known or codes[0] != known[0]):
+    if main.strip() and codes[:1] != known[:1]:
         reason = f"unknown main category {main.strip()[:40]!r}"
     return ",".join(known), None if reason else known[0], ",".join(unknown), reason
 
@@ -216,7 +219,7 @@ def _plain_html(
     """The head of a table for a notebook."""
     return table.head(5).astype("object").map(lambda cell: str(cell)[:80], na_action="ignore").to_html(index=False, na_rep="")
 
-# %% ../nbs/01_papers.ipynb #103fa9f4
+# %% ../nbs/01_papers.ipynb #816ffb1d
 def _validate(
     raw: pd.DataFrame,  # text columns by our names, and _file and _row; absent columns allowed
     purpose: Purpose,  # "prediction" asks for a title and a summary only
@@ -227,7 +230,8 @@ def _validate(
     raw = raw.reindex(columns=[*_NAMES, "_file", "_row"]).reset_index(drop=True)
     raw = raw.astype(dict.fromkeys(_NAMES, "str"))
     aid, version = _split_ids(raw.aid)
-    version = version.fillna(pd.to_numeric(raw.version.str.extract(r"^\s*v?(\d{1,4})\s*$")[0]).astype("Int64"))
+    if raw.version.notna().any():
+        version = version.fillna(pd.to_numeric(raw.version.str.extract(r"^\s*v?(\d{1,4})\s*$")[0]).astype("Int64"))
     several = raw._file.nunique() > 1
     made = (raw._file + ":" if several else "") + "row-" + raw._row.astype(str)
     codes, blank = _code_columns(raw), raw[["title", "summary"]].apply(_blank)
