@@ -29,17 +29,18 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# %% ../nbs/03_exploration.ipynb #c028a7ff
+# %% ../nbs/03_exploration.ipynb #858ab627
 def column_overview(
     papers: pd.DataFrame,  # a papers table, or any other
 ) -> pd.DataFrame:  # one row per column: column, type, missing, distinct, megabytes
-    """What each column holds: its type, missing and distinct values, and its memory in units of a million bytes."""
+    """What each column holds: its type, missing and distinct values, and its memory; an empty text is missing too."""
+    filled = papers.mask(papers.eq("").fillna(False))
     return pd.DataFrame(
         {
             "column": [str(name) for name in papers.columns],
             "type": [str(kind) for kind in papers.dtypes],
-            "missing": papers.isna().sum().to_numpy(),
-            "distinct": papers.nunique().to_numpy(),
+            "missing": filled.isna().sum().to_numpy(),
+            "distinct": filled.nunique().to_numpy(),
             "megabytes": papers.memory_usage(deep=True, index=False).to_numpy() / 1e6,
         }
     )
@@ -354,7 +355,7 @@ def _explore(
         folder=folder,
     )
 
-# %% ../nbs/03_exploration.ipynb #b3cae82b
+# %% ../nbs/03_exploration.ipynb #bb86956a
 _PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>Exploration of {{ '{:,}'.format(record.rows) }} papers</title>
@@ -362,7 +363,8 @@ _PAGE = """<!doctype html>
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #222 }
 table { border-collapse: collapse; font-size: .9rem; margin: 1rem 0; display: block; overflow-x: auto }
 th, td { padding: .2rem .8rem .2rem 0; text-align: left; border-bottom: 1px solid #ddd; vertical-align: top }
-th.number, td.number { text-align: right; font-variant-numeric: tabular-nums } img { max-width: 100%; height: auto }
+th.number, td.number { text-align: right; font-variant-numeric: tabular-nums } td:last-child { white-space: nowrap }
+img { max-width: 100%; height: auto }
 </style></head><body>
 {%- macro show(table, most) %}
 <table><thead><tr>{% for name in table.columns %}
