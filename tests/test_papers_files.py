@@ -1,6 +1,7 @@
 """Files that no notebook should have to show: every way in which a table of papers can be broken, and every format there and back."""
 
 import gzip
+import hashlib
 import io
 import json
 import os
@@ -140,6 +141,7 @@ def test_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "no such file" in complaint(tmp_path / "nowhere.csv")
     assert "no such file" in complaint("nowhere")
     assert "holds no table" in complaint(tmp_path)
+    assert read_papers(Path("sample")).rejects.empty
     (tmp_path / "link.csv").symlink_to(tmp_path / "gone.csv")
     assert "no such file" in complaint(tmp_path / "link.csv")
     (tmp_path / "locked.csv").write_text(GOOD)
@@ -312,4 +314,5 @@ def test_the_sample_is_the_same_everywhere() -> None:
     assert table.main_category.map(group_of).value_counts().min() == 8
     assert read_papers("sample").rejects.empty
     assert near_duplicates(table).cluster.nunique() >= 2
-    pd.testing.assert_frame_equal(table, sample(2000, seed=42))
+    text = sample(500).to_csv(index=False, lineterminator="\n")
+    assert hashlib.sha256(text.encode()).hexdigest()[:16] == "b1c9ac3c4921c640"  # changes only with the vocabularies and patterns
