@@ -218,7 +218,7 @@ def score(
     of_truth = shares[np.arange(len(true)), true].clip(np.finfo(np.float64).eps, 1)  # ln 0 would be infinite
     return scores_from_confusion(counts, classes, log_loss=float(-np.log(of_truth).mean()))
 
-# %% ../nbs/11_evaluation.ipynb #9e4451d0
+# %% ../nbs/11_evaluation.ipynb #d733ae6d
 def plot_confusion(
     scores: Scores,  # whose matrix to draw
     share: bool = False,  # each row's shares in per cent instead of counts
@@ -235,7 +235,7 @@ def plot_confusion(
     meaning = "share of the true group, %" if share else "papers (colour: logarithmic)"
     few = len(counts) <= 20  # more classes than that: colour alone is read, off a bar
     if ax is None:
-        _, ax = plt.subplots(figsize=(1.6 + 0.5 * len(counts), 1.2 + 0.5 * len(counts)))
+        _, ax = plt.subplots(figsize=(1.6 + 0.53 * len(counts), 1.2 + 0.53 * len(counts)))
     sns.heatmap(
         values.where(counts > 0), ax=ax, cmap="Blues", square=True, linewidths=1, linecolor="#e8e8e8",
         norm=Normalize(0, 100) if share else LogNorm(1, max(2, counts.to_numpy().max())),

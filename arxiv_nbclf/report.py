@@ -151,7 +151,7 @@ def _png(
     Image.open(full).convert("RGB").quantize(64).save(small, format="png", optimize=True)
     return small.getvalue()
 
-# %% ../nbs/13_report.ipynb #a3b23e15
+# %% ../nbs/13_report.ipynb #e8821c8d
 def draw_figures(
     scores: Scores,  # of the model
     baseline: Scores | None = None,  # of the linear family, for marks among the bars
@@ -159,7 +159,7 @@ def draw_figures(
 ) -> dict[str, bytes]:  # file name to PNG
     "The figures of a report."
     n = len(scores.labels)
-    square, bars = (1.6 + 0.48 * n, 1.3 + 0.48 * n), (6.0, 0.9 + 0.34 * n)
+    square, bars = (1.6 + 0.52 * n, 1.3 + 0.52 * n), (6.0, 0.9 + 0.34 * n)
     figures = {
         "confusion.png": _png(lambda ax: plot_confusion(scores, ax=ax), square),
         "confusion_share.png": _png(lambda ax: plot_confusion(scores, share=True, ax=ax), square),
@@ -204,7 +204,7 @@ right one of {{ labels | length }} groups.</p>
 </section>
 """
 
-# %% ../nbs/13_report.ipynb #fac533ca
+# %% ../nbs/13_report.ipynb #783a6dda
 _COMPARISON = """
 {%- if baseline %}
 <section>
@@ -213,7 +213,7 @@ _COMPARISON = """
 {% if right > baseline_right %}{{ (right - baseline_right) | count }} fewer{% elif right < baseline_right -%}
 {{ (baseline_right - right) | count }} more{% else %}just as many{% endif %}.</p>
 <table>
-<thead><tr><th></th><th>this model</th><th>linear</th><th>difference</th></tr></thead>
+<thead><tr><td></td><th>this model</th><th>linear</th><th>difference</th></tr></thead>
 <tbody>
 {%- for figure in figures %}
 <tr><th>{{ figure.name }}</th><td>{{ figure.value | score }}</td><td>{{ figure.base | score }}</td>
@@ -358,7 +358,7 @@ _MACROS = """
 {%- endif %}{% endmacro %}
 """
 
-# %% ../nbs/13_report.ipynb #f71696e8
+# %% ../nbs/13_report.ipynb #0ed28b4d
 _STYLE = """
 :root { --ink: #1c1e21; --soft: #5b626b; --rule: #d5d9de; --paper: #fff; --tint: #f5f6f8; --mark: #9a5b00; --marked: #fff6e2; }
 @media (prefers-color-scheme: dark) {
@@ -379,13 +379,17 @@ ul { padding-left: 1.2rem; }
 .byline { margin: .5rem 0 0; }
 .lede { font-size: 1.2rem; line-height: 1.45; }
 .synthetic { margin: 1.75rem 0 0; padding: .75rem 1rem; background: var(--marked); border-left: 3px solid var(--mark); }
+"""
+
+# %% ../nbs/13_report.ipynb #a71ce3ac
+_LAYOUT = """
 .figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(9.5rem, 1fr)); gap: 1.25rem 1.5rem; margin: 1.5rem 0; }
 .figures div { border-top: 1px solid var(--ink); padding-top: .5rem; }
 dt { font-size: .95rem; }
 dd { margin: 0; font-size: 2rem; line-height: 1.25; }
 dd.what { font-size: .85rem; }
 table { width: 100%; border-collapse: collapse; margin: 1rem 0; font-size: .98rem; border-bottom: 1px solid var(--ink); }
-thead th { border-bottom: 1px solid var(--ink); font-weight: 400; color: var(--soft); font-size: .9rem; }
+thead th, thead td { border-bottom: 1px solid var(--ink); font-weight: 400; color: var(--soft); font-size: .9rem; }
 th, td { padding: .3rem 0 .3rem .75rem; text-align: right; vertical-align: baseline; }
 tbody tr + tr > * { border-top: 1px solid var(--rule); }
 th:first-child { text-align: left; padding-left: 0; font-weight: 400; }
@@ -404,15 +408,24 @@ pre { margin: 0 0 1.25rem; padding: .8rem 1rem; background: var(--tint); border-
 code { font: .85em/1.5 ui-monospace, "Cascadia Code", Menlo, Consolas, "DejaVu Sans Mono", monospace; }
 footer { margin-top: 3.5rem; border-top: 1px solid var(--rule); padding-top: .75rem; }
 @media (max-width: 30rem) { pre { white-space: pre-wrap; } }
+"""
+
+# %% ../nbs/13_report.ipynb #4f090916
+_PRINT = """
+@page { margin: 1.7cm; }
 @media print {
   :root { --ink: #000; --soft: #444; --rule: #bbb; --paper: #fff; --tint: #fff; --marked: #fff; }
-  body { max-width: none; padding: 0; font-size: 10.5pt; }
+  body { max-width: none; padding: 0; font-size: 10pt; }
   h2, h3 { break-after: avoid; }
   table, figure, pre, dl, ul { break-inside: avoid; }
   th, td { padding-top: .15rem; padding-bottom: .15rem; }
-  h2 { margin-top: 1.75rem; }
+  h2 { margin: 1.1rem 0 .4rem; }
+  h3 { margin: .8rem 0 .2rem; }
+  figure, table { margin: .5rem 0; }
+  dd { font-size: 1.5rem; }
+  footer { margin-top: 1rem; }
   .pair { grid-template-columns: 1fr 1fr; margin: 0; }
-  figure > img { width: 11cm; }
+  figure > img { width: 9.5cm; }
   pre { border: 1px solid var(--rule); white-space: pre-wrap; }
 }
 """
@@ -471,9 +484,9 @@ def _sources(
 
     return [one(source) for source in report.get("source") or []]
 
-# %% ../nbs/13_report.ipynb #43f1756c
+# %% ../nbs/13_report.ipynb #b1524564
 def _context(
-    report: Mapping[str, Any],  # the content of report.json
+    report: dict[str, Any],  # the content of report.json
     scores: Scores,  # of the model
     baseline: Scores | None,  # of the linear family
 ) -> dict[str, Any]:  # everything that a template names
@@ -481,8 +494,9 @@ def _context(
     def right(some: Scores) -> int:
         return int(np.trace(some.confusion.to_numpy()))
 
+    created = str(report.get("created") or "").replace("T", " ").replace("+00:00", " UTC") or None
     plan = f"{report['split']} split" if report.get("split") else None
-    byline = [part for part in (report["family"], report["encoder"], plan, report.get("created")) if part]
+    byline = [part for part in (report["family"], report["encoder"], plan, created) if part]
     timings = [(stage, _duration(taken)) for stage, taken in (report.get("timings") or {}).items() if taken is not None]
     trained = report["n_train"] is not None  # else a saved model was scored on some table
     support, data = scores.per_class["support"], _facts(report, _DATA)
@@ -492,12 +506,13 @@ def _context(
         "labels": scores.labels, "notes": scores.notes, "mistakes": _mistakes(scores), "figures": _headline(report),
         "rare": [label for label, papers in support.items() if 0 < papers < 50],
         "baseline": baseline is not None, "baseline_right": 0 if baseline is None else right(baseline),
-        "data": data if len(data) > 1 else [], "sources": _sources(report), "making": _facts(report, _MAKING), "timings": timings,
+        "data": data if len(data) > 1 else [], "sources": _sources(report),
+        "making": _facts(report | {"created": created}, _MAKING), "timings": timings,
         "settings": _facts(report.get("settings") or {}), "versions": _facts(report.get("versions") or {}),
         **_usage((report.get("asked") or {}).get("model") or f"runs/{report.get('name') or 'NAME'}"),
     }
 
-# %% ../nbs/13_report.ipynb #6cce0e0d
+# %% ../nbs/13_report.ipynb #2143d72b
 _FILTERS: dict[str, Callable[..., str]] = {
     "count": _count, "score": _score, "difference": _difference, "percent": lambda share: f"{share:.0%}".replace("%", " %"),
 }
@@ -508,7 +523,7 @@ _SECTIONS = {
 
 
 def html_page(
-    report: Mapping[str, Any],  # the content of report.json
+    report: dict[str, Any],  # the content of report.json
     scores: Scores,  # of the model
     baseline: Scores | None = None,  # of the linear family on the same papers
     figures: Mapping[str, bytes] | None = None,  # file name to PNG; drawn here from the scores if absent
@@ -521,16 +536,16 @@ def html_page(
     environment = Environment(loader=DictLoader(templates), autoescape=True)
     environment.filters.update(_FILTERS)
     return environment.get_template("page").render(
-        **_context(report, scores, baseline), sections=list(_SECTIONS), style=Markup(_STYLE),
+        **_context(report, scores, baseline), sections=list(_SECTIONS), style=Markup(_STYLE + _LAYOUT + _PRINT),
         pictures=pictures, alt=_alt_texts(scores) if alt is None else alt,
     )
 
-# %% ../nbs/13_report.ipynb #f3050d31
+# %% ../nbs/13_report.ipynb #e2fc7a75
 def _yaml_text(
     value: object,  # any text
 ) -> str:  # in double quotes, odd characters as escapes
     "A string as YAML reads it back."
-    return '"' + "".join(c if c.isprintable() and c not in '"\\' else f"\\U{ord(c):08X}" for c in str(value)) + '"'
+    return '"' + "".join(c if c.isprintable() and c not in '"\\<>&' else f"\\U{ord(c):08X}" for c in str(value)) + '"'
 
 
 def _markdown_text(
@@ -540,8 +555,8 @@ def _markdown_text(
     flat = " ".join(str(value).split())
     return "".join(f"&#{ord(c)};" if c in "<>&\"'`|[]{}$~" else f"\\{c}" if c in "\\*_#!" else c for c in flat)
 
-# %% ../nbs/13_report.ipynb #3322043b
-_CARD = """---
+# %% ../nbs/13_report.ipynb #40550619
+_CARD_HEAD = """---
 language: en
 license: {{ license | yaml }}
 library_name: arxiv_nbclf
@@ -570,7 +585,10 @@ model-index:
       value: {{ "%.4f" | format(figure.value) }}
 {%- endfor %}
 ---
+"""
 
+# %% ../nbs/13_report.ipynb #c6e8dd3b
+_CARD = """
 # {{ title | md }}
 
 A classifier of arXiv papers: from title and abstract to one of {{ labels | length }} groups ({{ labels | join(", ") | md }}).
@@ -637,9 +655,9 @@ Of {{ n | count }} {{ papers }}, it put {{ right | count }} into the right group
 {%- endfor %}
 """
 
-# %% ../nbs/13_report.ipynb #c73e1a89
+# %% ../nbs/13_report.ipynb #3faa0e4c
 def model_card(
-    report: Mapping[str, Any],  # the content of report.json
+    report: dict[str, Any],  # the content of report.json
     scores: Scores,  # of the model
     baseline: Scores | None = None,  # of the linear family on the same papers
     license: str = "apache-2.0",  # of the model, as the hub abbreviates it; default: that of this library
@@ -649,7 +667,7 @@ def model_card(
     environment.filters.update(_FILTERS, yaml=_yaml_text, md=_markdown_text)
     context = _context(report, scores, baseline)
     files = ", ".join(source["file"] for source in context["sources"])
-    return environment.from_string(_CARD).render(
+    return environment.from_string(_CARD_HEAD + _CARD).render(
         **context, license=license, fence="```", alt=_alt_texts(scores),
         dataset="synthetic sample" if report.get("synthetic") else files or "arXiv papers",
     )
