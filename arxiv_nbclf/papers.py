@@ -833,7 +833,7 @@ _TEX = ("$L^p$", r"$\mathbb{Z}_2$", r"$\mathcal{N}=4$", "$k$", r"$\alpha$", r"Sc
 _FAR = .36  # share of papers that are written in their neighbour's words
 _SHARES = {"cs": .425, "physics": .322, "math": .171, "eess": .042, "stat": .021, "q-bio": .008, "econ": .007, "q-fin": .004}
 
-# %% ../nbs/01_papers.ipynb #8676cc4d
+# %% ../nbs/01_papers.ipynb #57240656
 def _vocabularies() -> dict[str, tuple[list[str], list[str]]]:  # category → (categories that it borrows from, terms)
     """The vocabularies, taken apart."""
     lines = (_COMPUTING + _ENGINEERING + _NATURE + _MATHEMATICS).replace("\n  ", " ").split("\n")
@@ -852,7 +852,8 @@ def _sample_codes(
     groups = np.repeat(list(counts), list(counts.values()))[:rows][np.argsort(random[:rows], kind="stable")]
     members = {group: [code for code in _vocabularies() if group_of(code) == group] for group in _SHARES}
     # sums and products only: powers may differ in the last bit from one platform to the next
-    return [members[group][int(len(members[group]) * chance * (1 + chance) / 2)] for group, chance in zip(groups, random[rows:], strict=True)]
+    drawn = zip(groups, random[rows:] * (1 + random[rows:]) / 2, strict=True)
+    return [members[group][int(len(members[group]) * chance)] for group, chance in drawn]
 
 # %% ../nbs/01_papers.ipynb #ce65ee20
 def _chances(

@@ -1,6 +1,6 @@
 """How fast tables are read: a workbook beside pandas with openpyxl, and a parquet file with its peak of memory.
 
-    python benchmarks/reading.py PAPERS.xlsx [--parquet PAPERS.parquet] [--repeat 3]
+    python benchmarks/reading.py PAPERS.xlsx [--parquet PAPERS.parquet] [--repeat 5]
 
 Prints one JSON line; times are the best of the repetitions, in seconds of wall clock, memory is in bytes.
 """
@@ -52,7 +52,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("papers", type=Path, help="a workbook (.xlsx)")
     parser.add_argument("--parquet", type=Path, help="a larger table, read in a fresh process")
-    parser.add_argument("--repeat", type=int, default=3, help="runs of each, of which the best counts (default 3)")
+    parser.add_argument("--repeat", type=int, default=5, help="runs of each, of which the best counts (default 5)")
     parser.add_argument("--once", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.once:
