@@ -205,7 +205,7 @@ def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
-# %% ../nbs/05_classifier.ipynb #b63b63ac
+# %% ../nbs/05_classifier.ipynb #ad504670
 def save_classifier(
     classifier: Classifier,  # fitted
     folder: str | Path,  # made if absent; a bundle that is there already is replaced
@@ -219,7 +219,8 @@ def save_classifier(
         classifier._save_weights(folder)
         files = {p.relative_to(folder).as_posix(): _sha256(p) for p in sorted(folder.rglob("*")) if p.is_file()}
     except OSError as error:
-        raise CannotWrite(f"cannot write the model to {folder}: {error.strerror or error}; free some space or choose another place") from error
+        reason = error.strerror or error
+        raise CannotWrite(f"cannot write the model to {folder}: {reason}; free some space or choose another place") from error
     record = {
         "format": BUNDLE_FORMAT,
         "library_version": version("arxiv_nbclf"),

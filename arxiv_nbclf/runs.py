@@ -245,7 +245,7 @@ def _write_tables(prepared: Prepared, folder: Path) -> None:
     sides = pd.DataFrame({"aid": prepared.papers.aid, "split": prepared.split, "label": prepared.labels})
     write_table(sides, folder / "splits.parquet")
 
-# %% ../nbs/17_run.ipynb #70eca487
+# %% ../nbs/17_run.ipynb #b6152122
 @dataclass(frozen=True)
 class Run:
     "A finished run: its folder, its record, and its scores on test."
@@ -258,12 +258,15 @@ class Run:
     def __str__(self) -> str:
         if self.scores is None:
             return f"{self.folder}: {self.record.get('family', '')}, {self.record.get('n_train', 0):,} training papers"
-        s = self.scores
-        line = f"{self.folder}: {self.record['family']}, accuracy {s.accuracy:.3f}, macro F1 {s.macro_f1:.3f}, weighted F1 {s.weighted_f1:.3f}"
-        return line + (f" (linear: {self.baseline.accuracy:.3f}, {self.baseline.macro_f1:.3f}, {self.baseline.weighted_f1:.3f})" if self.baseline else "")
+        linear = f" (linear: {_in_brief(self.baseline)})" if self.baseline else ""
+        return f"{self.folder}: {self.record['family']}, {_in_brief(self.scores)}{linear}"
 
     def _repr_html_(self) -> str:
         return f"<p>{escape(str(self))}</p>" + (self.scores._repr_html_() if self.scores else "")
+
+
+def _in_brief(scores: Scores) -> str:
+    return f"accuracy {scores.accuracy:.3f}, macro F1 {scores.macro_f1:.3f}, weighted F1 {scores.weighted_f1:.3f}"
 
 # %% ../nbs/17_run.ipynb #5cb45e9a
 def _record(asked: dict[str, Any], data: dict[str, Any], classifier: Classifier, timings: dict[str, float]) -> dict[str, Any]:
@@ -430,7 +433,7 @@ def rejects_beside(
     name, _, endings = Path(out).name.partition(".")
     return Path(out).with_name(f"{name}.rejects.{endings}")
 
-# %% ../nbs/17_run.ipynb #9e833771
+# %% ../nbs/17_run.ipynb #1463e123
 def explore_file(
     papers: str | Path,  # a file, a folder of files, or the word sample
     out: str | Path,  # the folder to make
@@ -441,6 +444,6 @@ def explore_file(
     table, rejects = read_papers(papers)
     _tell_rejects(rejects, len(table), strict)
     with run_folder(out, {"verb": "explore", "source": file_records(papers)}) as partial:
-        found = explore(table, partial, rejects=rejects)
+        found = explore(table, partial, rejects=rejects, source="the synthetic sample" if str(papers) == "sample" else Path(papers).name)
         write_table(rejects, partial / "rejects.parquet")
     return found

@@ -55,8 +55,10 @@ def main() -> None:
     fitted = perf_counter()
     scores = score(labels[side["test"]], classifier.predict_proba(papers[side["test"]]))
     result = {
+        "benchmark": "linear_quality",
         "family": arguments.family,
         "papers": len(papers),
+        "n_test": scores.n,
         "five_fold": figures(labels, out_of_fold),
         "seed_split": {
             "chosen": classifier.fitted_,
