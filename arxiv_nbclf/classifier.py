@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['Labelled', 'FAMILIES', 'BUNDLE_FORMAT', 'BadLabels', 'check_labels', 'softmax', 'Temperature', 'fit_temperature',
-           'BadSettings', 'Family', 'Classifier', 'family_class', 'new_classifier', 'BadBundle', 'save_classifier',
-           'load_classifier']
+           'BadSettings', 'Family', 'Classifier', 'save_arrays', 'load_arrays', 'family_class', 'new_classifier',
+           'BadBundle', 'save_classifier', 'load_classifier']
 
 # %% ../nbs/05_classifier.ipynb #40a53d17
 import hashlib
@@ -166,6 +166,26 @@ class Classifier(ClassifierMixin, BaseEstimator, Family):
         if not isinstance(classifier, cls):
             raise BadBundle(f"{folder} holds a {classifier.family} model, not a {cls.family} one: use load_classifier")
         return classifier
+
+# %% ../nbs/05_classifier.ipynb #2fccacf5
+def save_arrays(
+    path: Path,  # a .safetensors file
+    arrays: dict[str, np.ndarray],  # what was learnt, by name
+) -> None:
+    "Write arrays in the safetensors format."
+    from safetensors.numpy import save
+
+    with whole_file(path) as partial:
+        partial.write_bytes(save(arrays))
+
+
+def load_arrays(
+    path: Path,  # a .safetensors file
+) -> dict[str, np.ndarray]:
+    "Read back what `save_arrays` wrote."
+    from safetensors.numpy import load_file
+
+    return load_file(path)
 
 # %% ../nbs/05_classifier.ipynb #5ffef8b2
 FAMILIES: dict[str, str] = {"linear": "arxiv_nbclf.linear.LinearClassifier"}  # name → where its class is

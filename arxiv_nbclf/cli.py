@@ -6,12 +6,12 @@
 __all__ = ['app', 'Papers', 'Out', 'Model', 'Family', 'Encoder', 'Split', 'Seed', 'Strict', 'run', 'train', 'evaluate', 'explore',
            'sample', 'predict', 'main']
 
-# %% ../nbs/18_cli.ipynb #8c4fbe5c
+# %% ../nbs/18_cli.ipynb #c28a404c
 import logging
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -125,13 +125,14 @@ def predict(
     predictions = runs.predict_file(papers, model, out, top=top, abstain_below=abstain_below, strict=strict)
     runs.log.info("%s: %d papers predicted, %d abstained", "stdout" if out == "-" else out, len(predictions), predictions.abstained.sum())
 
-# %% ../nbs/18_cli.ipynb #8663c35c
-class _Stderr(logging.StreamHandler[Any]):
-    "Messages go to whatever stderr is at the time."
+# %% ../nbs/18_cli.ipynb #eb8321f7
+class _Stderr(logging.Handler):
+    "Messages go to whatever stderr is at the time, without letting a progress bar tear them."
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.setStream(sys.stderr)
-        super().emit(record)
+        from tqdm import tqdm
+
+        tqdm.write(self.format(record), file=sys.stderr)
 
 
 def _one_line(error: BaseException) -> tuple[str, int]:

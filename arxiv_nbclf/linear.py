@@ -6,7 +6,7 @@
 __all__ = ['STOP_WORDS', 'NEVER', 'fold', 'tokens', 'fnv1a', 'bucket', 'count_features', 'inverse_document_frequency', 'tfidf',
            'fit_margins', 'out_of_fold_margins', 'accuracy_plus_macro_f1', 'fit_offsets', 'LinearClassifier']
 
-# %% ../nbs/06_linear.ipynb #79feaeef
+# %% ../nbs/06_linear.ipynb #54b6b74b
 import re
 import unicodedata
 import warnings
@@ -19,7 +19,7 @@ from typing import ClassVar
 import numpy as np
 from scipy.sparse import csr_matrix, diags_array
 
-from .classifier import BadSettings, Classifier
+from .classifier import BadSettings, Classifier, load_arrays, save_arrays
 from .preprocessing import LABELS
 
 # %% ../nbs/06_linear.ipynb #3146748b
@@ -191,7 +191,7 @@ def fit_offsets(
             break
     return offsets
 
-# %% ../nbs/06_linear.ipynb #42c14872
+# %% ../nbs/06_linear.ipynb #de65e2a3
 @dataclass(eq=False)
 class LinearClassifier(Classifier):
     "Hashed words, sublinear tf-idf, one-against-rest linear support vector machines, calibrated."
@@ -238,15 +238,11 @@ class LinearClassifier(Classifier):
         return tfidf(count_features(texts, self.bits, self.pairs), self.idf_) @ self.weights_.T + self.intercepts_
 
     def _save_weights(self, folder: Path) -> None:
-        from safetensors.numpy import save_file
-
         arrays = {"weights": self.weights_, "intercepts": self.intercepts_, "idf": self.idf_}
-        save_file(arrays, folder / "weights.safetensors")
+        save_arrays(folder / "weights.safetensors", arrays)
 
     def _load_weights(self, folder: Path) -> None:
-        from safetensors.numpy import load_file
-
-        arrays = load_file(folder / "weights.safetensors")
+        arrays = load_arrays(folder / "weights.safetensors")
         self.weights_, self.intercepts_, self.idf_ = arrays["weights"], arrays["intercepts"], arrays["idf"]
         if self.weights_.shape != (len(LABELS), 1 << self.bits) or self.idf_.shape != (1 << self.bits,):
             raise BadSettings(f"weights of shape {self.weights_.shape} do not fit bits={self.bits}: save the model again")

@@ -1,6 +1,7 @@
 """Make README.md from nbs/index.ipynb; with --check, say whether it is up to date and change nothing."""
 
 import argparse
+import posixpath
 import re
 import sys
 from pathlib import Path
@@ -12,7 +13,7 @@ from traitlets.config import Config
 
 ROOT = Path(__file__).parents[1]
 DIRECTIVE = re.compile(r"^\s*#\s*\|\s*(?P<name>[\w-]+)\s*:?\s*(?P<value>.*?)\s*$")
-LOCAL_LINK = re.compile(r"(\]\()(?![a-z]+:|/|#)")
+LOCAL_LINK = re.compile(r"(?<=\]\()(?![a-z]+:|/|#)[^)]+")
 
 
 def directives(
@@ -29,7 +30,7 @@ def reader_cell(
 ) -> NotebookNode:  # the same without directive lines; links lead from the root
     """A cell as a reader of the README should see it."""
     if cell.cell_type == "markdown":
-        cell.source = LOCAL_LINK.sub(rf"\g<1>{folder}/", cell.source)
+        cell.source = LOCAL_LINK.sub(lambda link: posixpath.normpath(posixpath.join(folder, link[0])), cell.source)
         return cell
     flags = directives(cell.source)
     cell.source = "\n".join(line for line in cell.source.splitlines() if not DIRECTIVE.match(line)).strip("\n")

@@ -1,0 +1,218 @@
+"""The command line from table to predictions, and what happens when something breaks on the way."""
+
+import json
+import os
+import re
+import resource
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import openpyxl
+import pandas as pd
+import pytest
+
+from arxiv_nbclf import sample, write_table
+from arxiv_nbclf.cli import main
+
+ROWS = 600
+
+
+def shell(capsys: pytest.CaptureFixture[str], *words: object) -> tuple[int, str, list[str]]:
+    """Exit status, stdout and the lines of stderr of a command line."""
+    status = main([str(word) for word in words])
+    said = capsys.readouterr()
+    return status, said.out, said.err.splitlines()
+
+
+def in_shell(*words: object, **options: object) -> subprocess.Popen[str]:
+    """The same in a process of its own."""
+    command = [sys.executable, "-c", "import sys; from arxiv_nbclf.cli import main; sys.exit(main())", *map(str, words)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)  # type: ignore[call-overload]
+
+
+@pytest.fixture(scope="module")
+def papers(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A table with odd but legal texts among the synthetic ones."""
+    table = sample(ROWS)
+    table.loc[0, "title"] = "<script>alert(1)</script> & <b>markup</b>"
+    table.loc[1, "title"] = "=cmd()"
+    table.loc[2, "summary"] = "NUL \x00 inside, emoji 😀, Erdős and $\\alpha_{s}$"
+    table.loc[3, "summary"] = "A very long abstract. " * 50_000
+    path = tmp_path_factory.mktemp("papers") / "papers.csv"
+    write_table(table, path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def finished(papers: Path) -> Path:
+    """A finished run on that table."""
+    out = papers.parent / "runs" / "first"
+    assert main(["--quiet", "run", str(papers), "--out", str(out), "--family", "linear"]) == 0
+    return out
+
+
+def test_a_run_holds_what_it_promises(finished: Path) -> None:
+    assert {p.name for p in finished.iterdir()} == {"run.json", "rejects.parquet", "splits.parquet", "model", "report"}
+    assert {p.name for p in (finished / "report").iterdir()} == {"report.json", "report.html", "README.md", "figures"}
+    report = json.loads((finished / "report" / "report.json").read_text())
+    promised = "family level encoder n_train n_validation n_test accuracy macro_f1 weighted_f1 log_loss per_class confusion labels baseline"
+    assert set(promised.split()) <= report.keys()
+    assert report["labels"] == ["cs", "econ", "eess", "math", "physics", "q-bio", "q-fin", "stat"]
+    assert sum(map(sum, report["confusion"])) == report["n_test"]
+    assert report["n_train"] + report["n_validation"] + report["n_test"] == ROWS
+    record = json.loads((finished / "run.json").read_text())
+    assert record["source"][0]["file"] == "papers.csv" and len(record["source"][0]["sha256"]) == 64
+    page = (finished / "report" / "report.html").read_text()
+    assert "http://" not in page.replace("http://www.w3.org", "") and "<script" not in page
+
+
+def test_markup_of_a_table_is_escaped(papers: Path, tmp_path: Path) -> None:
+    assert main(["--quiet", "explore", str(papers), "--out", str(tmp_path / "seen")]) == 0
+    page = (tmp_path / "seen" / "index.html").read_text()
+    assert "<script>alert" not in page and "<b>markup" not in page
+    assert "&lt;script&gt;" in page, "the first rows are shown, so the title must be there, escaped"
+
+
+@pytest.mark.parametrize("ending", ["csv", "tsv", "parquet", "jsonl", "jsonl.gz", "xlsx"])
+def test_predictions_in_every_format(papers: Path, finished: Path, tmp_path: Path, ending: str) -> None:
+    out = tmp_path / f"predictions.{ending}"
+    assert main(["--quiet", "predict", str(papers), "--model", str(finished), "--out", str(out), "--top", "2"]) == 0
+    readers = {"csv": pd.read_csv, "parquet": pd.read_parquet, "xlsx": lambda path: pd.read_excel(path, engine="openpyxl")}
+    if ending == "tsv":
+        table = pd.read_csv(out, sep="\t", dtype={"aid": str})
+    elif ending.startswith("jsonl"):
+        table = pd.read_json(out, lines=True, dtype={"aid": str})
+    else:
+        table = readers[ending](out)
+    assert len(table) == ROWS
+    probabilities = table.filter(regex="^p_")
+    assert probabilities.shape[1] == 8 and (probabilities.sum(axis=1) - 1).abs().max() < 1e-5
+    assert (probabilities.idxmax(axis=1).str.removeprefix("p_") == table.predicted).all()
+    assert not table.abstained.any() and (table.top_2 != table.predicted).all()
+
+
+def test_formulas_stay_text(finished: Path, tmp_path: Path) -> None:
+    evil = pd.DataFrame({"aid": ["=cmd()", "+1", "@x"], "title": ["=cmd()"] * 3, "summary": ["=1+1 is a formula, they say"] * 3})
+    write_table(evil, tmp_path / "evil.xlsx")
+    assert main(["--quiet", "predict", str(tmp_path / "evil.xlsx"), "--model", str(finished), "--out", str(tmp_path / "out.xlsx")]) == 0
+    for name in ("evil.xlsx", "out.xlsx"):
+        cells = [cell for row in openpyxl.load_workbook(tmp_path / name).active.iter_rows() for cell in row]
+        assert not [cell for cell in cells if cell.data_type == "f"]
+        assert "=cmd()" in [cell.value for cell in cells]
+
+
+def test_stdout_carries_data_only(papers: Path, finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, said = shell(capsys, "predict", papers, "--model", finished, "--out", "-", "--abstain-below", "0.5")
+    rows = [json.loads(line) for line in out.splitlines()]
+    assert status == 0 and len(rows) == ROWS and len(said) == 1
+    assert all(row["abstained"] == (row["probability"] < 0.5) for row in rows if abs(row["probability"] - 0.5) > 1e-5)
+
+
+def test_rejected_rows_lie_beside_the_predictions(finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "new.jsonl").write_text('{"title": "A", "summary": "On quarks."}\n{broken\n{"title": "", "summary": "No title."}\n')
+    words = ("predict", tmp_path / "new.jsonl", "--model", finished, "--out", tmp_path / "p.csv")
+    status, _, said = shell(capsys, *words)
+    assert status == 0 and "2 of 3 rows" in said[0]
+    assert pd.read_csv(tmp_path / "p.csv").aid.tolist() == ["row-1"]
+    assert pd.read_csv(tmp_path / "p.rejects.csv").row.tolist() == [2, 3]
+    status, _, said = shell(capsys, *words[:-1], tmp_path / "q.csv", "--strict")
+    assert status == 2 and len(said) == 1 and not list(tmp_path.glob("q*"))
+
+
+def bad_tables(folder: Path) -> dict[str, tuple[Path, str]]:
+    """Tables that cannot be trained on, with what has to be said of each."""
+    good = sample(300)
+    tables = {
+        "one group": (good[good.main_category.str.startswith("math.")], "group"),
+        "too few to stratify": (good[good.main_category.str.startswith(("math.", "cs."))].assign(n=1).pipe(one_paper_of_stat, good), "stat"),
+        "all rejected": (good.assign(summary=""), "summary"),
+        "missing columns": (good.drop(columns=["summary"]), "summary"),
+        "header only": (good.head(0), "no rows|empty|no papers|holds no"),
+        "unknown category": (good.assign(main_category="x.YZ", categories="x.YZ"), "categor"),
+    }
+    made = {}
+    for name, (table, says) in tables.items():
+        made[name] = folder / f"{name.replace(' ', '-')}.csv", says
+        write_table(table, made[name][0])
+    (folder / "latin.csv").write_bytes("title,summary,categories\nÉtude,Résumé,math.AG\n".encode("latin-1"))
+    (folder / "broken.jsonl").write_text('{"title": "a", "summary": "b", "categories": "cs.CL"}\n{"title": "a"\n')
+    (folder / "zip.xlsx").write_bytes(b"PK\x03\x04 not a workbook")
+    write_table(good, folder / "cut.parquet")
+    (folder / "cut.parquet").write_bytes((folder / "cut.parquet").read_bytes()[:5000])
+    return made | {
+        "no such file": (folder / "nowhere.csv", "no such file"),
+        "not utf-8": (folder / "latin.csv", "UTF-8"),
+        "broken line": (folder / "broken.jsonl", "line 2"),
+        "no workbook": (folder / "zip.xlsx", "xlsx"),
+        "truncated": (folder / "cut.parquet", "parquet"),
+    }
+
+
+def one_paper_of_stat(table: pd.DataFrame, good: pd.DataFrame) -> pd.DataFrame:
+    """The table with a single paper of another group."""
+    return pd.concat([table.drop(columns="n"), good[good.main_category.str.startswith("stat.")].head(1)])
+
+
+CASES = ("one group", "too few to stratify", "all rejected", "missing columns", "header only", "unknown category")
+CASES += ("no such file", "not utf-8", "broken line", "no workbook", "truncated")
+
+
+@pytest.mark.parametrize("verb", ["run", "train", "explore"])
+@pytest.mark.parametrize("case", CASES)
+def test_bad_input_is_one_line_and_leaves_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str], case: str, verb: str) -> None:
+    (tmp_path / "tables").mkdir()
+    path, says = bad_tables(tmp_path / "tables")[case]
+    status, out, said = shell(capsys, verb, path, "--out", tmp_path / "out")
+    if verb == "explore" and case in ("one group", "too few to stratify"):
+        assert status == 0, "such a table can be looked at"
+        return
+    assert (status, out) == (2, "")
+    assert len(said) == 1 and said[0].startswith("arxiv-nbclf: ")
+    assert any(word in said[0] for word in says.split("|")), said[0]
+    assert [p.name for p in tmp_path.iterdir()] == ["tables"]
+
+
+def test_a_finished_folder_is_not_touched(papers: Path, finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = {p: p.stat().st_mtime_ns for p in finished.rglob("*")}
+    for verb in ("run", "train", "explore"):
+        status, _, said = shell(capsys, verb, papers, "--out", finished)
+        assert status == 2 and len(said) == 1 and "is there already" in said[0]
+    status, _, said = shell(capsys, "predict", papers, "--model", finished, "--out", finished / "run.json")
+    assert status == 2 and "is there already" in said[0]
+    assert {p: p.stat().st_mtime_ns for p in finished.rglob("*")} == before
+
+
+def test_killed_and_continued_equals_uninterrupted(papers: Path, finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out, partial = tmp_path / "again", tmp_path / "again.partial"
+    words = ("run", papers, "--out", out, "--family", "linear")
+    with in_shell(*words) as process:
+        for _ in range(600):
+            if (partial / "splits.parquet").exists() or process.poll() is not None:
+                break
+            time.sleep(0.05)
+        process.send_signal(signal.SIGKILL)
+    assert partial.is_dir() and not out.exists()
+    status, _, said = shell(capsys, "--quiet", *words, "--seed", "7")
+    assert status == 2 and len(said) == 1 and "seed was 42, now 7" in said[0], "another request must not continue it"
+    assert shell(capsys, *words)[0] == 0
+    again, first = (json.loads((folder / "report" / "report.json").read_text()) for folder in (out, finished))
+    assert {key: again[key] for key in ("accuracy", "log_loss", "confusion")} == {key: first[key] for key in ("accuracy", "log_loss", "confusion")}
+    assert not partial.exists() and not [p for p in out.rglob("*") if p.name.startswith(".")], "no temporary file is left"
+
+
+@pytest.mark.parametrize("limit", [4_000, 40_000, 400_000])
+def test_no_room_left_is_one_line(papers: Path, tmp_path: Path, limit: int) -> None:
+    def no_room() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+
+    environment = os.environ | {"MPLCONFIGDIR": str(tmp_path / "matplotlib")}
+    with in_shell("--quiet", "run", papers, "--out", tmp_path / "out", "--family", "linear", preexec_fn=no_room, env=environment) as process:
+        _, said = process.communicate(timeout=300)
+    assert process.returncode == 2, said
+    assert len(said.splitlines()) == 1 and re.search("cannot (be )?writ", said), said
+    assert not (tmp_path / "out").exists()
+    assert main(["--quiet", "run", str(papers), "--out", str(tmp_path / "out"), "--family", "linear"]) == 0, "with room it goes on"
