@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from .evaluation import score as score
     from .exploration import explore as explore
     from .papers import read_papers as read_papers
-    from .papers import sample as sample
-    from .papers import write_table as write_table
     from .prediction import predict as predict
     from .preprocessing import label_ids as label_ids
     from .preprocessing import split_papers as split_papers
     from .runs import run as run
     from .runs import train as train
+    from .synthetic import sample as sample
+    from .tables import write_table as write_table
     from .taxonomy import ArxivNbclfError as ArxivNbclfError
     from .taxonomy import group_of as group_of
 
@@ -29,10 +29,12 @@ _HOMES = {
     "classifier": ("load_classifier", "new_classifier"),
     "evaluation": ("evaluate", "score"),
     "exploration": ("explore",),
-    "papers": ("read_papers", "sample", "write_table"),
+    "papers": ("read_papers",),
     "prediction": ("predict",),
     "preprocessing": ("label_ids", "split_papers"),
     "runs": ("run", "train"),
+    "synthetic": ("sample",),
+    "tables": ("write_table",),
     "taxonomy": ("ArxivNbclfError", "group_of"),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}

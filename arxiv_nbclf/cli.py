@@ -86,7 +86,7 @@ def evaluate(papers: Papers, model: Model, out: Out, strict: Strict = False) -> 
     finished = runs.evaluate_saved(papers, model, out, strict=strict)
     runs.log.info("%s\nreport: %s", finished, out / "report" / "report.html")
 
-# %% ../nbs/18_cli.ipynb #6a169f3d
+# %% ../nbs/18_cli.ipynb #2ba66ae0
 @app.command()
 def explore(papers: Papers, out: Out, strict: Strict = False) -> None:
     "Describe a table: counts, lengths, missing values, figures, a page."
@@ -103,11 +103,11 @@ def sample(
     seed: Annotated[int, typer.Option("--seed", help="The same seed gives the same papers")] = 42,
 ) -> None:
     "Make a table of synthetic papers to try things on."
-    from arxiv_nbclf import papers, runs
+    from arxiv_nbclf import files, synthetic, tables
 
-    runs.check_free(out)
-    papers.write_table(papers.sample(rows, seed), out)
-    runs.log.info("%s: %d synthetic papers", out, rows)
+    files.check_free(out)
+    tables.write_table(synthetic.sample(rows, seed), out)
+    files.log.info("%s: %d synthetic papers", out, rows)
 
 # %% ../nbs/18_cli.ipynb #8edfebfe
 @app.command()

@@ -18,7 +18,12 @@ from .classifier import Classifier, load_classifier
 from .preprocessing import LABELS
 from .taxonomy import GROUP_NAMES, ArxivNbclfError
 
-# %% ../nbs/14_prediction.ipynb #8e29e15c
+# %% ../nbs/14_prediction.ipynb #005af98b
+def _bar(share: float) -> str:
+    "A share from 0 to 1 as a bar of HTML."
+    return f"<div style='background:#4878a8;height:0.8em;width:{max(share * 12, 0.05):.2f}em'></div>"
+
+
 @dataclass(frozen=True)
 class Prediction:
     "What a model says of one paper; shows itself as bars in Jupyter."
@@ -46,32 +51,37 @@ class Prediction:
 
     def _repr_html_(self) -> str:
         rows = "".join(
-            f"<tr><td>{escape(group)}</td><td>{escape(GROUP_NAMES.get(group, ''))}</td><td style='text-align:right'>{p:.3f}</td>"
-            f"<td><div style='background:#4878a8;height:0.8em;width:{max(p * 12, 0.05):.2f}em'></div></td></tr>"
+            f"<tr><td>{escape(group)}</td><td>{escape(GROUP_NAMES.get(group, ''))}</td>"
+            f"<td style='text-align:right'>{p:.3f}</td><td>{_bar(p)}</td></tr>"
             for group, p in self.top(len(self.probabilities))
         )
         doubt = "<p>Not sure enough: abstained.</p>" if self.abstained else ""
         return f"{doubt}<table><tr><th>group</th><th></th><th>probability</th><th></th></tr>{rows}</table>"
 
-# %% ../nbs/14_prediction.ipynb #3dc2bcea
+# %% ../nbs/14_prediction.ipynb #2f6e6c31
 def predict_table(
     classifier: Classifier,  # fitted
     papers: pd.DataFrame,  # title and summary; aid if there is one
     top: int = 1,  # how many groups to name: columns top_2 … top_K follow, best first
-    abstain_below: float | None = None,  # probability under which a row is flagged as abstained; None flags none
+    abstain_below: float | None = None,  # rows less probable than this are flagged; None flags none
     batch_size: int = 4096,  # papers scored at once
-) -> pd.DataFrame:  # aid, predicted, probability, abstained, (top_2 …), p_cs … p_stat; a row per paper, same index
+) -> (
+    pd.DataFrame
+):  # aid, predicted, probability, abstained, (top_2 …), p_cs … p_stat; same index as papers
     "Predict a table of papers; `predicted` is always filled, `abstained` is only a flag."
     from tqdm import tqdm
 
     _check_options(papers, top, abstain_below)
-    starts = tqdm(range(0, len(papers), batch_size), "predicting", unit="batch", leave=False, disable=None, delay=1)
+    starts = tqdm(
+        range(0, len(papers), batch_size), "predicting", unit="batch", leave=False, disable=None, delay=1
+    )
     parts = [classifier.predict_proba(papers.iloc[start : start + batch_size]) for start in starts]
     probabilities = np.concatenate([np.empty((0, len(LABELS))), *parts])
     order = np.argsort(-probabilities, axis=1, kind="stable")
     names = np.array(LABELS, dtype=object)[order]
     best = np.take_along_axis(probabilities, order[:, :1], axis=1).ravel()
-    ids = papers["aid"] if "aid" in papers else pd.Series([f"row-{i}" for i in range(1, len(papers) + 1)], index=papers.index)
+    numbered = pd.Series([f"row-{i}" for i in range(1, len(papers) + 1)], index=papers.index, dtype="str")
+    ids = papers["aid"] if "aid" in papers else numbered
     return pd.DataFrame(
         {"aid": ids.astype("str"), "predicted": pd.Series(names[:, 0], index=papers.index, dtype="str")}
         | {"probability": best.round(6), "abstained": best < (abstain_below or 0)}
@@ -88,27 +98,36 @@ class BadPrediction(ArxivNbclfError):
 def _check_options(papers: pd.DataFrame, top: int, abstain_below: float | None) -> None:
     missing = [column for column in ("title", "summary") if column not in papers]
     if missing:
-        raise BadPrediction(f"papers have no column {' and no column '.join(missing)} (found {', '.join(map(str, papers.columns))}): "
-                            "read them with read_papers(…, purpose='prediction'), which knows the usual other names")
+        found = ", ".join(map(str, papers.columns))
+        raise BadPrediction(
+            f"papers have no column {' and no column '.join(missing)} (found {found}): "
+            "read them with read_papers(…, purpose='prediction'), which knows the usual other names"
+        )
     if not 1 <= top <= len(LABELS):
         raise BadPrediction(f"top={top} is out of range: name 1 to {len(LABELS)} groups")
     if abstain_below is not None and not 0 <= abstain_below <= 1:
         raise BadPrediction(f"abstain_below={abstain_below} is no probability: give a number from 0 to 1")
 
-# %% ../nbs/14_prediction.ipynb #f964b9b3
+# %% ../nbs/14_prediction.ipynb #88e29f2f
 Model = Classifier | str | Path  # a fitted classifier, or the folder of one
 
 
 def _as_classifier(model: Model | None) -> Classifier:
     if model is None:
-        raise BadPrediction("no model given: train one (arxiv-nbclf run PAPERS --out DIR) and name its folder as the model")
+        raise BadPrediction(
+            "no model given: train one (arxiv-nbclf run PAPERS --out DIR) and name its folder"
+        )
     return model if isinstance(model, Classifier) else load_classifier(model)
 
 
 @overload
-def predict(papers: str, summary: str, *, model: Model | None = None, abstain_below: float | None = None) -> Prediction: ...
+def predict(
+    papers: str, summary: str, *, model: Model | None = None, abstain_below: float | None = None
+) -> Prediction: ...
 @overload
-def predict(papers: pd.DataFrame, *, model: Model | None = None, top: int = 1, abstain_below: float | None = None) -> pd.DataFrame: ...
+def predict(
+    papers: pd.DataFrame, *, model: Model | None = None, top: int = 1, abstain_below: float | None = None
+) -> pd.DataFrame: ...
 def predict(
     papers: str | pd.DataFrame,  # a title, or a table with title and summary
     summary: str | None = None,  # the abstract that belongs to the title
@@ -122,6 +141,9 @@ def predict(
     if isinstance(papers, pd.DataFrame):
         return predict_table(classifier, papers, top=top, abstain_below=abstain_below)
     if summary is None:
-        raise BadPrediction("a title alone was given: add the abstract, predict(title, summary), or hand in a table")
-    one = predict_table(classifier, pd.DataFrame({"title": [papers], "summary": [summary]}), abstain_below=abstain_below).iloc[0]
-    return Prediction({label: float(one[f"p_{label}"]) for label in LABELS}, abstained=bool(one.abstained))
+        raise BadPrediction("a title alone was given: add the abstract, or hand in a table")
+    table = pd.DataFrame({"title": [papers], "summary": [summary]})
+    one = predict_table(classifier, table, abstain_below=abstain_below).iloc[0]
+    return Prediction(
+        {label: float(one[f"p_{label}"]) for label in LABELS}, abstained=bool(one.abstained)
+    )

@@ -1,5 +1,6 @@
 """Files that no notebook should have to show: every way in which a table of papers can be broken, and every format there and back."""
 
+import gc
 import gzip
 import hashlib
 import io
@@ -15,19 +16,11 @@ import openpyxl
 import pandas as pd
 import pytest
 
-from arxiv_nbclf import papers as papers_module
-from arxiv_nbclf.papers import (
-    COLUMNS,
-    BadPapers,
-    CannotWrite,
-    file_records,
-    near_duplicates,
-    read_papers,
-    sample,
-    source_files,
-    whole_file,
-    write_table,
-)
+from arxiv_nbclf import tables as tables_module
+from arxiv_nbclf.files import CannotWrite, whole_file
+from arxiv_nbclf.papers import COLUMNS, BadPapers, near_duplicates, read_papers
+from arxiv_nbclf.synthetic import sample
+from arxiv_nbclf.tables import file_records, source_files, write_table
 from arxiv_nbclf.taxonomy import group_of
 
 HEADER = "id,title,abstract,categories\n"
@@ -288,9 +281,9 @@ def full_disk(*_: object, **__: object) -> None:
 
 
 @pytest.mark.parametrize(("name", "place"), [
-    ("a.parquet", lambda: (papers_module.pq, "write_table")), ("a.csv", lambda: (papers_module.pa_csv, "write_csv")),
-    ("a.jsonl.gz", lambda: (papers_module, "GzipFile")), ("a.xlsx", lambda: (openpyxl.Workbook, "save")),
-    ("a.tsv", lambda: (Path, "replace"))])
+    ("a.parquet", lambda: (tables_module.pq, "write_table")), ("a.csv", lambda: (tables_module.pa_csv, "write_csv")),
+    ("a.jsonl.gz", lambda: (tables_module, "GzipFile")), ("a.xlsx", lambda: (Path, "write_bytes")),
+    ("b.xlsx", lambda: (openpyxl.Workbook, "save")), ("a.json", lambda: (os, "fsync")), ("a.tsv", lambda: (Path, "replace"))])
 def test_a_full_disk_leaves_the_old_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, place: Callable[[], tuple[object, str]]
 ) -> None:
@@ -299,6 +292,24 @@ def test_a_full_disk_leaves_the_old_file(
     monkeypatch.setattr(*place(), full_disk)
     with pytest.raises(CannotWrite, match=f"{name}: cannot be written: No space left on device"):
         write_table(sample(30), tmp_path / name)
+    assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [(name, before)]
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_limit_of_the_system_is_one_line(tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """The system itself stops the writing, wherever in a library that is."""
+    resource = pytest.importorskip("resource")
+    write_table(sample(5), tmp_path / name)
+    before, limits = (tmp_path / name).read_bytes(), resource.getrlimit(resource.RLIMIT_FSIZE)
+    table = sample(3000) if name.endswith((".gz", ".parquet", ".xlsx")) else sample(300)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, limits[1]))
+        with pytest.raises(CannotWrite, match=f"{name}: cannot be written: File too large"):
+            write_table(table, tmp_path / name)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    gc.collect()
+    assert capsys.readouterr().err == ""
     assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [(name, before)]
 
 
