@@ -11,6 +11,7 @@ import resource
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -58,14 +59,19 @@ def main() -> None:
     if options.once:
         print(json.dumps(measure_once(options.papers)))
         return
+    from arxiv_nbclf.runs import machine, versions  # after --once, whose memory is measured
+
     read_papers("sample")  # imports and caches are warm for both readers
     ours = best_time(lambda: read_papers(options.papers), options.repeat)
     theirs = best_time(lambda: pd.read_excel(options.papers, engine="openpyxl"), options.repeat)
-    result: dict[str, Any] = {"xlsx": {"papers": len(read_papers(options.papers).papers), "read_papers_s": round(ours, 3),
-                                       "pandas_openpyxl_s": round(theirs, 3), "ratio": round(theirs / ours, 2)}}
+    result: dict[str, Any] = {
+        "benchmark": "reading",
+        "xlsx": {"papers": len(read_papers(options.papers).papers), "read_papers_s": round(ours, 3),
+                 "pandas_openpyxl_s": round(theirs, 3), "ratio": round(theirs / ours, 2)}}
     if options.parquet:
         result["parquet"] = measure_in_child(options.parquet, options.repeat)
-    print(json.dumps(result))
+    readers = {name: version(name) for name in ("openpyxl", "python-calamine")}
+    print(json.dumps(result | {"machine": machine(), "versions": versions() | readers}))
 
 
 if __name__ == "__main__":
