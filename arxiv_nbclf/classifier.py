@@ -7,7 +7,7 @@ __all__ = ['Labelled', 'FAMILIES', 'BUNDLE_FORMAT', 'BadLabels', 'check_labels',
            'BadSettings', 'Family', 'Classifier', 'save_arrays', 'load_arrays', 'family_class', 'new_classifier',
            'BadBundle', 'save_classifier', 'load_classifier']
 
-# %% ../nbs/05_classifier.ipynb #40a53d17
+# %% ../nbs/05_classifier.ipynb #958df037
 import hashlib
 import json
 from abc import ABC, abstractmethod
@@ -23,11 +23,11 @@ import pandas as pd
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
-from .papers import CannotWrite, whole_file
+from .files import CannotWrite, whole_file
 from .preprocessing import LABELS, TEXT_PLANS, paper_texts
 from .taxonomy import ArxivNbclfError
 
-# %% ../nbs/05_classifier.ipynb #8d7641cb
+# %% ../nbs/05_classifier.ipynb #005d5276
 class BadLabels(ArxivNbclfError):
     "The labels do not fit the papers or the eight groups."
 
@@ -40,11 +40,13 @@ def check_labels(
     ids = np.asarray(labels)
     if len(ids) != len(papers):
         raise BadLabels(f"{len(papers)} papers but {len(ids)} labels: give one label per paper")
-    if ids.ndim != 1 or not np.issubdtype(ids.dtype, np.integer) or ids.min(initial=0) < 0 or ids.max(initial=0) >= len(LABELS):
-        raise BadLabels(f"labels must be ids from 0 to {len(LABELS) - 1}; label_ids(papers) makes them from main_category")
+    if ids.ndim != 1 or ids.dtype.kind not in "iu" or not np.isin(ids, np.arange(len(LABELS))).all():
+        raise BadLabels(f"labels must be ids from 0 to {len(LABELS) - 1}; label_ids(papers) makes them")
     if len(np.unique(ids)) < 2:
         found = ", ".join(LABELS[i] for i in np.unique(ids)) or "none"
-        raise BadLabels(f"a classifier needs at least two groups to tell apart, found only {found}: gather papers of another group")
+        raise BadLabels(
+            f"two groups or more are needed to tell apart, found only {found}: add papers of others"
+        )
     return ids.astype(np.int64)
 
 # %% ../nbs/05_classifier.ipynb #2dac60b2
@@ -82,7 +84,7 @@ def fit_temperature(
     best = minimize_scalar(loss, bounds=(np.log(0.01), np.log(100)), method="bounded")
     return Temperature(float(np.exp(best.x)))
 
-# %% ../nbs/05_classifier.ipynb #25970d6c
+# %% ../nbs/05_classifier.ipynb #5128775a
 class BadSettings(ArxivNbclfError):
     "A setting is outside of what the family can work with."
 
@@ -111,9 +113,11 @@ class Family(ABC):
 
     def _check_settings(self) -> None:
         if self.text_plan not in TEXT_PLANS:
-            raise BadSettings(f"text_plan={self.text_plan!r} is not known: take one of {', '.join(TEXT_PLANS)}")
+            raise BadSettings(
+                f"text_plan={self.text_plan!r} is not known: take one of {', '.join(TEXT_PLANS)}"
+            )
 
-# %% ../nbs/05_classifier.ipynb #8ea5d105
+# %% ../nbs/05_classifier.ipynb #e9793900
 Labelled = tuple[pd.DataFrame | Sequence[str], Sequence[int] | np.ndarray]  # papers and their label ids
 
 
@@ -129,7 +133,8 @@ class Classifier(ClassifierMixin, BaseEstimator, Family):
         self,
         papers: pd.DataFrame | Sequence[str],  # a papers table, or texts
         labels: Sequence[int] | np.ndarray,  # (n_papers,) label ids
-        validation: Labelled | None = None,  # to calibrate on; without it a family's own held-out scores serve
+        validation: Labelled
+        | None = None,  # to calibrate on; without it a family's own held-out scores serve
     ) -> Self:  # the classifier itself, fitted
         "Learn from labelled papers, then calibrate on papers that were not learnt from."
         ids = check_labels(papers, labels)
@@ -144,7 +149,11 @@ class Classifier(ClassifierMixin, BaseEstimator, Family):
     def decision_function(self, papers: pd.DataFrame | Sequence[str]) -> np.ndarray:
         "Scores before calibration, (n_papers, 8); the highest wins."
         check_is_fitted(self, "calibration_")
-        return self._scores(paper_texts(papers, self.text_plan)) if len(papers) else np.empty((0, len(LABELS)))
+        return (
+            self._scores(paper_texts(papers, self.text_plan))
+            if len(papers)
+            else np.empty((0, len(LABELS)))
+        )
 
     def predict_proba(self, papers: pd.DataFrame | Sequence[str]) -> np.ndarray:
         "Calibrated probabilities, float (n_papers, 8), in label order."
@@ -164,7 +173,9 @@ class Classifier(ClassifierMixin, BaseEstimator, Family):
         "Load a bundle of this family (see `load_classifier`)."
         classifier = load_classifier(folder)
         if not isinstance(classifier, cls):
-            raise BadBundle(f"{folder} holds a {classifier.family} model, not a {cls.family} one: use load_classifier")
+            raise BadBundle(
+                f"{folder} holds a {classifier.family} model, not a {cls.family} one: use load_classifier"
+            )
         return classifier
 
 # %% ../nbs/05_classifier.ipynb #2fccacf5
@@ -225,7 +236,7 @@ def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
-# %% ../nbs/05_classifier.ipynb #ad504670
+# %% ../nbs/05_classifier.ipynb #df8d4fcc
 def save_classifier(
     classifier: Classifier,  # fitted
     folder: str | Path,  # made if absent; a bundle that is there already is replaced
@@ -237,10 +248,13 @@ def save_classifier(
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "bundle.json").unlink(missing_ok=True)
         classifier._save_weights(folder)
-        files = {p.relative_to(folder).as_posix(): _sha256(p) for p in sorted(folder.rglob("*")) if p.is_file()}
+        files = {
+            p.relative_to(folder).as_posix(): _sha256(p) for p in sorted(folder.rglob("*")) if p.is_file()
+        }
     except OSError as error:
         reason = error.strerror or error
-        raise CannotWrite(f"cannot write the model to {folder}: {reason}; free some space or choose another place") from error
+        hint = "free some space or choose another place"
+        raise CannotWrite(f"cannot write the model to {folder}: {reason}; {hint}") from error
     record = {
         "format": BUNDLE_FORMAT,
         "library_version": version("arxiv_nbclf"),
@@ -256,19 +270,28 @@ def save_classifier(
         partial.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     return folder
 
-# %% ../nbs/05_classifier.ipynb #5debf65b
+# %% ../nbs/05_classifier.ipynb #0b172943
 def _read_bundle(folder: Path) -> dict[str, Any]:
     try:
         record = json.loads((folder / "bundle.json").read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise BadBundle(f"{folder} holds no model: give a folder with a bundle.json in it, or a run folder") from None
+        raise BadBundle(
+            f"{folder} holds no model: give a run folder, or one with a bundle.json"
+        ) from None
     except (OSError, ValueError) as error:
-        raise BadBundle(f"{folder / 'bundle.json'} cannot be read ({error}): save the model again") from None
-    if not isinstance(record, dict) or not {"format", "family", "labels", "settings", "calibration", "files"} <= record.keys():
-        raise BadBundle(f"{folder / 'bundle.json'} is not the description of a model: save the model again")
+        raise BadBundle(
+            f"{folder / 'bundle.json'} cannot be read ({error}): save the model again"
+        ) from None
+    needed = {"format", "family", "labels", "settings", "calibration", "files"}
+    if not isinstance(record, dict) or not needed <= record.keys():
+        raise BadBundle(
+            f"{folder / 'bundle.json'} is not the description of a model: save the model again"
+        )
     if record["format"] != BUNDLE_FORMAT:
-        raise BadBundle(f"{folder} has bundle format {record['format']}, this version reads {BUNDLE_FORMAT}: "
-                        f"install arxiv_nbclf {record.get('library_version', '')} or newer")
+        raise BadBundle(
+            f"{folder} has bundle format {record['format']}, this version reads {BUNDLE_FORMAT}: "
+            f"install arxiv_nbclf {record.get('library_version', '')} or newer"
+        )
     if record["labels"] != list(LABELS):
         raise BadBundle(f"{folder} has labels {record['labels']}, expected {list(LABELS)}")
     return record
@@ -280,9 +303,11 @@ def _check_files(folder: Path, files: dict[str, str]) -> None:
         if not path.resolve().is_relative_to(folder.resolve()):
             raise BadBundle(f"{folder} names a file outside of itself ({name}): do not use it")
         if not path.is_file() or _sha256(path) != digest:
-            raise BadBundle(f"{path} is missing or not the file that was saved: copy the whole folder again")
+            raise BadBundle(
+                f"{path} is missing or not the file that was saved: copy the whole folder again"
+            )
 
-# %% ../nbs/05_classifier.ipynb #f57fd034
+# %% ../nbs/05_classifier.ipynb #dc539169
 def load_classifier(
     folder: str | Path,  # a bundle, or a run folder (its `model/` is taken)
 ) -> Classifier:  # fitted, as it was saved
@@ -301,5 +326,6 @@ def load_classifier(
     except ArxivNbclfError:
         raise
     except Exception as error:  # safetensors, numpy and dict lookups each have errors of their own
-        raise BadBundle(f"{folder} does not hold a whole {record['family']} model ({error}): save the model again") from error
+        problem = f"{folder} does not hold a whole {record['family']} model ({error})"
+        raise BadBundle(f"{problem}: save the model again") from error
     return classifier

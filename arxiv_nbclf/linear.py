@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['STOP_WORDS', 'NEVER', 'fold', 'tokens', 'fnv1a', 'bucket', 'count_features', 'inverse_document_frequency', 'tfidf',
-           'fit_margins', 'out_of_fold_margins', 'accuracy_plus_macro_f1', 'fit_offsets', 'LinearClassifier']
+           'fit_margins', 'out_of_fold_margins', 'accuracy_plus_macro_f1', 'fit_offsets', 'choose_C',
+           'LinearClassifier']
 
 # %% ../nbs/06_linear.ipynb #54b6b74b
 import re
@@ -35,9 +36,10 @@ def fold(
         text = _MARKS.sub("", unicodedata.normalize("NFKD", text))
     return text.lower()
 
-# %% ../nbs/06_linear.ipynb #88cdad97
+# %% ../nbs/06_linear.ipynb #25903578
 STOP_WORDS = frozenset(
-    "a an and are as at be by for from has have in is it its of on or that the this to was we were which with".split()
+    "a an and are as at be by for from has have in is it its of on or"
+    " that the this to was we were which with".split()
 )
 
 
@@ -68,24 +70,27 @@ def bucket(
     value = fnv1a(token)
     return (value ^ value >> bits) & ((1 << bits) - 1)
 
-# %% ../nbs/06_linear.ipynb #47c6a4c3
+# %% ../nbs/06_linear.ipynb #07cee989
 def count_features(
     texts: Iterable[str],  # one text a paper
     bits: int = 16,  # there are 2**bits buckets
     pairs: bool = False,  # whether neighbouring tokens count too
 ) -> csr_matrix:  # (n_texts, 2**bits) float32, how often each bucket is hit
     "Count each text's tokens in hashed buckets."
+    from tqdm import tqdm
+
     known: dict[str, int] = {}
     columns, ends = array("i"), array("q", [0])
-    for text in texts:
+    for text in tqdm(texts, "counting words", unit="paper", leave=False, disable=None, delay=1):
         for token in tokens(text, pairs):
             column = known.get(token)
             if column is None:
                 column = known[token] = bucket(token, bits)
             columns.append(column)
         ends.append(len(columns))
-    hits = np.ones(len(columns), dtype=np.float32), np.frombuffer(columns, dtype=np.int32), np.frombuffer(ends, dtype=np.int64)
-    counts = csr_matrix(hits, shape=(len(ends) - 1, 1 << bits))
+    ones = np.ones(len(columns), dtype=np.float32)
+    where = np.frombuffer(columns, dtype=np.int32), np.frombuffer(ends, dtype=np.int64)
+    counts = csr_matrix((ones, *where), shape=(len(ends) - 1, 1 << bits))
     counts.sum_duplicates()
     return counts
 
@@ -108,8 +113,10 @@ def tfidf(
     lengths = np.sqrt(np.asarray(weighted.multiply(weighted).sum(axis=1)).ravel())
     return csr_matrix(diags_array(1 / np.maximum(lengths, 1e-12)) @ weighted)
 
-# %% ../nbs/06_linear.ipynb #4e27e632
-NEVER = -10.0  # the margin of a group that was not there to learn from; margins of the others lie around ±1
+# %% ../nbs/06_linear.ipynb #4e265075
+NEVER = (
+    -10.0
+)  # the margin of a group that was not there to learn from; margins of the others lie around ±1
 
 
 def fit_margins(
@@ -124,14 +131,16 @@ def fit_margins(
 
     present, n = np.unique(labels, return_counts=True)
     pull = (n.sum() / len(n) / n) ** class_weight
-    svm = LinearSVC(C=C, class_weight=dict(zip(present.tolist(), pull.tolist(), strict=True)), random_state=seed)
-    svm.fit(features, labels)
-    sides = (np.array([[-1], [1]]) * svm.coef_, np.array([-1, 1]) * svm.intercept_) if len(present) == 2 else (svm.coef_, svm.intercept_)
+    weight_of = dict(zip(present.tolist(), pull.tolist(), strict=True))
+    svm = LinearSVC(C=C, class_weight=weight_of, random_state=seed).fit(features, labels)
+    sides = (
+        np.array([-1, 1]) if len(present) == 2 else np.ones(len(present))
+    )  # one vector stands for two groups
     weights, intercepts = np.zeros((len(LABELS), features.shape[1])), np.full(len(LABELS), NEVER)
-    weights[present], intercepts[present] = sides
+    weights[present], intercepts[present] = sides[:, None] * svm.coef_, sides * svm.intercept_
     return weights, intercepts
 
-# %% ../nbs/06_linear.ipynb #aa5f0a43
+# %% ../nbs/06_linear.ipynb #2b22130c
 def out_of_fold_margins(
     counts: csr_matrix,  # (n_texts, n_buckets), not yet weighted: idf is learnt in each fold
     labels: np.ndarray,  # (n_texts,) label ids
@@ -144,8 +153,10 @@ def out_of_fold_margins(
     from sklearn.model_selection import StratifiedKFold
     from tqdm import tqdm
 
-    splitter = StratifiedKFold(max(2, min(folds, int(np.bincount(labels).max()))), shuffle=True, random_state=seed)
-    with warnings.catch_warnings():  # a group smaller than the number of folds is told by the splitting room, not here
+    splitter = StratifiedKFold(
+        max(2, min(folds, int(np.bincount(labels).max()))), shuffle=True, random_state=seed
+    )
+    with warnings.catch_warnings():  # small groups are told of by the splitting room, not here
         warnings.filterwarnings("ignore", message="The least populated class", category=UserWarning)
         parts = list(splitter.split(labels, labels))
     margins = np.empty((len(C_grid), len(labels), len(LABELS)))
@@ -191,13 +202,32 @@ def fit_offsets(
             break
     return offsets
 
-# %% ../nbs/06_linear.ipynb #de65e2a3
+# %% ../nbs/06_linear.ipynb #6985bdd7
+def choose_C(
+    counts: csr_matrix,  # (n_texts, n_buckets)
+    labels: np.ndarray,  # (n_texts,) label ids
+    C_grid: tuple[float, ...],  # the values to try
+    class_weight: float = 1.0,  # as in fit_margins
+    offsets: bool = True,  # whether group offsets are fitted; zeros otherwise
+    folds: int = 5,  # stratified and shuffled
+    seed: int = 42,  # of the folds and the solver
+) -> tuple[float, np.ndarray, np.ndarray]:  # C, offsets (8,), out-of-fold margins (n_texts, 8)
+    "The `C` that does best out of fold, with its offsets and margins."
+    trials = []
+    all_margins = out_of_fold_margins(counts, labels, C_grid, class_weight, folds, seed)
+    for C, margins in zip(C_grid, all_margins, strict=True):
+        best = fit_offsets(margins, labels) if offsets else np.zeros(len(LABELS))
+        goal = accuracy_plus_macro_f1(labels, (margins + best).argmax(axis=1))
+        trials.append((goal, C, best, margins))
+    return max(trials, key=lambda trial: trial[0])[1:]
+
+# %% ../nbs/06_linear.ipynb #e4dd4442
 @dataclass(eq=False)
 class LinearClassifier(Classifier):
     "Hashed words, sublinear tf-idf, one-against-rest linear support vector machines, calibrated."
 
     bits: int = 16  # 2**bits buckets; 8 to 22
-    pairs: bool = False  # count neighbouring tokens too: helps from about 90,000 papers, hurts rare groups at 12,000
+    pairs: bool = False  # count neighbouring tokens too: for tables of about 90,000 papers and more
     C: float | None = None  # inverse regularisation; None: chosen out of fold among C_GRID
     class_weight: float = 0.75  # classes weigh n**-class_weight: 0 is none, 1 is "balanced"
     offsets: bool = True  # whether group offsets are fitted (for macro F1)
@@ -218,24 +248,23 @@ class LinearClassifier(Classifier):
 
     def _fit(self, texts: list[str], labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         counts = count_features(texts, self.bits, self.pairs)
-        C, offsets, margins = self._choose(counts, labels)
+        grid = self.C_GRID if self.C is None else (self.C,)
+        C, offsets, margins = choose_C(
+            counts, labels, grid, self.class_weight, self.offsets, self.folds, self.seed
+        )
         self.idf_ = inverse_document_frequency(counts)
-        weights, intercepts = fit_margins(tfidf(counts, self.idf_), labels, C, self.class_weight, self.seed)
+        weights, intercepts = fit_margins(
+            tfidf(counts, self.idf_), labels, C, self.class_weight, self.seed
+        )
         self.weights_, self.intercepts_ = weights.astype(np.float32), intercepts + offsets
         self.fitted_ = {"C": C, "offsets": dict(zip(LABELS, offsets.round(3).tolist(), strict=True))}
         return margins + offsets, labels
 
-    def _choose(self, counts: csr_matrix, labels: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
-        "The best `C` with its offsets and out-of-fold margins."
-        grid = self.C_GRID if self.C is None else (self.C,)
-        trials = []
-        for C, margins in zip(grid, out_of_fold_margins(counts, labels, grid, self.class_weight, self.folds, self.seed), strict=True):
-            offsets = fit_offsets(margins, labels) if self.offsets else np.zeros(len(LABELS))
-            trials.append((accuracy_plus_macro_f1(labels, (margins + offsets).argmax(axis=1)), C, offsets, margins))
-        return max(trials, key=lambda trial: trial[0])[1:]
-
     def _scores(self, texts: list[str]) -> np.ndarray:
-        return tfidf(count_features(texts, self.bits, self.pairs), self.idf_) @ self.weights_.T + self.intercepts_
+        return (
+            tfidf(count_features(texts, self.bits, self.pairs), self.idf_) @ self.weights_.T
+            + self.intercepts_
+        )
 
     def _save_weights(self, folder: Path) -> None:
         arrays = {"weights": self.weights_, "intercepts": self.intercepts_, "idf": self.idf_}
@@ -243,6 +272,12 @@ class LinearClassifier(Classifier):
 
     def _load_weights(self, folder: Path) -> None:
         arrays = load_arrays(folder / "weights.safetensors")
-        self.weights_, self.intercepts_, self.idf_ = arrays["weights"], arrays["intercepts"], arrays["idf"]
+        self.weights_, self.intercepts_, self.idf_ = (
+            arrays["weights"],
+            arrays["intercepts"],
+            arrays["idf"],
+        )
         if self.weights_.shape != (len(LABELS), 1 << self.bits) or self.idf_.shape != (1 << self.bits,):
-            raise BadSettings(f"weights of shape {self.weights_.shape} do not fit bits={self.bits}: save the model again")
+            raise BadSettings(
+                f"weights {self.weights_.shape} do not fit bits={self.bits}: save the model again"
+            )

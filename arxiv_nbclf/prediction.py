@@ -58,7 +58,7 @@ class Prediction:
         doubt = "<p>Not sure enough: abstained.</p>" if self.abstained else ""
         return f"{doubt}<table><tr><th>group</th><th></th><th>probability</th><th></th></tr>{rows}</table>"
 
-# %% ../nbs/14_prediction.ipynb #2f6e6c31
+# %% ../nbs/14_prediction.ipynb #a01e2952
 def predict_table(
     classifier: Classifier,  # fitted
     papers: pd.DataFrame,  # title and summary; aid if there is one
@@ -81,7 +81,7 @@ def predict_table(
     names = np.array(LABELS, dtype=object)[order]
     best = np.take_along_axis(probabilities, order[:, :1], axis=1).ravel()
     numbered = pd.Series([f"row-{i}" for i in range(1, len(papers) + 1)], index=papers.index, dtype="str")
-    ids = papers["aid"] if "aid" in papers else numbered
+    ids = papers.get("aid", numbered)
     return pd.DataFrame(
         {"aid": ids.astype("str"), "predicted": pd.Series(names[:, 0], index=papers.index, dtype="str")}
         | {"probability": best.round(6), "abstained": best < (abstain_below or 0)}
