@@ -73,7 +73,7 @@ def text_column(
     plain = {type(value) for value in values} <= {str, type(None)}
     return pd.Series(values if plain else [cell_text(value) for value in values], dtype="str")
 
-# %% ../nbs/00b_tables.ipynb #7cbcdb70
+# %% ../nbs/00b_tables.ipynb #4d075dcf
 class RawTable(NamedTuple):
     """A file as it came: columns of any type, with the row numbers that a person would find them under."""
 
@@ -97,13 +97,13 @@ class RawTable(NamedTuple):
 
     def __repr__(self) -> str:
         """Count the rows and name the columns."""
-        return f"{len(self.rows):,} rows, {len(self.broken):,} broken; columns: {', '.join(self.names)}"
+        return f"rows: {len(self.rows):,}, broken: {len(self.broken):,}, columns: {', '.join(self.names)}"
 
     def _repr_html_(self) -> str:
         """The same and the first rows, for a notebook."""
         return f"<p>{escape(repr(self))}</p>{plain_html(self.frame())}"
 
-
+# %% ../nbs/00b_tables.ipynb #e02b6b48
 def plain_html(
     table: pd.DataFrame,  # any table
     index: bool = True,  # whether to show its row labels
