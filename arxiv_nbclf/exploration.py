@@ -4,30 +4,26 @@
 
 # %% auto #0
 __all__ = ['MEASURES', 'column_overview', 'count_combinations', 'count_categories', 'paper_groups', 'count_groups', 'plot_groups',
-           'group_overlaps', 'plot_overlaps', 'count_words', 'text_lengths', 'describe_lengths', 'plot_lengths',
-           'papers_per_month', 'plot_months', 'CannotExplore', 'Exploration', 'explore']
+           'draw_groups', 'group_overlaps', 'plot_overlaps', 'count_words', 'text_lengths', 'describe_lengths',
+           'plot_lengths', 'papers_per_month', 'plot_months', 'CannotExplore', 'Exploration', 'explore']
 
-# %% ../nbs/03_exploration.ipynb #1a2683a6
-import base64
-import io
+# %% ../nbs/03_exploration.ipynb #7a8f60af
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from jinja2 import Environment
 from tqdm import tqdm
 
-from .papers import whole_file, write_table
+from .pages import Picture, count_text, draw, html_page, render, share_text, write_files
+from .tables import write_table
 from .taxonomy import GROUP_NAMES, GROUPS, ArxivNbclfError, group_of, is_category, name_of, split_codes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 # %% ../nbs/03_exploration.ipynb #858ab627
 def column_overview(
@@ -45,7 +41,7 @@ def column_overview(
         }
     )
 
-# %% ../nbs/03_exploration.ipynb #acdaedde
+# %% ../nbs/03_exploration.ipynb #8a9d20da
 def _count(
     values: pd.Series,  # one value per paper; missing values count as "(none)"
     name: str,  # what the values are called
@@ -56,7 +52,7 @@ def _count(
     table = pd.DataFrame(ordered, columns=[name, "papers"]).astype({name: "str", "papers": "int64"})
     return table.assign(share=table["papers"] / max(len(values), 1))
 
-# %% ../nbs/03_exploration.ipynb #4d9eac67
+
 def count_combinations(
     papers: pd.DataFrame,  # a papers table
 ) -> pd.DataFrame:  # columns categories, papers, share; the most frequent first
@@ -149,6 +145,14 @@ def plot_groups(
     sns.despine(ax=axes)
     return axes
 
+# %% ../nbs/03_exploration.ipynb #299ab059
+def draw_groups(
+    groups: pd.DataFrame,  # from `count_groups`
+) -> Picture:  # of a height that gives each group its line
+    """Papers per group as a picture for a page."""
+    words = ", ".join(f"{group} {count:,}" for group, count in zip(groups["group"], groups["papers"], strict=True))
+    return draw(lambda axes: plot_groups(groups, axes=axes), f"Papers by group: {words}.", (6, 0.9 + 0.34 * len(groups)))
+
 # %% ../nbs/03_exploration.ipynb #d1b763b0
 def group_overlaps(
     papers: pd.DataFrame,  # a papers table
@@ -163,7 +167,16 @@ def group_overlaps(
             counts[place[group], [place[other] for other in listed & set(GROUPS)]] += count
     return pd.DataFrame(counts, index=pd.Index(GROUPS, name="group"), columns=list(GROUPS)).reset_index()
 
-# %% ../nbs/03_exploration.ipynb #03c0129d
+# %% ../nbs/03_exploration.ipynb #986d6101
+def _overlap_shares(
+    overlaps: pd.DataFrame,  # from `group_overlaps`
+) -> pd.DataFrame:  # per cent of each row's papers, NaN on the diagonal; only groups that have papers
+    """Overlaps as shares."""
+    counts = overlaps.set_index("group")
+    sizes = np.diag(counts)
+    return (counts / np.maximum(sizes, 1)[:, None] * 100).mask(np.eye(len(counts), dtype=bool))[sizes > 0]
+
+
 def plot_overlaps(
     overlaps: pd.DataFrame,  # from `group_overlaps`
     axes: "Axes | None" = None,  # where to draw; None for a figure of its own
@@ -172,11 +185,8 @@ def plot_overlaps(
     import seaborn as sns
 
     axes = _new_axes(axes, 6, 4.2)
-    counts = overlaps.set_index("group")
-    sizes = np.diag(counts)
-    shares = (counts / np.maximum(sizes, 1)[:, None] * 100).mask(np.eye(len(counts), dtype=bool))[sizes > 0]
     bar = {"label": "papers of the row's group (%)"}
-    sns.heatmap(shares, annot=True, fmt=".0f", cmap="Blues", vmin=0, cbar_kws=bar, ax=axes)
+    sns.heatmap(_overlap_shares(overlaps), annot=True, fmt=".0f", cmap="Blues", vmin=0, cbar_kws=bar, ax=axes)
     axes.set(xlabel="also listed under", ylabel="main group")
     axes.tick_params(rotation=0)
     return axes
@@ -215,7 +225,7 @@ def describe_lengths(
     names = ["field", "unit", "papers", "mean", "shortest", "5 %", "median", "95 %", "longest"]
     return pd.DataFrame(rows, columns=names)
 
-# %% ../nbs/03_exploration.ipynb #c6af0bb7
+# %% ../nbs/03_exploration.ipynb #a8c37abf
 def plot_lengths(
     lengths: pd.DataFrame,  # from `text_lengths`
     field: str = "summary",  # which text: title or summary
@@ -233,7 +243,7 @@ def plot_lengths(
         step = int(np.ptp(shown) // 40 + 1)  # whole numbers fall into bars of the same width
         sns.histplot(x=shown, bins=np.arange(shown.min() - 0.5, shown.max() + step + 0.5, step), ax=axes)
         axes.axvline(np.median(known), color="black", linestyle="--", label=f"median {np.median(known):,.0f}")
-        axes.legend(frameon=False)
+        axes.legend(frameon=False, loc="lower right", bbox_to_anchor=(1, 1), borderaxespad=0)
     longer = f"; {len(known) - len(shown):,} longer not shown" if len(shown) < len(known) else ""
     axes.set(xlabel=f"{unit} per {field}{longer}", ylabel="papers")
     sns.despine(ax=axes)
@@ -278,7 +288,7 @@ def plot_months(
     axes.spines[:].set_visible(True)
     return axes
 
-# %% ../nbs/03_exploration.ipynb #b153d081
+# %% ../nbs/03_exploration.ipynb #989d1082
 class CannotExplore(ArxivNbclfError):
     """A table in which there is nothing to look at."""
 
@@ -301,31 +311,27 @@ class Exploration:
     source: str = ""  # where the papers are from, in words for people
     folder: Path | None = None  # where the page was written, if it was
 
+    @property
+    def span(self) -> str:
+        """From which month to which the papers are."""
+        months = self.months["month"]
+        return f"{months.iloc[0]} to {months.iloc[-1]}" if len(months) else "no dates"
+
     def __repr__(self) -> str:
         present = int((self.groups["papers"][: len(GROUPS)] > 0).sum())
         source = f" from {self.source}" if self.source else ""
-        return f"Exploration({self.rows:,} papers{source}, {present} groups, {_span(self.months)})"
+        return f"Exploration({self.rows:,} papers{source}, {present} groups, {self.span})"
 
     def _repr_html_(self) -> str:
-        table = self.groups.assign(share=[f"{share:.1%}" for share in self.groups["share"]])
-        return f"<p>{escape(repr(self))}</p>{table.to_html(index=False)}"
+        return str(render("<p>{{ text }}</p>{{ groups | table(formats) }}", text=repr(self), groups=self.groups, formats=_FORMATS))
 
-# %% ../nbs/03_exploration.ipynb #43a4b72d
-def _span(
-    months: pd.DataFrame,  # from `papers_per_month`
-) -> str:  # "2025-01 to 2025-04", or "no dates"
-    """From which month to which the papers are."""
-    return f"{months['month'].iloc[0]} to {months['month'].iloc[-1]}" if len(months) else "no dates"
-
-
-def _count_reasons(
-    rejects: pd.DataFrame,  # from `read_papers`, with a column reason
-) -> pd.DataFrame:  # columns reason, rows; the most frequent first
-    """How many rows were rejected for each reason."""
-    return _count(rejects["reason"], "reason")[["reason", "papers"]].rename(columns={"papers": "rows"})
-
-# %% ../nbs/03_exploration.ipynb #445386f4
+# %% ../nbs/03_exploration.ipynb #db998925
 MEASURES: dict[str, Callable[[str], int]] = {"characters": len, "words": count_words}
+_FORMATS = {
+    "share": share_text,
+    "megabytes": "{:.2f}".format,
+    **dict.fromkeys(["mean", "shortest", "5 %", "median", "95 %", "longest"], count_text),
+}
 
 
 def _explore(
@@ -350,64 +356,39 @@ def _explore(
         lengths=pd.concat(described, ignore_index=True),
         months=months,
         undated=len(papers) - int(months.drop(columns="month").to_numpy().sum()),
-        rejects=None if rejects is None else _count_reasons(rejects),
+        rejects=None if rejects is None else _count(rejects["reason"], "reason").rename(columns={"papers": "rows"})[["reason", "rows"]],
         source=source,
         folder=folder,
     )
 
-# %% ../nbs/03_exploration.ipynb #bb86956a
-_PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>Exploration of {{ '{:,}'.format(record.rows) }} papers</title>
-<style>
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #222 }
-table { border-collapse: collapse; font-size: .9rem; margin: 1rem 0; display: block; overflow-x: auto }
-th, td { padding: .2rem .8rem .2rem 0; text-align: left; border-bottom: 1px solid #ddd; vertical-align: top }
-th.number, td.number { text-align: right; font-variant-numeric: tabular-nums } td:last-child { white-space: nowrap }
-img { max-width: 100%; height: auto }
-</style></head><body>
-{%- macro show(table, most) %}
-<table><thead><tr>{% for name in table.columns %}
-<th{% if table[name].dtype.kind in 'iuf' %} class="number"{% endif %}>{{ name }}</th>{% endfor %}</tr></thead><tbody>
-{%- for row in table.head(most).itertuples(index=False, name=None) %}
-<tr>{% for value in row %}<td{% if value is number %} class="number"{% endif %}>
-{{- value | plain(table.columns[loop.index0]) }}</td>{% endfor %}</tr>
-{%- endfor %}
-</tbody></table>
-{%- endmacro %}
-<h1>Exploration of {{ '{:,}'.format(record.rows) }} papers</h1>
-<p>{% if record.source %}Source: {{ record.source }}. {% endif %}
-Published: {{ span }}. Without a date: {{ '{:,}'.format(record.undated) }} papers.
-{%- if record.rejects is not none %} Rows that could not be used: {{ '{:,}'.format(record.rejects['rows'].sum()) }}.
-{%- endif %}</p>
-{%- for section in sections %}
-<h2>{{ section.title }}</h2>
-<p>{{ section.text }}</p>
-{%- if section.figure %}<p><img alt="{{ section.title }}" src="data:image/png;base64,{{ section.figure }}"></p>{% endif %}
-{%- if section.most and section.table | length %}{{ show(section.table, section.most) }}{% endif %}
-<p><a href="{{ section.name }}.csv">{{ section.name }}.csv</a> has {{ section.whole }}.</p>
-{%- endfor %}
-</body></html>
-"""
+# %% ../nbs/03_exploration.ipynb #a6e1066b
+def _pictures(
+    record: Exploration,  # the tables
+    lengths: Mapping[str, pd.DataFrame],  # unit → from `text_lengths`
+) -> dict[str, Picture]:  # field of the record → its picture
+    """The pictures of the page."""
 
-# %% ../nbs/03_exploration.ipynb #4c67e316
-def _plain(
-    value: object,  # a value of a table
-    column: str,  # the column in which it stands
-) -> str:  # how a person would write it
-    """A value of a table as text for the page."""
-    if value is None or value is pd.NA or value != value:
-        return ""
-    if isinstance(value, pd.Timestamp):
-        return f"{value:%Y-%m-%d}"
-    if column == "share":
-        return f"{value:.1%}"
-    if isinstance(value, float | np.floating):
-        return f"{value:,.2f}" if column == "megabytes" else f"{value:,.0f}"
-    text = f"{value:,}" if isinstance(value, int | np.integer) else str(value)
-    return text if len(text) <= 200 else text[:197] + "..."
+    def grid(rows: np.ndarray) -> None:
+        for row, (unit, table) in zip(rows.reshape(-1, 2), lengths.items(), strict=True):
+            for field, axes in zip(table, row, strict=True):
+                plot_lengths(table, field=str(field), unit=unit, axes=axes)
 
-# %% ../nbs/03_exploration.ipynb #73148423
+    medians = ", ".join(f"{row.unit} per {row.field} {count_text(row.median)}" for row in record.lengths.itertuples())
+    pictures = {
+        "groups": draw_groups(record.groups),
+        "lengths": draw(grid, f"Histograms of text lengths. Medians: {medians}.", (8.4, 2.8 * len(lengths)), (len(lengths), 2)),
+    }
+    shares = _overlap_shares(record.overlaps)
+    if len(shares):
+        largest = zip(shares.index, shares.idxmax(axis=1), shares.max(axis=1), strict=True)
+        most = ", ".join(f"{share:.0f} % of {group} in {other}" for group, other, share in largest if share) or "none"
+        pictures["overlaps"] = draw(lambda axes: plot_overlaps(record.overlaps, axes), f"Largest overlaps: {most}.", (6, 4.2))
+    if len(record.months):
+        words = f"Papers of each group per month, {record.span}; months.csv has the numbers."
+        pictures["months"] = draw(lambda axes: plot_months(record.months, axes), words, (7, 3))
+    return pictures
+
+# %% ../nbs/03_exploration.ipynb #d6901300
 _SECTIONS = (  # field of the record, title, rows to show, what to look for
     ("groups", "Groups", 10, "What the models learn to tell apart, and how uneven it is."),
     ("categories", "Main categories", 20, "The first category of each paper."),
@@ -419,58 +400,33 @@ _SECTIONS = (  # field of the record, title, rows to show, what to look for
     ("first", "First rows", 10, "As they were read."),
     ("rejects", "Rows that could not be used", 20, "The papers above do not count them."),
 )
+_BODY = """
+<p class="lede">Published {{ record.span }}{% if record.undated %}; {{ record.undated | count }} without a date{% endif %}.
+{%- if record.rejects is not none %} Rows that could not be used: {{ record.rejects["rows"].sum() | count }}.{% endif %}</p>
+{%- for name, title, most, text in sections %}{% set table = tables[name] -%}
+{% if table is not none and (name != "rejects" or table | length) %}
+<section>
+<h2>{{ title }}</h2>
+<p>{{ text }}</p>
+{{ pictures[name] | picture }}
+{%- if most and table | length %}{{ table | table(formats, most) }}{% endif %}
+<p class="note"><a href="{{ name }}.csv">{{ name }}.csv</a> has
+{% if name == "rejects" %}each row and its reason{% else %}all {{ table | length | count }} rows{% endif %}.</p>
+</section>
+{%- endif %}{% endfor %}
+"""
 
 
 def _page(
     record: Exploration,  # what to show
-    figures: Mapping[str, bytes],  # field of the record → PNG
+    pictures: Mapping[str, Picture],  # field of the record → its picture
 ) -> str:  # the whole page as HTML
     """The page; every value from the table is escaped."""
-    environment = Environment(autoescape=True)
-    environment.filters["plain"] = _plain
-    sections = []
-    for name, title, most, text in _SECTIONS:
-        table = getattr(record, name)
-        if table is not None:
-            rows = "each row and its reason" if name == "rejects" else f"all {len(table):,} rows"
-            figure = base64.b64encode(figures.get(name, b"")).decode()
-            section = {"name": name, "title": title, "text": text, "table": table, "most": most, "whole": rows}
-            sections.append({**section, "figure": figure})
-    return environment.from_string(_PAGE).render(record=record, span=_span(record.months), sections=sections)
+    tables = {name: getattr(record, name) for name, *_ in _SECTIONS}
+    body = render(_BODY, record=record, sections=_SECTIONS, tables=tables, pictures=pictures, formats=_FORMATS)
+    return html_page(f"{record.rows:,} papers", body, "arXiv papers: what a table holds", record.source)
 
-# %% ../nbs/03_exploration.ipynb #eec65d4d
-def _figures(
-    record: Exploration,  # the tables
-    lengths: Mapping[str, pd.DataFrame],  # unit → from `text_lengths`
-) -> dict[str, "Figure"]:  # name → drawing; those for which there is no data are left out
-    """The drawings of the page."""
-    from matplotlib.figure import Figure
-
-    figures = {"groups": Figure(figsize=(7, 3.4), layout="constrained")}
-    plot_groups(record.groups, axes=figures["groups"].subplots())
-    figures["lengths"] = Figure(figsize=(9, 3 * len(lengths)), layout="constrained")
-    grid = figures["lengths"].subplots(len(lengths), 2, squeeze=False)
-    for row, (unit, table) in zip(grid, lengths.items(), strict=True):
-        for field, axes in zip(table, row, strict=True):
-            plot_lengths(table, field=str(field), unit=unit, axes=axes)
-    if record.overlaps.drop(columns="group").to_numpy().any():
-        figures["overlaps"] = Figure(figsize=(6, 4.2), layout="constrained")
-        plot_overlaps(record.overlaps, axes=figures["overlaps"].subplots())
-    if len(record.months):
-        figures["months"] = Figure(figsize=(8, 3), layout="constrained")
-        plot_months(record.months, axes=figures["months"].subplots())
-    return figures
-
-
-def _png(
-    figure: "Figure",  # a drawing
-) -> bytes:  # the picture
-    """A drawing as a PNG, at twice the resolution of a plain screen."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=144)
-    return buffer.getvalue()
-
-# %% ../nbs/03_exploration.ipynb #1230ad4f
+# %% ../nbs/03_exploration.ipynb #30f867bf
 def explore(
     papers: pd.DataFrame,  # a papers table, from `read_papers`
     out: str | Path | None = None,  # a folder to fill with index.html, csv tables and png figures; None writes nothing
@@ -479,7 +435,7 @@ def explore(
     measures: Mapping[str, Callable[[str], int]] | None = None,  # unit → function that measures a text; None: `MEASURES`
     progress: bool = True,  # a bar on stderr, if this takes over two seconds and stderr is a terminal
 ) -> Exploration:  # all tables
-    """Look at a table of papers from all sides; raises `CannotExplore` if it is empty."""
+    """Look at a table of papers from all sides; raises `CannotExplore` if it is empty, `CannotWrite`."""
     if papers.empty:
         raise CannotExplore("the table holds no papers; is it the right file?")
     folder = Path(out) if out is not None else None
@@ -489,29 +445,11 @@ def explore(
         record = _explore(papers, rejects, lengths, source, folder)
         bar.update()
         if folder is not None:
-            _write(record, _figures(record, lengths), rejects, folder)
+            pictures = _pictures(record, lengths)
+            write_files(folder, {f"{name}.png": picture.png for name, picture in pictures.items()})
+            for name, table in ({name: getattr(record, name) for name, *_ in _SECTIONS} | {"rejects": rejects}).items():
+                if table is not None:
+                    write_table(table, folder / f"{name}.csv")
+            write_files(folder, {"index.html": _page(record, pictures)})
         bar.update()
     return record
-
-
-def _write(
-    record: Exploration,  # the tables
-    figures: Mapping[str, "Figure"],  # name → drawing
-    rejects: pd.DataFrame | None,  # the rejected rows themselves
-    folder: Path,  # made if it is not there
-) -> None:
-    """Write tables, figures and the page; a file is there whole or not at all."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise CannotExplore(f"cannot make the folder {folder}: {error.strerror}; choose another") from None
-    pictures = {name: _png(figure) for name, figure in figures.items()}
-    contents = {f"{name}.png": picture for name, picture in pictures.items()}
-    contents["index.html"] = _page(record, pictures).encode("utf-8", errors="replace")
-    tables = {name: getattr(record, name) for name, *_ in _SECTIONS} | {"rejects": rejects}
-    for name, table in tables.items():
-        if table is not None:
-            write_table(table, folder / f"{name}.csv")
-    for name, content in contents.items():
-        with whole_file(folder / name) as path:
-            path.write_bytes(content)
