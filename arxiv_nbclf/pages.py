@@ -272,13 +272,13 @@ footer { margin-top: 3.5rem; border-top: 1px solid var(--rule); padding-top: .75
 @media (max-width: 30rem) { pre { white-space: pre-wrap; } }
 """
 
-# %% ../nbs/00d_pages.ipynb #e234d249
+# %% ../nbs/00d_pages.ipynb #058ba1e4
 _PRINT = """
 @page { margin: 1.7cm; }
 @media print {
   :root { --ink: #000; --soft: #444; --rule: #bbb; --paper: #fff; --tint: #fff; --marked: #fff; }
   body { max-width: none; padding: 0; font-size: 10pt; }
-  h2, h3 { break-after: avoid; }
+  h2, h3, h2 + p { break-after: avoid; }
   tr, figure, pre, dl, ul, .pairs { break-inside: avoid; }
   th, td { padding-top: .15rem; padding-bottom: .15rem; }
   h2 { margin: 1.1rem 0 .4rem; }

@@ -159,7 +159,7 @@ def _tested(
                "so the model may have seen the like of some test papers.")
     return {"papers": "test papers that played no part in training", "twins": warning if across else ""}
 
-# %% ../nbs/13_report.ipynb #2e87d4c8
+# %% ../nbs/13_report.ipynb #b178cc4a
 def _context(
     report: dict[str, Any],  # the content of report.json
     scores: Scores,  # of the model
@@ -172,13 +172,14 @@ def _context(
     def part(key: str, text: Callable[[Any], str]) -> list[tuple[str, str]]:
         return [(name, text(value)) for name, value in (report.get(key) or {}).items() if value is not None]
 
-    support, data = scores.per_class["support"], _facts(report, _DATA)
+    trained, support, data = report["n_train"] is not None, scores.per_class["support"], _facts(report, _DATA)
     return {
-        "report": report, "trained": report["n_train"] is not None, "title": str(report.get("name") or "A run"), **_tested(report),
+        "report": report, "trained": trained, "title": str(report.get("name") or "A run"), **_tested(report),
         "n": scores.n, "right": right(scores), "labels": scores.labels, "notes": scores.notes, "figures": _headline(report),
         "baseline": baseline is not None, "baseline_right": 0 if baseline is None else right(baseline),
         "mistakes": _mistakes(scores), "rare": [label for label, papers in support.items() if 0 < papers < 50],
-        "data": data if len(data) > 1 else [], "sources": report.get("source") or [], "making": _facts(report, _MAKING),
+        "data": data if len(data) > 1 else [], "sources": report.get("source") or [],
+        "making": _facts(report, _MAKING if trained else _MAKING | {"created": "Scored on"}),
         "settings": part("settings", _setting_text), "timings": part("timings", duration_text), "versions": part("versions", str),
         **_usage((report.get("asked") or {}).get("model") or f"runs/{report.get('name') or 'NAME'}"),
     }
