@@ -50,7 +50,7 @@ def reason(
     """The system's own words for what went wrong."""
     return os.strerror(error.errno) if error.errno else str(error) or type(error).__name__
 
-# %% ../nbs/00a_files.ipynb #4195c713
+# %% ../nbs/00a_files.ipynb #3791f4c3
 @contextmanager
 def whole_file(
     path: str | Path,  # where the file shall stand
@@ -67,7 +67,7 @@ def whole_file(
         raise
     except Exception as error:
         if found := system_error(error):
-            raise CannotWrite(one_line(path, f"cannot be written: {reason(found)}")) from error
+            raise CannotWrite(one_line(path, f"cannot be written: {reason(found)}; choose another place, or make room there")) from error
         raise
     finally:
         with suppress(OSError):  # it is not there, or nothing can be there; the error above is the one to see
@@ -135,7 +135,7 @@ def _begin(
         raise CannotWrite(f"cannot make the folder {partial}: {reason(error)}; choose another place") from error
     return partial, False
 
-# %% ../nbs/00a_files.ipynb #9c3ddcea
+# %% ../nbs/00a_files.ipynb #c743faea
 log = logging.getLogger("arxiv_nbclf")
 
 
@@ -150,6 +150,8 @@ def run_folder(
     partial, continued = _begin(out, asked)
     if continued:
         log.info("continuing in %s", partial)
+        for stray in partial.rglob(f".{'?' * 8}-*"):  # what `whole_file` was writing when the process was killed
+            stray.unlink()
     else:
         write_json(partial / "run.json", {"asked": asked})
     try:

@@ -6,15 +6,14 @@
 __all__ = ['log', 'PREFERENCE', 'machine', 'versions', 'stage', 'Prepared', 'RejectedRows', 'prepare', 'choose_family', 'Run',
            'train', 'run', 'NothingToScore', 'evaluate_saved', 'predict_file', 'rejects_beside', 'explore_file']
 
-# %% ../nbs/17_run.ipynb #863d62f2
+# %% ../nbs/17_run.ipynb #5b5ce735
 import logging
 import os
 import platform
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from html import escape
@@ -37,15 +36,16 @@ from .report import write_report
 from .tables import file_records, write_table
 from .taxonomy import ArxivNbclfError
 
-# %% ../nbs/17_run.ipynb #ee66316e
+# %% ../nbs/17_run.ipynb #dd55e789
 def machine() -> str:  # one line
     "What this machine computes with: its accelerator if there is one, its processor otherwise."
     cores = os.cpu_count()
-    if shutil.which("nvidia-smi"):
-        command = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
-        asked = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
-        if asked.returncode == 0 and asked.stdout.strip():
-            return f"{', '.join(asked.stdout.strip().splitlines())}; {cores} CPU cores"
+    command = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
+    with suppress(
+        OSError, subprocess.SubprocessError
+    ):  # it is not there, does not answer, or finds no card
+        names = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout
+        return f"{', '.join(names.strip().splitlines())}; {cores} CPU cores"
     if platform.system() == "Darwin" and platform.machine() == "arm64":
         return f"Apple silicon; {cores} CPU cores"
     return f"no accelerator; {cores} CPU cores ({platform.machine()})"
@@ -187,9 +187,14 @@ class Run:
 def _in_brief(scores: Scores) -> str:
     return f"accuracy {scores.accuracy:.3f}, macro F1 {scores.macro_f1:.3f}, weighted F1 {scores.weighted_f1:.3f}"
 
-# %% ../nbs/17_run.ipynb #5cb45e9a
-def _record(asked: dict[str, Any], data: dict[str, Any], classifier: Classifier, timings: dict[str, float]) -> dict[str, Any]:
-    "What run.json tells: what was asked, of which data, answered by which model, with what, where and how long."
+# %% ../nbs/17_run.ipynb #7388dad4
+def _record(
+    asked: dict[str, Any],  # verb and options
+    data: dict[str, Any],  # source, rows, sides
+    classifier: Classifier,  # fitted
+    timings: dict[str, float],  # seconds per stage; those that follow are still added
+) -> dict[str, Any]:  # plain JSON
+    "What run.json tells of a run."
     return {
         "asked": asked,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -203,7 +208,7 @@ def _record(asked: dict[str, Any], data: dict[str, Any], classifier: Classifier,
         "timings": timings,
     }
 
-# %% ../nbs/17_run.ipynb #aecdce7b
+# %% ../nbs/17_run.ipynb #7c0bda98
 def train(
     papers: str | Path,  # a file, a folder of files, or the word sample
     out: str | Path,  # the run folder to make
@@ -218,7 +223,13 @@ def train(
     with stage("read and split", timings):
         prepared = prepare(papers, split, seed, strict)
     _announce(family, prepared)
-    asked = {"verb": "train", "family": family, "split": split, "seed": seed, "source": prepared.record["source"]}
+    asked = {
+        "verb": "train",
+        "family": family,
+        "split": split,
+        "seed": seed,
+        "source": prepared.record["source"],
+    }
     with run_folder(out, asked) as partial:
         _write_tables(prepared, partial)
         with stage(f"fit {family}", timings):
@@ -227,7 +238,7 @@ def train(
         write_json(partial / "run.json", record)
     return Run(Path(out), record)
 
-# %% ../nbs/17_run.ipynb #1e8fc1fd
+# %% ../nbs/17_run.ipynb #9ce00294
 def _scores_on_test(classifier: Classifier, prepared: Prepared) -> Scores:
     papers, labels = prepared.side("test")
     return score(labels, classifier.predict_proba(papers))
@@ -248,7 +259,14 @@ def run(
     with stage("read and split", timings):
         prepared = prepare(papers, split, seed, strict)
     _announce(family, prepared)
-    asked = {"verb": "run", "family": family, "split": split, "seed": seed, "encoder": encoder, "source": prepared.record["source"]}
+    asked = {
+        "verb": "run",
+        "family": family,
+        "split": split,
+        "seed": seed,
+        "encoder": encoder,
+        "source": prepared.record["source"],
+    }
     with run_folder(out, asked) as partial:
         _write_tables(prepared, partial)
         with stage(f"fit {family}", timings):
@@ -257,20 +275,30 @@ def run(
             scores, baseline = _scores_on_test(classifier, prepared), None
         if family != "linear":
             with stage("fit and evaluate linear", timings):
-                linear = new_classifier("linear").fit(*prepared.side("train"), validation=prepared.side("validation"))
+                linear = new_classifier("linear").fit(
+                    *prepared.side("train"), validation=prepared.side("validation")
+                )
                 baseline = _scores_on_test(linear, prepared)
         record = _record(asked, prepared.record, classifier, timings)
         with stage("write the report", timings):
-            write_report(partial / "report", record | {"name": Path(out).name}, scores, baseline, papers=prepared.papers)
+            write_report(
+                partial / "report",
+                record | {"name": Path(out).name},
+                scores,
+                baseline,
+                papers=prepared.papers,
+            )
         write_json(partial / "run.json", record)
     return Run(Path(out), record, scores, baseline)
 
-# %% ../nbs/17_run.ipynb #d11e18c1
+# %% ../nbs/17_run.ipynb #99fbc40f
 def _unseen(papers: pd.DataFrame, model: Path) -> np.ndarray:
     "Which papers the model of a run folder was neither fitted nor calibrated on, (n_papers,) bool."
     record = model / "splits.parquet"
     if not record.is_file():
-        log.warning("%s has no splits.parquet: nobody can tell whether the model has seen these papers", model)
+        log.warning(
+            "%s has no splits.parquet: nobody can tell whether the model has seen these papers", model
+        )
         return np.ones(len(papers), dtype=bool)
     sides = pd.read_parquet(record)
     seen = papers.aid.isin(sides.aid[sides["split"] != "test"]).to_numpy()
@@ -298,7 +326,7 @@ def evaluate_saved(
         _tell_rejects(rejects, len(table), strict)
     fresh = table[_unseen(table, Path(model))]
     if fresh.empty:
-        raise NothingToScore(f"the model in {model} was trained on every paper of {papers}: give a table with other papers")
+        raise NothingToScore(f"the model in {model} was trained on every paper of {papers}: give others")
     data = {
         "source": file_records(papers),
         "synthetic": str(papers) == "sample",
@@ -315,7 +343,7 @@ def evaluate_saved(
         write_json(partial / "run.json", record)
     return Run(Path(out), record, scores)
 
-# %% ../nbs/17_run.ipynb #d0b2626a
+# %% ../nbs/17_run.ipynb #2a36cbd1
 def predict_file(
     papers: str | Path,  # a file, a folder of files, or the word sample; title and summary are enough
     model: str | Path,  # a run folder or a bundle
@@ -338,10 +366,14 @@ def predict_file(
         if len(rejects):
             write_table(rejects, rejects_beside(out))
     else:
-        with run_folder(out, {"verb": "predict", "model": str(model), "source": file_records(papers)}) as partial:
+        with run_folder(
+            out, {"verb": "predict", "model": str(model), "source": file_records(papers)}
+        ) as partial:
             write_table(predictions, partial / "part-00000.parquet")
             write_table(rejects, partial / "_rejects.parquet")
-            (partial / "run.json").rename(partial / "_run.json")  # what begins with _ is no part of the data set
+            (partial / "run.json").rename(
+                partial / "_run.json"
+            )  # what begins with _ is no part of the data set
     return predictions
 
 
@@ -352,7 +384,7 @@ def rejects_beside(
     name, _, endings = Path(out).name.partition(".")
     return Path(out).with_name(f"{name}.rejects.{endings}")
 
-# %% ../nbs/17_run.ipynb #1463e123
+# %% ../nbs/17_run.ipynb #f5bb4c66
 def explore_file(
     papers: str | Path,  # a file, a folder of files, or the word sample
     out: str | Path,  # the folder to make
@@ -363,6 +395,7 @@ def explore_file(
     table, rejects = read_papers(papers)
     _tell_rejects(rejects, len(table), strict)
     with run_folder(out, {"verb": "explore", "source": file_records(papers)}) as partial:
-        found = explore(table, partial, rejects=rejects, source="the synthetic sample" if str(papers) == "sample" else Path(papers).name)
+        name = "the synthetic sample" if str(papers) == "sample" else Path(papers).name
+        found = explore(table, partial, rejects=rejects, source=name)
         write_table(rejects, partial / "rejects.parquet")
     return found
