@@ -135,7 +135,7 @@ def _begin(
         raise CannotWrite(f"cannot make the folder {partial}: {reason(error)}; choose another place") from error
     return partial, False
 
-# %% ../nbs/00a_files.ipynb #c743faea
+# %% ../nbs/00a_files.ipynb #4dcd7b3d
 log = logging.getLogger("arxiv_nbclf")
 
 
@@ -150,8 +150,8 @@ def run_folder(
     partial, continued = _begin(out, asked)
     if continued:
         log.info("continuing in %s", partial)
-        for stray in partial.rglob(f".{'?' * 8}-*"):  # what `whole_file` was writing when the process was killed
-            stray.unlink()
+        for stray in list(partial.rglob(f".{'?' * 8}-*")):  # what was being written when the process was killed
+            shutil.rmtree(stray, ignore_errors=True) if stray.is_dir() else stray.unlink(missing_ok=True)
     else:
         write_json(partial / "run.json", {"asked": asked})
     try:
