@@ -164,8 +164,8 @@ def _write_tables(prepared: Prepared, folder: Path) -> None:
     sides = pd.DataFrame({"aid": prepared.papers.aid, "split": prepared.split, "label": prepared.labels})
     write_table(sides, folder / "splits.parquet")
 
-# %% ../nbs/17_run.ipynb #b6152122
-@dataclass(frozen=True)
+# %% ../nbs/17_run.ipynb #594fe2dc
+@dataclass(frozen=True, repr=False)
 class Run:
     "A finished run: its folder, its record, and its scores on test."
 
@@ -179,6 +179,8 @@ class Run:
             return f"{self.folder}: {self.record.get('family', '')}, {self.record.get('n_train', 0):,} training papers"
         linear = f" (linear: {_in_brief(self.baseline)})" if self.baseline else ""
         return f"{self.folder}: {self.record['family']}, {_in_brief(self.scores)}{linear}"
+
+    __repr__ = __str__
 
     def _repr_html_(self) -> str:
         return f"<p>{escape(str(self))}</p>" + (self.scores._repr_html_() if self.scores else "")

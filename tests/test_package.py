@@ -1,13 +1,20 @@
 """What no notebook can tell about the package as a whole: that it is light to import, and that one place says each thing."""
 
+import ast
+import json
+import re
 import subprocess
 import sys
 from configparser import ConfigParser
 from pathlib import Path
 
+import nbformat
+import pytest
+
 import arxiv_nbclf
 
 ROOT = Path(__file__).parents[1]
+NOTEBOOKS = sorted((ROOT / "nbs").glob("**/*.ipynb"))
 HEAVY = ("torch", "transformers", "matplotlib", "sklearn", "pandas")
 
 
@@ -27,3 +34,26 @@ def test_quarto_settings_are_one_file() -> None:
     link = ROOT / "nbs" / "_quarto.yml"
     assert link.is_symlink()
     assert link.resolve() == ROOT / "_quarto.yml"
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_imports_stand_in_cells_of_their_own(path: Path) -> None:
+    """While a site is built nbdev runs every cell with an import, and only few of the others: a mixed cell would fail there."""
+    mixed = []
+    for cell in nbformat.read(path, as_version=4).cells:
+        if cell.cell_type != "code" or "#| export" in cell.source or "nbdev_export()" in cell.source:
+            continue
+        statements = ast.parse(cell.source).body
+        imports = [node for node in statements if isinstance(node, ast.Import | ast.ImportFrom)]
+        if imports and len(imports) < len(statements):
+            mixed.append(cell.source.splitlines()[0])
+    assert not mixed
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_outputs_name_no_machine(path: Path) -> None:
+    """Stored outputs tell of papers and models, not of somebody's folders, and none of them is an error."""
+    outputs = [output for cell in nbformat.read(path, as_version=4).cells for output in cell.get("outputs", [])]
+    assert not [output for output in outputs if output.output_type == "error"]
+    told = json.dumps([output for output in outputs if "image/png" not in output.get("data", {})])
+    assert not re.search(r"(?<![\w.])/(tmp|home|Users|root|work|var)/", told)
