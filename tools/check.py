@@ -106,6 +106,27 @@ def check_notebooks() -> None:
     call("nbdev_test", "--n_workers", "2")
 
 
+PROCESS = """
+from nbdev.doclinks import _build_modidx
+from nbdev.quarto import nbdev_sidebar, refresh_quarto_yml
+from nbdev.serve import proc_nbs
+refresh_quarto_yml()
+_build_modidx()
+nbdev_sidebar.__wrapped__()
+proc_nbs(n_workers=0)
+"""
+
+
+def check_site() -> None:
+    """The notebooks can be made into a site: nbdev's part of that, which needs no Quarto."""
+    with TemporaryDirectory() as name:
+        copy_tree(Path(name))
+        call(sys.executable, "-c", PROCESS, cwd=Path(name), quiet=True)
+        made = {path.name for path in Path(name).glob("_proc/*.ipynb")}
+    if missing := {path.name for path in ROOT.glob("nbs/*.ipynb")} - made:
+        raise Failed(f"the site lacks {', '.join(sorted(missing))}")
+
+
 def check_pytest() -> None:
     """What notebooks tell badly."""
     call(sys.executable, "-m", "pytest", "-q", "tests")
@@ -188,6 +209,7 @@ STEPS: dict[str, Callable[[], None]] = {
     "ruff": check_ruff,
     "mypy": check_mypy,
     "notebooks": check_notebooks,
+    "site": check_site,
     "pytest": check_pytest,
     "package": check_package,
 }
