@@ -12,7 +12,8 @@ import statistics
 import subprocess
 import sys
 import time
-from importlib.util import find_spec
+
+from arxiv_nbclf.runs import machine, versions
 
 HEAVY = ("torch", "transformers", "matplotlib")
 IMPORT = "import arxiv_nbclf"
@@ -50,9 +51,8 @@ def main() -> None:
     options = parser.parse_args()
     record: dict[str, object] = {"benchmark": "startup", "bare_s": seconds("pass", options.times)}
     record |= {"import_s": seconds(IMPORT, options.times), "import_heavy": heavy(IMPORT)}
-    if find_spec("arxiv_nbclf.cli"):
-        record |= {"help_s": seconds(HELP, options.times), "help_heavy": heavy(HELP)}
-    print(json.dumps(record))
+    record |= {"help_s": seconds(HELP, options.times), "help_heavy": heavy(HELP)}
+    print(json.dumps(record | {"machine": machine(), "versions": versions()}))
 
 
 if __name__ == "__main__":
