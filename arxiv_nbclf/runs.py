@@ -6,7 +6,8 @@
 __all__ = ['log', 'PREFERENCE', 'machine', 'versions', 'stage', 'Prepared', 'RejectedRows', 'prepare', 'choose_family', 'Run',
            'train', 'run', 'NothingToScore', 'evaluate_saved', 'predict_file', 'rejects_beside', 'explore_file']
 
-# %% ../nbs/17_run.ipynb #5b5ce735
+# %% ../nbs/17_run.ipynb #fc22b224
+import json
 import logging
 import os
 import platform
@@ -131,7 +132,7 @@ def _tell_rejects(rejects: pd.DataFrame, accepted: int, strict: bool) -> None:
         raise RejectedRows(f"{message}: mend them, or leave --strict out to go on without them")
     log.warning("%s", message)
 
-# %% ../nbs/17_run.ipynb #29ba6366
+# %% ../nbs/17_run.ipynb #792e850a
 PREFERENCE = ("ensemble", "finetuned", "hybrid", "linear")  # auto: the first of these that is installed
 
 
@@ -144,17 +145,25 @@ def choose_family(
     family_class(family)
     return family
 
+# %% ../nbs/17_run.ipynb #e8f732b0
+def _fit(
+    family: str,  # its name
+    prepared: Prepared,  # the table and its sides
+) -> Classifier:
+    "A model fitted on train and calibrated on validation."
+    return new_classifier(family).fit(*prepared.side("train"), validation=prepared.side("validation"))
 
-def _announce(family: str, prepared: Prepared) -> None:
-    log.info("%d papers; family %s; %s", len(prepared.papers), family, machine())
 
-# %% ../nbs/17_run.ipynb #19966efe
-def _fit_or_load(family: str, prepared: Prepared, folder: Path) -> Classifier:
-    "The family's model in `folder`, fitted on train and calibrated on validation."
+def _fit_or_load(
+    family: str,  # its name
+    prepared: Prepared,  # the table and its sides
+    folder: Path,  # where the bundle is, or shall be
+) -> Classifier:
+    "The model in a folder, fitted now unless it is there already."
     if (folder / "bundle.json").is_file():
         log.info("the model in %s is finished: going on from there", folder)
         return load_classifier(folder)
-    classifier = new_classifier(family).fit(*prepared.side("train"), validation=prepared.side("validation"))
+    classifier = _fit(family, prepared)
     classifier.save(folder)
     return classifier
 
@@ -210,7 +219,43 @@ def _record(
         "timings": timings,
     }
 
-# %% ../nbs/17_run.ipynb #7c0bda98
+# %% ../nbs/17_run.ipynb #a89c41f9
+@dataclass(frozen=True)
+class _Trained:
+    "A model at work in its partial folder, before the verb is done."
+
+    asked: dict[str, Any]  # verb, options and source
+    prepared: Prepared
+    classifier: Classifier  # fitted and saved
+    folder: Path  # the partial folder
+    timings: dict[str, float]  # seconds per stage, added to
+
+    def record(self) -> dict[str, Any]:
+        "What run.json tells."
+        return _record(self.asked, self.prepared.record, self.classifier, self.timings)
+
+
+@contextmanager
+def _trained(
+    papers: str | Path,  # a file, a folder of files, or the word sample
+    out: str | Path,  # the run folder to make
+    strict: bool,  # whether a rejected row is an error
+    **asked: Any,  # verb, family, split, seed and what else the request says
+) -> Iterator[_Trained]:
+    "A run folder with the table's sides and a fitted model in it."
+    check_free(out)
+    asked["family"], timings = choose_family(asked["family"]), dict[str, float]()
+    with stage("read and split", timings):
+        prepared = prepare(papers, asked["split"], asked["seed"], strict)
+    log.info("%d papers; family %s; %s", len(prepared.papers), asked["family"], machine())
+    asked["source"] = prepared.record["source"]
+    with run_folder(out, asked) as folder:
+        _write_tables(prepared, folder)
+        with stage(f"fit {asked['family']}", timings):
+            classifier = _fit_or_load(asked["family"], prepared, folder / "model")
+        yield _Trained(asked, prepared, classifier, folder, timings)
+
+# %% ../nbs/17_run.ipynb #0c6e02ad
 def train(
     papers: str | Path,  # a file, a folder of files, or the word sample
     out: str | Path,  # the run folder to make
@@ -220,27 +265,12 @@ def train(
     strict: bool = False,  # whether a rejected row is an error
 ) -> Run:  # without scores: test is not touched
     "Train a model on the train side of a table and save it; nothing is scored."
-    check_free(out)
-    family, timings = choose_family(family), dict[str, float]()
-    with stage("read and split", timings):
-        prepared = prepare(papers, split, seed, strict)
-    _announce(family, prepared)
-    asked = {
-        "verb": "train",
-        "family": family,
-        "split": split,
-        "seed": seed,
-        "source": prepared.record["source"],
-    }
-    with run_folder(out, asked) as partial:
-        _write_tables(prepared, partial)
-        with stage(f"fit {family}", timings):
-            classifier = _fit_or_load(family, prepared, partial / "model")
-        record = _record(asked, prepared.record, classifier, timings)
-        write_json(partial / "run.json", record)
+    with _trained(papers, out, strict, verb="train", family=family, split=split, seed=seed) as work:
+        record = work.record()
+        write_json(work.folder / "run.json", record)
     return Run(Path(out), record)
 
-# %% ../nbs/17_run.ipynb #9ce00294
+# %% ../nbs/17_run.ipynb #9b0f81f8
 def _scores_on_test(classifier: Classifier, prepared: Prepared) -> Scores:
     papers, labels = prepared.side("test")
     return score(labels, classifier.predict_proba(papers))
@@ -256,59 +286,46 @@ def run(
     strict: bool = False,  # whether a rejected row is an error
 ) -> Run:  # with scores on test
     "Everything, start to report: read, split, fit, compare with linear, evaluate on test, write it down."
-    check_free(out)
-    family, timings = choose_family(family), dict[str, float]()
-    with stage("read and split", timings):
-        prepared = prepare(papers, split, seed, strict)
-    _announce(family, prepared)
-    asked = {
+    asked: dict[str, Any] = {
         "verb": "run",
         "family": family,
         "split": split,
         "seed": seed,
         "encoder": encoder,
-        "source": prepared.record["source"],
     }
-    with run_folder(out, asked) as partial:
-        _write_tables(prepared, partial)
-        with stage(f"fit {family}", timings):
-            classifier = _fit_or_load(family, prepared, partial / "model")
-        with stage("evaluate", timings):
-            scores, baseline = _scores_on_test(classifier, prepared), None
-        if family != "linear":
-            with stage("fit and evaluate linear", timings):
-                linear = new_classifier("linear").fit(
-                    *prepared.side("train"), validation=prepared.side("validation")
-                )
-                baseline = _scores_on_test(linear, prepared)
-        record = _record(asked, prepared.record, classifier, timings)
-        with stage("write the report", timings):
-            write_report(
-                partial / "report",
-                record | {"name": Path(out).name},
-                scores,
-                baseline,
-                papers=prepared.papers,
-            )
-        write_json(partial / "run.json", record)
+    with _trained(papers, out, strict, **asked) as work:
+        with stage("evaluate", work.timings):
+            scores, baseline = _scores_on_test(work.classifier, work.prepared), None
+        if work.classifier.family != "linear":
+            with stage("fit and evaluate linear", work.timings):
+                linear = _fit("linear", work.prepared)
+                baseline = _scores_on_test(linear, work.prepared)
+        record = work.record()
+        with stage("write the report", work.timings):
+            told = record | {"name": Path(out).name}
+            write_report(work.folder / "report", told, scores, baseline, papers=work.prepared.papers)
+        write_json(work.folder / "run.json", record)
     return Run(Path(out), record, scores, baseline)
 
-# %% ../nbs/17_run.ipynb #99fbc40f
-def _unseen(papers: pd.DataFrame, model: Path) -> np.ndarray:
-    "Which papers the model of a run folder was neither fitted nor calibrated on, (n_papers,) bool."
-    record = model / "splits.parquet"
-    if not record.is_file():
-        log.warning(
-            "%s has no splits.parquet: nobody can tell whether the model has seen these papers", model
-        )
+# %% ../nbs/17_run.ipynb #402ad9e9
+def _unseen(
+    papers: pd.DataFrame,  # to be scored
+    source: list[dict[str, Any]],  # what they were read from
+    model: Path,  # a run folder, or a bundle, which remembers nothing
+) -> np.ndarray:  # (n_papers,) bool
+    "Which papers the model was neither fitted nor calibrated on."
+    if not (model / "splits.parquet").is_file():
+        log.warning("%s has no splits.parquet: nobody can tell whether it has seen these papers", model)
         return np.ones(len(papers), dtype=bool)
-    sides = pd.read_parquet(record)
-    seen = papers.aid.isin(sides.aid[sides["split"] != "test"]).to_numpy()
+    sides = pd.read_parquet(model / "splits.parquet")
+    same_table = json.loads((model / "run.json").read_text(encoding="utf-8"))["source"] == source
+    comparable = same_table | ~papers.aid.str.contains(r"(?:^|:)row-\d+$").to_numpy()
+    seen = papers.aid.isin(sides.aid[sides["split"] != "test"]).to_numpy() & comparable
     if seen.any():
         log.info("%d papers are left out: the model was fitted or calibrated on them", seen.sum())
     return ~seen
 
-
+# %% ../nbs/17_run.ipynb #26529ee3
 class NothingToScore(ArxivNbclfError):
     "No paper is left to evaluate on."
 
@@ -326,20 +343,22 @@ def evaluate_saved(
     with stage("read", timings):
         table, rejects = read_papers(papers)
         _tell_rejects(rejects, len(table), strict)
-    fresh = table[_unseen(table, Path(model))]
+    source = file_records(papers)
+    fresh = table[_unseen(table, source, Path(model))]
     if fresh.empty:
         raise NothingToScore(f"the model in {model} was trained on every paper of {papers}: give others")
     data = {
-        "source": file_records(papers),
+        "source": source,
         "synthetic": str(papers) == "sample",
         "rows": len(table) + len(rejects),
         "rejects": len(rejects),
         "n_test": len(fresh),
     }
-    with run_folder(out, {"verb": "evaluate", "model": str(model), "source": data["source"]}) as partial:
+    asked = {"verb": "evaluate", "model": str(model), "source": source}
+    with run_folder(out, asked) as partial:
         with stage("evaluate", timings):
             scores = score(label_ids(fresh), classifier.predict_proba(fresh))
-        record = _record({"verb": "evaluate", "model": str(model)}, data, classifier, timings)
+        record = _record(asked, data, classifier, timings)
         write_table(rejects, partial / "rejects.parquet")
         write_report(partial / "report", record | {"name": Path(out).name}, scores, papers=fresh)
         write_json(partial / "run.json", record)
