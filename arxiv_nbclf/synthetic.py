@@ -268,17 +268,19 @@ def _write_paper(
     listed = [code] + ([other] if far or next(chances) < .35 else []) + (["62-08"] if next(chances) < .01 else [])
     return {"categories": ",".join(listed), "main_category": code, "summary": " ".join(sentences), "title": title}
 
-# %% ../nbs/00c_synthetic.ipynb #38a1022f
+# %% ../nbs/00c_synthetic.ipynb #2597c785
 def sample(
     rows: int = 2000,  # how many papers; up to some millions
     seed: int = 42,  # the same seed gives the same table on every platform
 ) -> pd.DataFrame:  # columns aid, categories, main_category, published, summary, title
     """Make up papers: a synthetic table in the form of a real one."""
+    from tqdm import tqdm
+
     chances, words = _chances(seed), _vocabularies()
     codes = _sample_codes(rows, np.random.default_rng([seed, 1]).random(2 * rows))
     months = pd.period_range("2018-01", "2026-03", freq="M").strftime("%Y-%m").tolist()
     papers: list[dict[str, str]] = []
-    for row, code in enumerate(codes):
+    for row, code in enumerate(tqdm(codes, "making papers up", unit="paper", leave=False, disable=None, delay=1)):
         month = _one(months, chances)
         number = 60_000 + row * 37 % 39_989
         form = next(chances)

@@ -203,15 +203,18 @@ def _read_delimited(
         raise BadPapers.at(path, f"row {table.num_rows + 1:,} opens a quotation mark that is never closed; is the file cut off?")
     return RawTable(names, table.columns, range(2, table.num_rows + 2))
 
-# %% ../nbs/00b_tables.ipynb #0d937630
+# %% ../nbs/00b_tables.ipynb #27ba637a
 def _read_json_lines(
     data: bytes,  # one JSON object a line
     path: Path,  # for messages
     keep_broken: bool,  # whether to note a broken line instead of stopping there
 ) -> RawTable:  # row numbers are line numbers
     """Read JSON lines."""
+    from tqdm import tqdm
+
     records, rows, broken = [], [], []
-    for number, line in enumerate(_text_bytes(data, path).split(b"\n"), 1):
+    lines = _text_bytes(data, path).split(b"\n")
+    for number, line in enumerate(tqdm(lines, f"reading {path.name}", unit="line", leave=False, disable=None, delay=1), 1):
         if not line.strip():
             continue
         try:
