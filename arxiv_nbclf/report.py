@@ -159,7 +159,7 @@ def _tested(
                "so the model may have seen the like of some test papers.")
     return {"papers": "test papers that played no part in training", "twins": warning if across else ""}
 
-# %% ../nbs/13_report.ipynb #b178cc4a
+# %% ../nbs/13_report.ipynb #ce81bc64
 def _context(
     report: dict[str, Any],  # the content of report.json
     scores: Scores,  # of the model
@@ -181,7 +181,7 @@ def _context(
         "data": data if len(data) > 1 else [], "sources": report.get("source") or [],
         "making": _facts(report, _MAKING if trained else _MAKING | {"created": "Scored on"}),
         "settings": part("settings", _setting_text), "timings": part("timings", duration_text), "versions": part("versions", str),
-        **_usage((report.get("asked") or {}).get("model") or f"runs/{report.get('name') or 'NAME'}"),
+        **_usage((report.get("asked") or {}).get("model") or report.get("folder") or f"runs/{report.get('name') or 'NAME'}"),
     }
 
 # %% ../nbs/13_report.ipynb #0c025917

@@ -270,10 +270,18 @@ def train(
         write_json(work.folder / "run.json", record)
     return Run(Path(out), record)
 
-# %% ../nbs/17_run.ipynb #9b0f81f8
+# %% ../nbs/17_run.ipynb #37b60224
 def _scores_on_test(classifier: Classifier, prepared: Prepared) -> Scores:
     papers, labels = prepared.side("test")
     return score(labels, classifier.predict_proba(papers))
+
+
+def _called(
+    out: str | Path,  # the run folder
+) -> dict[str, str]:  # name, and folder as others may be told of it
+    "How a report calls the run: somebody's home folder is nothing that a model card should name."
+    out = Path(out)
+    return {"name": out.name, "folder": out.name if out.is_absolute() else out.as_posix()}
 
 
 def run(
@@ -302,7 +310,7 @@ def run(
                 baseline = _scores_on_test(linear, work.prepared)
         record = work.record()
         with stage("write the report", work.timings):
-            told = record | {"name": Path(out).name}
+            told = record | _called(out)
             write_report(work.folder / "report", told, scores, baseline, papers=work.prepared.papers)
         write_json(work.folder / "run.json", record)
     return Run(Path(out), record, scores, baseline)
@@ -325,7 +333,7 @@ def _unseen(
         log.info("%d papers are left out: the model was fitted or calibrated on them", seen.sum())
     return ~seen
 
-# %% ../nbs/17_run.ipynb #26529ee3
+# %% ../nbs/17_run.ipynb #6126f20f
 class NothingToScore(ArxivNbclfError):
     "No paper is left to evaluate on."
 
@@ -360,7 +368,7 @@ def evaluate_saved(
             scores = score(label_ids(fresh), classifier.predict_proba(fresh))
         record = _record(asked, data, classifier, timings)
         write_table(rejects, partial / "rejects.parquet")
-        write_report(partial / "report", record | {"name": Path(out).name}, scores, papers=fresh)
+        write_report(partial / "report", record | _called(out), scores, papers=fresh)
         write_json(partial / "run.json", record)
     return Run(Path(out), record, scores)
 
