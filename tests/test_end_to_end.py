@@ -203,6 +203,21 @@ def test_killed_and_continued_equals_uninterrupted(papers: Path, finished: Path,
     assert not partial.exists() and not [p for p in out.rglob("*") if p.name.startswith(".")], "no temporary file is left"
 
 
+def test_two_at_once_do_not_spoil_it(papers: Path, tmp_path: Path, capsys: Said) -> None:
+    words = ("--quiet", "run", papers, "--out", tmp_path / "out", "--family", "linear")
+    with in_shell(*words) as first:
+        for _ in range(600):
+            if (tmp_path / "out.partial" / "run.json").exists() or first.poll() is not None:
+                break
+            time.sleep(0.02)
+        first.send_signal(signal.SIGSTOP)  # it holds the folder and does nothing
+        status, _, said = shell(capsys, *words)
+        first.send_signal(signal.SIGCONT)
+        first.wait(timeout=300)
+    assert status == 2 and len(said) == 1 and "another process is at work" in said[0]
+    assert first.returncode == 0 and (tmp_path / "out" / "report" / "report.json").is_file()
+
+
 @pytest.mark.parametrize("limit", [4_000, 40_000, 400_000])
 def test_no_room_left_is_one_line(papers: Path, tmp_path: Path, limit: int) -> None:
     def no_room() -> None:
