@@ -154,7 +154,7 @@ class Saved(Family):
             raise BadBundle(f"{folder} holds a {classifier.family} model, not a {cls.family} one: use load_classifier")
         return classifier
 
-# %% ../nbs/05_classifier.ipynb #7152d6ad
+# %% ../nbs/05_classifier.ipynb #64fcf69c
 Papers: TypeAlias = pd.DataFrame | Sequence[str]  # a papers table, or a list of texts
 Labelled: TypeAlias = tuple[Papers, Sequence[int] | np.ndarray]  # papers and their label ids
 
@@ -171,8 +171,7 @@ class Classifier(ClassifierMixin, BaseEstimator, Saved):
         self,
         papers: Papers,  # to learn from
         labels: Sequence[int] | np.ndarray,  # (n_papers,) label ids
-        validation: Labelled
-        | None = None,  # to calibrate on; without it a family's own held-out scores serve
+        validation: Labelled | None = None,  # to calibrate on; absent: the family's own held-out scores
     ) -> Self:  # the classifier itself, fitted
         "Learn from labelled papers, then calibrate on papers that were not learnt from."
         ids = check_labels(papers, labels)
@@ -190,11 +189,9 @@ class Classifier(ClassifierMixin, BaseEstimator, Saved):
     ) -> np.ndarray:  # (n_papers, 8), the highest wins
         "Scores before calibration."
         check_is_fitted(self, "calibration_")
-        return (
-            self._scores(paper_texts(papers, self.text_plan))
-            if len(papers)
-            else np.empty((0, len(LABELS)))
-        )
+        if not len(papers):
+            return np.empty((0, len(LABELS)))
+        return self._scores(paper_texts(papers, self.text_plan))
 
     def predict_proba(
         self,

@@ -221,13 +221,13 @@ def choose_C(
         trials.append((goal, C, best, margins))
     return max(trials, key=lambda trial: trial[0])[1:]
 
-# %% ../nbs/06_linear.ipynb #f1179688
+# %% ../nbs/06_linear.ipynb #1010cb37
 @dataclass(eq=False)
 class LinearClassifier(Classifier):
     "Hashed words, sublinear tf-idf, one-against-rest linear support vector machines, calibrated."
 
     bits: int = 16  # 2**bits buckets; 8 to 22
-    pairs: bool = False  # count neighbouring tokens too: slower, and better on large tables
+    pairs: bool = False  # count neighbouring tokens too: slower, and a little better
     C: float | None = None  # inverse regularisation; None: chosen out of fold among C_GRID
     class_weight: float = 0.75  # classes weigh n**-class_weight: 0 is none, 1 is "balanced"
     offsets: bool = True  # whether group offsets are fitted (for macro F1)
