@@ -29,7 +29,7 @@ from .files import CannotWrite, check_free, reason, whole_file, write_json
 from .preprocessing import LABELS, TEXT_PLANS, paper_texts
 from .taxonomy import ArxivNbclfError
 
-# %% ../nbs/05_classifier.ipynb #005d5276
+# %% ../nbs/05_classifier.ipynb #42377851
 class BadLabels(ArxivNbclfError):
     "The labels do not fit the papers or the eight groups."
 
@@ -37,6 +37,7 @@ class BadLabels(ArxivNbclfError):
 def check_labels(
     papers: pd.DataFrame | Sequence[str],  # the papers that the labels belong to
     labels: Sequence[int] | np.ndarray,  # a label id each
+    groups: int = 2,  # how many groups must occur at least
 ) -> np.ndarray:  # (n_papers,) int64
     "Label ids as an array, or `BadLabels` if they cannot be learnt from."
     ids = np.asarray(labels)
@@ -44,7 +45,7 @@ def check_labels(
         raise BadLabels(f"{len(papers)} papers but {len(ids)} labels: give one label per paper")
     if ids.ndim != 1 or ids.dtype.kind not in "iu" or not np.isin(ids, np.arange(len(LABELS))).all():
         raise BadLabels(f"labels must be ids from 0 to {len(LABELS) - 1}; label_ids(papers) makes them")
-    if len(np.unique(ids)) < 2:
+    if len(np.unique(ids)) < groups:
         found = ", ".join(LABELS[i] for i in np.unique(ids)) or "none"
         raise BadLabels(
             f"two groups or more are needed to tell apart, found only {found}: add papers of others"
@@ -86,7 +87,11 @@ def fit_temperature(
     best = minimize_scalar(loss, bounds=(np.log(0.01), np.log(100)), method="bounded")
     return Temperature(float(np.exp(best.x)))
 
-# %% ../nbs/05_classifier.ipynb #3c89aad0
+# %% ../nbs/05_classifier.ipynb #f311518b
+Papers: TypeAlias = pd.DataFrame | Sequence[str]  # a papers table, or a list of texts
+Labelled: TypeAlias = tuple[Papers, Sequence[int] | np.ndarray]  # papers and their label ids
+
+
 class BadSettings(ArxivNbclfError):
     "A setting is outside of what the family can work with."
 
@@ -96,12 +101,21 @@ class Family(ABC):
 
     family: ClassVar[str]  # the name under which the family is registered
     text_plan: str  # a setting that all families share: one of TEXT_PLANS
+    work_folder: Path | None = None  # no setting: where a fit may keep what it can go on from after a kill
+
+    def _texts(
+        self,
+        papers: Papers,  # a papers table, or a list of texts
+    ) -> list[str]:  # one a paper
+        "What the family sees of each paper."
+        return paper_texts(papers, self.text_plan)
 
     @abstractmethod
     def _fit(
         self,
         texts: list[str],  # one a paper
         labels: np.ndarray,  # (n_texts,) label ids, two groups at least
+        validation: tuple[list[str], np.ndarray] | None,  # texts and label ids to choose by, never to learn from
     ) -> tuple[np.ndarray, np.ndarray] | None:  # scores and labels of papers not learnt from, to calibrate on
         "Learn."
 
@@ -154,11 +168,7 @@ class Saved(Family):
             raise BadBundle(f"{folder} holds a {classifier.family} model, not a {cls.family} one: use load_classifier")
         return classifier
 
-# %% ../nbs/05_classifier.ipynb #64fcf69c
-Papers: TypeAlias = pd.DataFrame | Sequence[str]  # a papers table, or a list of texts
-Labelled: TypeAlias = tuple[Papers, Sequence[int] | np.ndarray]  # papers and their label ids
-
-
+# %% ../nbs/05_classifier.ipynb #53ce4995
 class Classifier(ClassifierMixin, BaseEstimator, Saved):
     "What every family offers: from papers (a table or a list of texts) to probabilities of the eight groups."
 
@@ -171,15 +181,18 @@ class Classifier(ClassifierMixin, BaseEstimator, Saved):
         self,
         papers: Papers,  # to learn from
         labels: Sequence[int] | np.ndarray,  # (n_papers,) label ids
-        validation: Labelled | None = None,  # to calibrate on; absent: the family's own held-out scores
+        validation: Labelled | None = None,  # to choose by and calibrate on; absent: the family holds out its own
     ) -> Self:  # the classifier itself, fitted
         "Learn from labelled papers, then calibrate on papers that were not learnt from."
         ids = check_labels(papers, labels)
         self._check_settings()
         self.fitted_: dict[str, Any] = {}  # what the family chose by itself, as JSON; for people to read
-        held_out = self._fit(paper_texts(papers, self.text_plan), ids)
+        chosen_by = None
         if validation is not None and len(validation[0]):
-            held_out = self._scores(paper_texts(validation[0], self.text_plan)), np.asarray(validation[1])
+            chosen_by = self._texts(validation[0]), check_labels(*validation, groups=1)
+        held_out = self._fit(self._texts(papers), ids, chosen_by)
+        if chosen_by is not None:
+            held_out = self._scores(chosen_by[0]), chosen_by[1]
         self.calibration_ = fit_temperature(*held_out) if held_out else Temperature()
         return self
 
@@ -191,7 +204,7 @@ class Classifier(ClassifierMixin, BaseEstimator, Saved):
         check_is_fitted(self, "calibration_")
         if not len(papers):
             return np.empty((0, len(LABELS)))
-        return self._scores(paper_texts(papers, self.text_plan))
+        return self._scores(self._texts(papers))
 
     def predict_proba(
         self,
@@ -228,8 +241,13 @@ def load_arrays(
 
     return load_file(path)
 
-# %% ../nbs/05_classifier.ipynb #5ffef8b2
-FAMILIES: dict[str, str] = {"linear": "arxiv_nbclf.linear.LinearClassifier"}  # name → where its class is
+# %% ../nbs/05_classifier.ipynb #bda5db89
+FAMILIES: dict[str, str] = {  # name → where its class is
+    "linear": "arxiv_nbclf.linear.LinearClassifier",
+    "hybrid": "arxiv_nbclf.hybrid.HybridClassifier",
+    "finetuned": "arxiv_nbclf.training.FineTunedClassifier",
+    "ensemble": "arxiv_nbclf.ensemble.EnsembleClassifier",
+}
 
 
 def family_class(
@@ -346,7 +364,7 @@ def _check_files(folder: Path, files: dict[str, str]) -> None:
                 f"{path} is missing or not the file that was saved: copy the whole folder again"
             )
 
-# %% ../nbs/05_classifier.ipynb #dc539169
+# %% ../nbs/05_classifier.ipynb #325b7cd2
 def load_classifier(
     folder: str | Path,  # a bundle, or a run folder (its `model/` is taken)
 ) -> Classifier:  # fitted, as it was saved
@@ -361,6 +379,8 @@ def load_classifier(
         classifier._check_settings()
         classifier._load_weights(folder)
         classifier.calibration_ = Temperature(float(record["calibration"]["temperature"]))
+        if not 0 < classifier.calibration_.temperature < np.inf:
+            raise BadBundle(f"{folder} has a temperature of {classifier.calibration_.temperature}: save the model again")
         classifier.fitted_ = record.get("fitted", {})
     except ArxivNbclfError:
         raise

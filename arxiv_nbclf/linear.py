@@ -221,7 +221,7 @@ def choose_C(
         trials.append((goal, C, best, margins))
     return max(trials, key=lambda trial: trial[0])[1:]
 
-# %% ../nbs/06_linear.ipynb #1010cb37
+# %% ../nbs/06_linear.ipynb #953ae0fd
 @dataclass(eq=False)
 class LinearClassifier(Classifier):
     "Hashed words, sublinear tf-idf, one-against-rest linear support vector machines, calibrated."
@@ -246,7 +246,9 @@ class LinearClassifier(Classifier):
         if self.C is not None and self.C <= 0:
             raise BadSettings(f"C={self.C} must be positive, or None to have it chosen")
 
-    def _fit(self, texts: list[str], labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _fit(
+        self, texts: list[str], labels: np.ndarray, validation: tuple[list[str], np.ndarray] | None
+    ) -> tuple[np.ndarray, np.ndarray]:
         counts = count_features(texts, self.bits, self.pairs)
         grid = self.C_GRID if self.C is None else (self.C,)
         C, offsets, margins = choose_C(
