@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['Papers', 'Labelled', 'FAMILIES', 'BUNDLE_FORMAT', 'BadLabels', 'check_labels', 'softmax', 'Temperature',
-           'fit_temperature', 'BadSettings', 'Family', 'Saved', 'Classifier', 'save_arrays', 'load_arrays',
+           'fit_temperature', 'BadSettings', 'Family', 'Saved', 'Classifier', 'hold_out', 'save_arrays', 'load_arrays',
            'family_class', 'new_classifier', 'BadBundle', 'save_classifier', 'load_classifier']
 
 # %% ../nbs/05_classifier.ipynb #3e03b870
@@ -220,6 +220,21 @@ class Classifier(ClassifierMixin, BaseEstimator, Saved):
     ) -> np.ndarray:  # (n_papers,) label ids
         "The most probable group of each paper."
         return self.decision_function(papers).argmax(axis=1)
+
+# %% ../nbs/05_classifier.ipynb #6103f264
+def hold_out(
+    labels: np.ndarray,  # (n_papers,) label ids
+    share: float = 0.1,  # of the papers, as evenly over the groups as can be; the default is the original's
+    seed: int = 42,  # of the draw
+) -> tuple[np.ndarray, np.ndarray]:  # positions to learn from and positions held out, both sorted
+    "Divide papers into those to learn from and those to choose by."
+    rng = np.random.default_rng(seed)
+    held: list[int] = []
+    for group in np.unique(labels):
+        papers = rng.permutation(np.flatnonzero(labels == group))
+        held += papers[: min(max(1, round(share * len(papers))), len(papers) - 1)].tolist()
+    chosen = np.isin(np.arange(len(labels)), held)
+    return np.flatnonzero(~chosen), np.flatnonzero(chosen)
 
 # %% ../nbs/05_classifier.ipynb #2fccacf5
 def save_arrays(
