@@ -1,5 +1,5 @@
 #!/bin/sh
-# Build .venv at the root: the package, editable, with the dev extra, at the versions of constraints.txt.
+# Build .venv at the root: the package, editable, with all extras, at the versions of constraints.txt.
 # PYTHON names the interpreter; otherwise python3.11, or python3 if it is new enough.
 # The stamp holds a digest of all inputs and is written last, so an interrupted build is begun afresh;
 # its name holds the folder, because an environment that was moved or copied does not work.
@@ -30,6 +30,6 @@ else
     echo "setup: bringing .venv up to date" >&2
 fi
 rm -f "$stamp"
-.venv/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+.venv/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[train,offline,dev]'
 echo "$digest" >"$stamp"
 echo "setup: .venv is ready" >&2
