@@ -111,7 +111,7 @@ def check_types(
             wanted = " or ".join("None" if kind is NoneType else kind.__name__ for kind in allowed)
             raise BadSettings(f"{name}={value!r} must be {wanted}")
 
-# %% ../nbs/05_classifier.ipynb #fdcdf53a
+# %% ../nbs/05_classifier.ipynb #ce6ec7ab
 Papers: TypeAlias = pd.DataFrame | Sequence[str]  # a papers table, or a list of texts
 Labelled: TypeAlias = tuple[Papers, Sequence[int] | np.ndarray]  # papers and their label ids
 
@@ -121,6 +121,7 @@ class Family(ABC):
 
     family: ClassVar[str]  # the name under which the family is registered
     text_plan: str  # a setting that all families share: one of TEXT_PLANS
+    distributed: ClassVar[bool] = False  # whether several processes can fit one model together
     work_folder: Path | None = None  # no setting: where a fit may keep what it can go on from after a kill
 
     def _texts(

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['LOCK', 'log', 'one_line', 'CannotWrite', 'system_error', 'reason', 'whole_file', 'write_json', 'FolderTaken',
-           'partial_folder', 'check_free', 'run_folder']
+           'partial_folder', 'check_free', 'run_folder', 'is_helper']
 
 # %% ../nbs/00a_files.ipynb #54cd41a5
 import json
@@ -191,3 +191,8 @@ def run_folder(
             partial.rename(out)
         except OSError as error:
             raise CannotWrite(f"cannot rename {partial} to {out}: {reason(error)}; the finished work is in {partial}") from error
+
+# %% ../nbs/00a_files.ipynb #9301d96e
+def is_helper() -> bool:  # False in a process that nobody launched beside others
+    """Whether this process was launched beside a first one, which does the writing."""
+    return int(os.environ.get("RANK", "0")) > 0
