@@ -1,0 +1,125 @@
+"""How good the hybrid family is beside the linear one, and what it costs, on a table of papers: prints one JSON line.
+
+    python benchmarks/hybrid_quality.py PAPERS.xlsx [--threads 2] [--cold]
+
+Five-fold out of fold (stratified, shuffled, seed 0): every paper is scored by a model that has not seen it; the family's own
+choices are made anew inside each fold's training papers. Then the main job: the seed split's train papers fitted, its test papers
+scored. Differences from linear come with the ends of 95 % intervals (both models on the same resampled papers). Features are
+encoded once, before; with --cold into an empty folder, and the seconds of that are told.
+"""
+
+import argparse
+import json
+import os
+import resource
+import tempfile
+from time import perf_counter
+
+import numpy as np
+from sklearn.metrics import accuracy_score, f1_score, log_loss
+from sklearn.model_selection import StratifiedKFold
+
+from arxiv_nbclf.classifier import new_classifier
+from arxiv_nbclf.encoders import find_encoder
+from arxiv_nbclf.features import encoder_features
+from arxiv_nbclf.hybrid import HybridClassifier
+from arxiv_nbclf.papers import read_papers
+from arxiv_nbclf.preprocessing import LABELS, label_ids, paper_texts, split_papers
+from arxiv_nbclf.runs import machine, versions
+
+FAMILIES = ("linear", "hybrid")
+
+
+def macro_f1(confusion: np.ndarray) -> float:
+    """Mean F1 over the classes that occur in truth or prediction."""
+    met = confusion.sum(axis=0) + confusion.sum(axis=1)
+    return float(np.mean(2 * confusion.diagonal()[met > 0] / met[met > 0]))
+
+
+def figures(labels: np.ndarray, probabilities: np.ndarray) -> dict:
+    """Accuracy, F1 and log loss, rounded; scikit-learn computes them."""
+    predicted = probabilities.argmax(axis=1)
+    per_class = f1_score(labels, predicted, average=None, labels=range(len(LABELS)), zero_division=0)
+    return {
+        "accuracy": round(accuracy_score(labels, predicted), 4),
+        "macro_f1": round(f1_score(labels, predicted, average="macro"), 4),
+        "weighted_f1": round(f1_score(labels, predicted, average="weighted"), 4),
+        "log_loss": round(log_loss(labels, probabilities, labels=range(len(LABELS))), 4),
+        "f1": dict(zip(LABELS, per_class.round(3).tolist(), strict=True)),
+    }
+
+
+def gains(labels: np.ndarray, before: np.ndarray, after: np.ndarray, resamples: int = 2000) -> dict:
+    """What one prediction has over another: accuracy and macro F1, each with the ends of its 95 % paired bootstrap interval."""
+    rng, n = np.random.default_rng(0), len(LABELS)
+
+    def measure(rows: np.ndarray) -> list[float]:
+        old, new = (
+            np.bincount(labels[rows] * n + predicted[rows], minlength=n * n).reshape(n, n) for predicted in (before, after)
+        )
+        return [(new.trace() - old.trace()) / len(rows), macro_f1(new) - macro_f1(old)]
+
+    drawn = np.array([measure(rng.integers(0, len(labels), len(labels))) for _ in range(resamples)])
+    whole, ends = np.round(measure(np.arange(len(labels))), 4).tolist(), np.quantile(drawn, [0.025, 0.975], axis=0).round(4).T.tolist()
+    return {name: {"difference": whole[i], "interval": ends[i]} for i, name in enumerate(("accuracy", "macro_f1"))}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("papers", help="a file, a folder of files, or the word sample")
+    parser.add_argument("--threads", type=int, default=2, help="processor threads for encoding")
+    parser.add_argument("--cold", action="store_true", help="encode into an empty folder, and measure that")
+    arguments = parser.parse_args()
+    if arguments.cold:
+        os.environ["ARXIV_NBCLF_CACHE"] = tempfile.mkdtemp()
+    start = perf_counter()
+    papers = read_papers(arguments.papers).papers
+    labels, split = label_ids(papers), split_papers(papers, plan="seed")
+    read = perf_counter()
+    settings = HybridClassifier()
+    encoded = encoder_features(
+        paper_texts(papers), find_encoder(settings.encoder), settings.window, settings.keep, settings.precision, arguments.threads
+    )
+    encode_s = perf_counter() - read
+
+    side = {name: (split == name).to_numpy() for name in ("train", "validation", "test")}
+    seed_split: dict[str, dict] = {}
+    predicted: dict[str, np.ndarray] = {}
+    for family in reversed(FAMILIES):  # hybrid first, so that the peak of memory is its own
+        begin = perf_counter()
+        classifier = new_classifier(family)
+        classifier.fit(papers[side["train"]], labels[side["train"]], validation=(papers[side["validation"]], labels[side["validation"]]))
+        fitted = perf_counter()
+        probabilities = classifier.predict_proba(papers[side["test"]])
+        times = {"fit_s": round(fitted - begin, 2), "predict_s": round(perf_counter() - fitted, 2)}
+        predicted[family] = probabilities.argmax(axis=1)
+        seed_split[family] = {"chosen": classifier.fitted_} | figures(labels[side["test"]], probabilities) | times
+    peak_gb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+
+    five_fold, out_of_fold = {}, {}
+    for family in FAMILIES:
+        probabilities = np.empty((len(labels), len(LABELS)))
+        for fit, held_out in StratifiedKFold(5, shuffle=True, random_state=0).split(labels, labels):
+            classifier = new_classifier(family).fit(papers.iloc[fit], labels[fit])
+            probabilities[held_out] = classifier.predict_proba(papers.iloc[held_out])
+        five_fold[family], out_of_fold[family] = figures(labels, probabilities), probabilities.argmax(axis=1)
+    result = {
+        "benchmark": "hybrid_quality",
+        "papers": len(papers),
+        "n_test": int(side["test"].sum()),
+        "five_fold": five_fold | {"gain": gains(labels, out_of_fold["linear"], out_of_fold["hybrid"])},
+        "seed_split": seed_split | {"gain": gains(labels[side["test"]], predicted["linear"], predicted["hybrid"])},
+        "encoding": {
+            "seconds": round(encode_s, 1), "computed": encoded.computed, "cached": encoded.cached, "cut": encoded.truncated,
+            "threads": arguments.threads,
+        },
+        "read_s": round(read - start, 2),
+        "peak_memory_gb": round(peak_gb, 2),
+        "machine": machine(),
+        "versions": versions(),
+    }
+    print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,56 @@
+"""What each setting of the hybrid family is worth on a table of papers: prints one JSON line.
+
+    python benchmarks/hybrid_settings.py PAPERS.xlsx
+
+One setting is changed at a time from the defaults. Each is scored five-fold out of fold under two shuffles (seeds 1 and 2); the
+yardstick of hybrid_quality.py (seed 0) stays out of it, so that the defaults can be chosen here and judged there. Features are
+encoded on the first change that needs them, and found again after that.
+"""
+
+import argparse
+import json
+from typing import Any
+
+import numpy as np
+from sklearn.metrics import accuracy_score, f1_score
+from sklearn.model_selection import StratifiedKFold
+
+from arxiv_nbclf.classifier import new_classifier
+from arxiv_nbclf.papers import read_papers
+from arxiv_nbclf.preprocessing import label_ids, paper_texts
+from arxiv_nbclf.runs import machine, versions
+
+CHANGES: list[dict[str, Any]] = [
+    {},
+    {"encoder_weight": 0.35},
+    {"encoder_weight": 1.4},
+    {"class_weight": 0.25},
+    {"class_weight": 1.0},
+    {"offsets": True},
+    {"pairs": True},
+]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("papers", help="a file, a folder of files, or the word sample")
+    arguments = parser.parse_args()
+    papers = read_papers(arguments.papers).papers
+    texts, labels = paper_texts(papers), label_ids(papers)
+    rows = []
+    for change in CHANGES:
+        scores = []
+        for seed in (1, 2):
+            predicted = np.empty_like(labels)
+            for fit, held_out in StratifiedKFold(5, shuffle=True, random_state=seed).split(labels, labels):
+                classifier = new_classifier("hybrid", **change).fit([texts[row] for row in fit], labels[fit])
+                predicted[held_out] = classifier.predict([texts[row] for row in held_out])
+            scores.append((accuracy_score(labels, predicted), f1_score(labels, predicted, average="macro")))
+        accuracy, macro_f1 = np.mean(scores, axis=0).round(4).tolist()
+        rows.append({"change": change, "accuracy": accuracy, "macro_f1": macro_f1})
+    record = {"benchmark": "hybrid_settings", "papers": len(papers), "settings": rows, "machine": machine(), "versions": versions()}
+    print(json.dumps(record))
+
+
+if __name__ == "__main__":
+    main()
