@@ -146,7 +146,7 @@ def checkpoint_keeper() -> "TrainerCallback":
 
     return CheckpointKeeper()
 
-# %% ../nbs/07b_checkpoints.ipynb #493b7db5
+# %% ../nbs/07b_checkpoints.ipynb #4da00e1a
 _WRITER_SIGNS = ("PytorchStreamWriter", "inline_container", "iostream error", "I/O error", "os error")
 
 
@@ -160,5 +160,7 @@ def cannot_write(
         words = reason(found)
     elif type(error).__name__ not in ("SafetensorError", "RuntimeError") or not any(sign in words for sign in _WRITER_SIGNS):
         return None
+    elif type(error) is RuntimeError:
+        words = f"it seems that no room is left (PyTorch says: {words.rpartition('] . ')[2]})"
     problem = f"a checkpoint cannot be written: {words}; make room, then run the same again: it goes on from the last whole epoch"
     return CannotWrite(one_line(folder, problem))
