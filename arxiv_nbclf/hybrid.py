@@ -80,7 +80,7 @@ def hybrid_recipe(
 
     return make
 
-# %% ../nbs/07_hybrid.ipynb #f7ebf606
+# %% ../nbs/07_hybrid.ipynb #1ffb8505
 @dataclass(eq=False)
 class HybridClassifier(Classifier):
     "Hashed words beside a frozen encoder's features, one-against-rest linear support vector machines, calibrated."
@@ -92,15 +92,15 @@ class HybridClassifier(Classifier):
     encoder_weight: float = 0.7  # how loud the encoder is, words are 1
     bits: int = 16  # 2**bits buckets of words; 8 to 22
     pairs: bool = False  # count neighbouring tokens too
-    C: float | None = None  # inverse regularisation; None: chosen out of fold among C_GRID
-    class_weight: float = 0.5  # classes weigh n**-class_weight: 0 is none, 1 is "balanced"
-    offsets: bool = False  # whether group offsets are fitted
+    C: float | None = 0.25  # inverse regularisation; None: chosen out of fold among C_GRID
+    class_weight: float = 0.75  # classes weigh n**-class_weight: 0 is none, 1 is "balanced"
+    offsets: bool = False  # whether group offsets are fitted out of fold
     folds: int = 5  # for the out-of-fold choices; at least 2
     seed: int = 42  # of folds and solver
     text_plan: str = "raw"
 
     family: ClassVar[str] = "hybrid"
-    C_GRID: ClassVar[tuple[float, ...]] = (0.125, 0.25)
+    C_GRID: ClassVar[tuple[float, ...]] = (0.125, 0.25, 0.5)
 
     def _check_settings(self) -> None:
         super()._check_settings()
@@ -120,13 +120,15 @@ class HybridClassifier(Classifier):
 
     def _fit(
         self, texts: list[str], labels: np.ndarray, validation: tuple[list[str], np.ndarray] | None
-    ) -> tuple[np.ndarray, np.ndarray]:
+    ) -> tuple[np.ndarray, np.ndarray] | None:
         self.encoder_, precision = find_encoder(self.encoder), choose_precision(self.precision)
         features = self._dense(texts, precision)
         counts, dense = count_features(texts, self.bits, self.pairs), features.values
-        grid = self.C_GRID if self.C is None else (self.C,)
-        recipe = hybrid_recipe(counts, dense, self.encoder_weight)
-        C, offsets, margins = choose_C(recipe, labels, grid, self.class_weight, self.offsets, self.folds, self.seed)
+        C, offsets, held_out = self.C, np.zeros(len(LABELS)), None
+        if C is None or self.offsets or validation is None:
+            grid, recipe = self.C_GRID if C is None else (C,), hybrid_recipe(counts, dense, self.encoder_weight)
+            C, offsets, margins = choose_C(recipe, labels, grid, self.class_weight, self.offsets, self.folds, self.seed)
+            held_out = margins + offsets, labels
         self.idf_, whiten = inverse_document_frequency(counts), fit_whitener(dense, self.encoder_weight)
         both = both_blocks(tfidf(counts, self.idf_), whiten(dense))
         weights, intercepts = fit_margins(both, labels, C, self.class_weight, self.seed)
@@ -138,7 +140,7 @@ class HybridClassifier(Classifier):
             "encoder_digest": self.encoder_.digest,
             "truncated": features.truncated,
         }
-        return margins + offsets, labels
+        return held_out
 
     def _fold_in(self, weights: np.ndarray, intercepts: np.ndarray, whiten: Whitener) -> None:
         "Keep the learnt weights so that they take the encoder's unit rows as they are."
