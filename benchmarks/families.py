@@ -1,0 +1,105 @@
+"""All families on the same papers, and their ensemble: prints one JSON line.
+
+    python benchmarks/families.py PAPERS.xlsx --work FOLDER [--encoder minilm] [--set finetuned.epochs=3]
+
+The seed split's train papers are fitted by each member of the ensemble, validation chooses and calibrates, and test is scored once
+by each member, by their blend, and by the blend with thresholds. Differences come with 95 % intervals from a bootstrap over test
+papers, paired: both models are scored on the same resample. Fitted members stay in the folder, and a fine-tuning that was
+interrupted goes on from its last epoch when the command is given again.
+"""
+
+import argparse
+import json
+import resource
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+
+from arxiv_nbclf.choices import make_classifier, parse_settings
+from arxiv_nbclf.ensemble import OFFSETS, log_probabilities
+from arxiv_nbclf.evaluation import score
+from arxiv_nbclf.linear import fit_offsets
+from arxiv_nbclf.papers import read_papers
+from arxiv_nbclf.preprocessing import LABELS, label_ids, split_papers
+from arxiv_nbclf.runs import machine, versions
+
+METRICS = ("accuracy", "macro_f1", "weighted_f1")
+
+
+def metrics(confusion: np.ndarray) -> np.ndarray:
+    """Accuracy, macro F1 over the groups that occur, and weighted F1 of confusion counts (rows are true)."""
+    right, true, met = confusion.diagonal(), confusion.sum(axis=1), confusion.sum(axis=0) + confusion.sum(axis=1)
+    f1 = 2 * right / np.maximum(met, 1)
+    return np.array([right.sum() / true.sum(), f1[met > 0].mean(), (f1 * true).sum() / true.sum()])
+
+
+def confusion(labels: np.ndarray, predicted: np.ndarray) -> np.ndarray:
+    """How often each pair of true and predicted group occurs."""
+    n = len(LABELS)
+    return np.bincount(labels * n + predicted, minlength=n * n).reshape(n, n)
+
+
+def paired(labels: np.ndarray, one: np.ndarray, other: np.ndarray, resamples: int = 2000) -> dict[str, list[float]]:
+    """By how much one model beats another: the difference and its 95 % interval, for each metric."""
+    rng, found = np.random.default_rng(0), []
+    for _ in range(resamples):
+        rows = rng.integers(0, len(labels), len(labels))
+        found.append(metrics(confusion(labels[rows], one[rows])) - metrics(confusion(labels[rows], other[rows])))
+    difference = metrics(confusion(labels, one)) - metrics(confusion(labels, other))
+    low, high = np.quantile(found, [0.025, 0.975], axis=0)
+    return {name: np.round([difference[i], low[i], high[i]], 4).tolist() for i, name in enumerate(METRICS)}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("papers", help="a file, a folder of files, or the word sample")
+    parser.add_argument("--work", type=Path, required=True, help="where fitted members are kept")
+    parser.add_argument("--encoder", default="minilm")
+    parser.add_argument("--set", action="append", default=[], help="a setting, as of arxiv-nbclf run --family ensemble")
+    arguments = parser.parse_args()
+    papers = read_papers(arguments.papers).papers
+    labels, split = label_ids(papers), split_papers(papers, plan="seed")
+    train, validation, test = ((papers[split == name], labels[split == name]) for name in ("train", "validation", "test"))
+
+    ensemble = make_classifier("ensemble", arguments.encoder, parse_settings(arguments.set))
+    ensemble.work_folder = arguments.work
+    start = perf_counter()
+    ensemble.fit(*train, validation=validation)
+    fitted = perf_counter()
+    probabilities = {member.family: member.predict_proba(test[0]) for member in ensemble.members_}
+    probabilities["ensemble"] = ensemble.predict_proba(test[0])
+    scored = perf_counter()
+    offsets = fit_offsets(log_probabilities(ensemble.predict_proba(validation[0])), validation[1], OFFSETS)
+    probabilities["ensemble with thresholds"] = np.exp(log_probabilities(probabilities["ensemble"]) + offsets)
+    probabilities["ensemble with thresholds"] /= probabilities["ensemble with thresholds"].sum(axis=1, keepdims=True)
+
+    predicted = {name: found.argmax(axis=1) for name, found in probabilities.items()}
+    scores = {name: score(test[1], found) for name, found in probabilities.items()}
+    result = {
+        "benchmark": "families",
+        "papers": len(papers),
+        "n_test": len(test[1]),
+        "scores": {
+            name: {metric: round(getattr(found, metric), 4) for metric in (*METRICS, "log_loss")}
+            | {"f1": found.per_class["f1"].round(3).to_dict()}
+            for name, found in scores.items()
+        },
+        "differences": {
+            f"{name} - {other}": paired(test[1], predicted[name], predicted[other])
+            for name in predicted
+            for other in ("linear", "hybrid")
+            if other in predicted and name != other and name != "linear"
+        },
+        "fitted": ensemble.fitted_,
+        "fit_s": round(fitted - start, 1),
+        "score_s": round(scored - fitted, 1),
+        "peak_memory_gb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 2),
+        "machine": machine(),
+        "versions": versions(),
+    }
+    print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main()
