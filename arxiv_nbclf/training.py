@@ -6,10 +6,10 @@
 __all__ = ['GOALS', 'RECIPES', 'LIMITS', 'COLUMNS', 'LOOK_EVERY', 'Texts', 'Recipe', 'check_recipe', 'fit_to_encoder',
            'padded_dataset', 'LikeLengthBatches', 'epoch_metrics', 'metric_key', 'epoch_rows', 'TrainingDiverged',
            'OutOfMemory', 'new_trainer', 'epoch_log', 'two_speed_optimizer', 'quiet_transformers', 'own_ground',
-           'score_tokens', 'hold_out', 'part_off', 'Job', 'training_arguments', 'Trained', 'train',
-           'FineTuningSettings', 'FineTunedClassifier']
+           'score_tokens', 'part_off', 'Job', 'training_arguments', 'Trained', 'train', 'FineTuningSettings',
+           'FineTunedClassifier']
 
-# %% ../nbs/08_training.ipynb #06ea67ae
+# %% ../nbs/08_training.ipynb #72627a97
 import gc
 import os
 import random
@@ -28,7 +28,7 @@ import pandas as pd
 
 from .batches import KEEP, Tokens, like_lengths, pad, tokenize
 from .checkpoints import cannot_write, checkpoint_keeper, is_over, last_checkpoint, request_digest, trainer_state
-from .classifier import BadSettings, Classifier, Papers, load_arrays, save_arrays
+from .classifier import BadSettings, Classifier, Papers, hold_out, load_arrays, save_arrays
 from .encoders import accelerator, describe_encoder, find_encoder, load_for_classification, load_tokenizer, require
 from .files import log
 from .linear import NEVER, accuracy_plus_macro_f1
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
     from arxiv_nbclf.encoders import Backbone, Encoder
 
-# %% ../nbs/08_training.ipynb #eda5b0fa
+# %% ../nbs/08_training.ipynb #08d8f988
 @dataclass(frozen=True)
 class Recipe:
     "How to fine-tune."
@@ -60,6 +60,7 @@ class Recipe:
     loss: str = "balanced_softmax"  # one of LOSSES
     class_weight: float = 0.5  # power of the class weights of loss="weighted"
     label_smoothing: float = 0.0
+    attention_dropout: float | None = 0.0  # None: as the encoder has it, which keeps a processor from its fastest attention
     patience: int = 2  # epochs that may bring nothing better before training ends; 0: never end early
     goal: str = "accuracy+macro_f1"  # one of GOALS: which epoch is best, on validation
     precision: str = "auto"  # fp32, bf16, or auto: what the machine is good at
@@ -71,15 +72,15 @@ RECIPES = {
     "fast": Recipe(),
     "original": Recipe(
         epochs=10, learning_rate=2e-5, head_learning_rate=1.0, weight_decay=0.01, warmup=0.0, window=512, tokens_per_batch=None,
-        batch_size=8, loss="cross_entropy", patience=0, goal="weighted_f1", precision="fp32", text_plan="letters",
+        batch_size=8, loss="cross_entropy", attention_dropout=None, patience=0, goal="weighted_f1", precision="fp32", text_plan="letters",
     ),
 }
 
-# %% ../nbs/08_training.ipynb #83015253
+# %% ../nbs/08_training.ipynb #51d702d3
 LIMITS: dict[str, tuple[float, float]] = {
     "epochs": (1, 1_000), "learning_rate": (1e-9, 1), "head_learning_rate": (1e-3, 1e3), "weight_decay": (0, 1), "warmup": (0, 0.99),
     "window": (8, 1 << 20), "tokens_per_batch": (8, 1 << 24), "batch_size": (1, 1 << 16), "class_weight": (0, 2),
-    "label_smoothing": (0, 0.99), "patience": (0, 1_000),
+    "label_smoothing": (0, 0.99), "attention_dropout": (0, 0.99), "patience": (0, 1_000),
 }
 
 
@@ -299,7 +300,7 @@ def _progress(trainer: "Trainer") -> None:
     if trainer.pop_callback(ProgressCallback):
         trainer.add_callback(Bars)
 
-# %% ../nbs/08_training.ipynb #a5609efd
+# %% ../nbs/08_training.ipynb #cd657dec
 def two_speed_optimizer(
     model: "PreTrainedModel",
     recipe: Recipe,
@@ -312,9 +313,9 @@ def two_speed_optimizer(
     for name, parameter in model.named_parameters():
         speed = 1.0 if name.startswith(body) else recipe.head_learning_rate
         groups.setdefault((rate * speed, recipe.weight_decay * (parameter.ndim > 1)), []).append(parameter)
-    return AdamW, {"lr": rate, "params": [{"params": found, "lr": lr, "weight_decay": wd} for (lr, wd), found in groups.items()]}
+    return AdamW, {"lr": rate, "fused": True, "params": [{"params": found, "lr": lr, "weight_decay": wd} for (lr, wd), found in groups.items()]}
 
-# %% ../nbs/08_training.ipynb #12c94ea2
+# %% ../nbs/08_training.ipynb #facd9e2a
 @contextmanager
 def quiet_transformers() -> Iterator[None]:
     "Keep transformers from reporting on the calls inside."
@@ -341,6 +342,7 @@ def own_ground(
 
     python, numpy = random.getstate(), np.random.get_state()
     products, strict = torch.get_float32_matmul_precision(), torch.are_deterministic_algorithms_enabled()
+    torch.set_flush_denormal(kind == "cpu")  # moments of rare tokens' embeddings get that small, and slow to compute with
     with quiet_transformers(), torch.random.fork_rng(devices=range(torch.cuda.device_count()) if kind == "cuda" else []):
         try:
             if kind == "cuda":
@@ -349,6 +351,7 @@ def own_ground(
                 torch.set_float32_matmul_precision("high" if tf32 else "highest")
             yield
         finally:
+            torch.set_flush_denormal(False)
             random.setstate(python)
             np.random.set_state(numpy)
             if kind == "cuda":
@@ -377,22 +380,7 @@ def score_tokens(
             bar.update(len(rows))
     return scores
 
-# %% ../nbs/08_training.ipynb #60497ec4
-def hold_out(
-    labels: np.ndarray,  # (n_papers,) label ids
-    seed: int = 42,
-    share: float = 0.1,  # of each group
-) -> np.ndarray:  # (n_papers,) bool, true where a paper is held out
-    "A stratified part of the papers; a group's only paper is not taken away."
-    rng = np.random.default_rng(seed)
-    held = np.zeros(len(labels), dtype=bool)
-    for group in np.unique(labels):
-        rows = rng.permutation(np.flatnonzero(labels == group))
-        if len(rows) > 1:
-            held[rows[: max(1, round(share * len(rows)))]] = True
-    return held
-
-
+# %% ../nbs/08_training.ipynb #7f18bbe5
 Texts: TypeAlias = tuple[list[str], np.ndarray]  # texts and their label ids
 
 
@@ -402,11 +390,8 @@ def part_off(
 ) -> tuple[Texts, Texts]:  # to learn from; to validate on
     "Hold papers out for validation; where none can be spared, all are used for both."
     texts, labels = papers
-    held = hold_out(labels, seed)
-    if not held.any():
-        return papers, papers
-    learn, validate = (([texts[i] for i in np.flatnonzero(side)], labels[side]) for side in (~held, held))
-    return learn, validate
+    learn, validate = (([texts[i] for i in side], labels[side]) for side in hold_out(labels, seed=seed))
+    return (learn, validate) if validate[0] else (papers, papers)
 
 # %% ../nbs/08_training.ipynb #fe89a36b
 @dataclass(frozen=True, eq=False)
@@ -458,7 +443,7 @@ def training_arguments(
         arguments._n_gpu = 1
     return arguments
 
-# %% ../nbs/08_training.ipynb #513e4d3b
+# %% ../nbs/08_training.ipynb #3fe89d34
 def _data(
     job: Job,
     tokenizer: "PreTrainedTokenizerBase",
@@ -473,7 +458,7 @@ def _data(
     unseen = tokenize(tokenizer, unseen_texts, recipe.window, recipe.keep)
     budget, parts, pad_id = recipe.tokens_per_batch, arguments.gradient_accumulation_steps, tokenizer.pad_token_id
     spread = {"parts": parts, "world": arguments.world_size, "rank": arguments.process_index}
-    batches = LikeLengthBatches(tokens, labels, budget, pad_id, jitter=0.1, seed=job.seed, **spread)
+    batches = LikeLengthBatches(tokens, labels, budget, pad_id, jitter=0.05, seed=job.seed, **spread)
     return batches, LikeLengthBatches(unseen, truth, budget // parts, pad_id), tokens
 
 # %% ../nbs/08_training.ipynb #cee7d054
@@ -496,7 +481,7 @@ def _record(trainer: "Trainer", tokens: Tokens) -> dict[str, Any]:
         "tokens_per_second": round(tokens.lengths.sum() * len(rows) / seconds) if seconds else None, "processes": trainer.args.world_size,
     }
 
-# %% ../nbs/08_training.ipynb #021bcd12
+# %% ../nbs/08_training.ipynb #456ec0a4
 def _train_once(
     job: Job,
     parts: int = 1,  # an update is worked off in so many parts
@@ -513,7 +498,7 @@ def _train_once(
         distributed.barrier()
     checkpoint = last_checkpoint(job.folder, job.digest)
     set_seed(job.seed)
-    tokenizer, model = load_tokenizer(job.encoder), load_for_classification(job.encoder)
+    tokenizer, model = load_tokenizer(job.encoder), load_for_classification(job.encoder, attention_dropout=recipe.attention_dropout)
     train_on, validate_on, tokens = _data(job, tokenizer, arguments)
     per_update = len(labels) / train_on.updates if recipe.tokens_per_batch else None
     objective = new_objective(recipe.loss, labels, recipe.label_smoothing, recipe.class_weight, per_update)
@@ -574,7 +559,7 @@ def train(
         gc.collect()  # what the failed attempt held goes only now that its traceback is gone
         torch.cuda.empty_cache()
 
-# %% ../nbs/08_training.ipynb #22be9562
+# %% ../nbs/08_training.ipynb #754f3129
 @dataclass(eq=False)
 class FineTuningSettings(Classifier):
     "What can be set; `FineTunedClassifier` does it."
@@ -593,6 +578,7 @@ class FineTuningSettings(Classifier):
     loss: str | None = None
     class_weight: float | None = None
     label_smoothing: float | None = None
+    attention_dropout: float | None = None
     patience: int | None = None
     goal: str | None = None
     precision: str | None = None
@@ -602,6 +588,7 @@ class FineTuningSettings(Classifier):
     text_plan: str | None = None  # type: ignore[assignment]
 
     family: ClassVar[str] = "finetuned"
+    distributed: ClassVar[bool] = True
     COMPILE_FROM: ClassVar[int] = 5_000  # compiling takes a minute, which fewer papers do not win back
 
     def resolved(self) -> Recipe:
