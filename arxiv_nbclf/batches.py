@@ -68,7 +68,7 @@ def _ends(
     start = next(i for i in range(len(whole)) if whole[i : i + len(bare)] == bare)
     return whole[:start], whole[start + len(bare) :]
 
-# %% ../nbs/06b_batches.ipynb #9acfba03
+# %% ../nbs/06b_batches.ipynb #6d47bf78
 CHUNK = 1_000  # texts tokenised at a time: enough to keep all processors busy, and the bar moving
 
 
@@ -89,6 +89,7 @@ def tokenize(
     with tqdm(total=len(texts), desc="tokenising", unit="paper", leave=False, disable=None, delay=1) as bar:
         for start in range(0, len(texts), CHUNK):
             chunk = list(texts[start : start + CHUNK])
+            chunk = [text.encode("utf-8", "replace").decode() for text in chunk]  # half a surrogate pair is no text to a tokeniser
             for row in tokenizer(chunk, add_special_tokens=False, return_attention_mask=False, verbose=False)["input_ids"]:
                 ids.append(np.array([*before, *_cut(row, room, keep), *after], dtype=np.int32))
                 truncated += len(row) > room

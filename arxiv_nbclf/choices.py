@@ -67,7 +67,7 @@ def parse_settings(
         home[name] = _value(value)
     return settings
 
-# %% ../nbs/16a_choices.ipynb #d616d653
+# %% ../nbs/16a_choices.ipynb #2b651251
 def make_classifier(
     family: str,  # a family's name
     encoder: str | None = None,  # for families that have one; the others are content without
@@ -75,7 +75,7 @@ def make_classifier(
 ) -> Classifier:  # unfitted, its settings checked
     "The classifier that a request means. Raises `BadSettings`."
     cls, settings = family_class(family), dict(settings or {})
-    for field in fields(cls):  # type: ignore[arg-type]
+    for field in fields(cls):
         if isinstance(field.default, tuple) and isinstance(settings.get(field.name), str):
             settings[field.name] = [settings[field.name]]  # a list of one
     if encoder and "encoder" in cls._get_param_names():

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['OFFSETS', 'blend_weights', 'blend', 'log_probabilities', 'new_member', 'fit_member', 'EnsembleClassifier']
 
-# %% ../nbs/09_ensemble.ipynb #c7ecc1e5
+# %% ../nbs/09_ensemble.ipynb #f76ad0f8
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,17 +13,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from arxiv_nbclf.classifier import (
-    FAMILIES,
-    BadSettings,
-    Classifier,
-    family_class,
-    hold_out,
-    load_arrays,
-    load_classifier,
-    new_classifier,
-    save_arrays,
-)
+from .classifier import FAMILIES, BadSettings, Classifier, hold_out, load_arrays, load_classifier, new_classifier, save_arrays
 from .files import is_helper, log
 from .linear import fit_offsets
 from .preprocessing import LABELS
@@ -63,14 +53,14 @@ def log_probabilities(
     "Scores that a temperature can calibrate, as it does any other family's."
     return np.log(np.maximum(probabilities, 1e-12))
 
-# %% ../nbs/09_ensemble.ipynb #34dbda3a
+# %% ../nbs/09_ensemble.ipynb #98319f78
 def new_member(
     name: str,  # a family
     shared: dict[str, Any],  # what the ensemble hands on to each member that has such a setting
     settings: dict[str, Any] | None = None,  # the member's own; they go before the shared ones
 ) -> Classifier:  # unfitted
     "A member with its settings."
-    known = family_class(name)._get_param_names()
+    known = new_classifier(name).get_params()
     handed_on = {key: value for key, value in shared.items() if key in known and value is not None}
     return new_classifier(name, **handed_on | (settings or {}))
 
