@@ -1,6 +1,6 @@
 """All families on the same papers, and their ensemble: prints one JSON line.
 
-    python benchmarks/families.py PAPERS.xlsx --work FOLDER [--encoder minilm] [--set finetuned.epochs=3]
+    python benchmarks/families.py PAPERS.xlsx [--work FOLDER] [--encoder minilm] [--set finetuned.epochs=3]
 
 The seed split's train papers are fitted by each member of the ensemble, validation chooses and calibrates, and test is scored once
 by each member, by their blend, and by the blend with thresholds. Differences come with 95 % intervals from a bootstrap over test
@@ -54,7 +54,7 @@ def paired(labels: np.ndarray, one: np.ndarray, other: np.ndarray, resamples: in
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("papers", help="a file, a folder of files, or the word sample")
-    parser.add_argument("--work", type=Path, required=True, help="where fitted members are kept")
+    parser.add_argument("--work", type=Path, default=Path("runs/families"), help="where fitted members are kept")
     parser.add_argument("--encoder", default="minilm")
     parser.add_argument("--set", action="append", default=[], help="a setting, as of arxiv-nbclf run --family ensemble")
     arguments = parser.parse_args()

@@ -1,6 +1,6 @@
 """Fine-tuning by the fast recipe against a reference script, on the same rows and the same machine: prints one JSON line.
 
-    python benchmarks/finetuning_speed.py PAPERS.xlsx --reference SCRIPT --encoder FOLDER [--rows 256] [--epochs 3] [--threads 2]
+    python benchmarks/finetuning_speed.py PAPERS.xlsx [--reference SCRIPT] [--encoder minilm] [--rows 256] [--epochs 3] [--threads 2]
 
 The reference is a script that fine-tunes by a plain recipe (blocks of a thousand texts padded to their longest, batches of eight
 rows, fp32, learning rate 2e-5) and prints one JSON line with train_s, train_examples_per_s and validation_weighted_f1 by epoch. It is
@@ -18,6 +18,7 @@ from time import perf_counter
 
 import numpy as np
 
+from arxiv_nbclf.encoders import find_encoder
 from arxiv_nbclf.runs import machine, versions
 
 
@@ -74,7 +75,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("papers", help="a table of papers")
     parser.add_argument("--reference", help="the reference script; without it, only our side is run")
-    parser.add_argument("--encoder", required=True, help="a folder with an encoder")
+    parser.add_argument("--encoder", default="minilm", help="a name that find_encoder knows, or a folder")
     parser.add_argument("--rows", type=int, default=256, help="training rows of both sides")
     parser.add_argument("--epochs", type=int, default=3, help="of the reference")
     parser.add_argument("--our-epochs", type=int, help="of the fast recipe; the same number if not given")
@@ -88,7 +89,7 @@ def main() -> None:
     changes = [word for setting in arguments.set for word in ("--set", setting)]
     fast = said([__file__, arguments.papers, "--encoder", arguments.encoder, *capped,
                  "--epochs", str(arguments.our_epochs or arguments.epochs), *changes])  # fmt: skip
-    plain = said([arguments.reference, arguments.papers, "--model", arguments.encoder, *capped,
+    plain = said([arguments.reference, arguments.papers, "--model", str(find_encoder(arguments.encoder).folder), *capped,
                   "--epochs", str(arguments.epochs), "--validate"])  # fmt: skip
     best = max(plain["validation_weighted_f1"])
     reference_s, fast_s = until(plain, best), until(fast, best)

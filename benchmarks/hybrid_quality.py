@@ -54,9 +54,7 @@ def gains(labels: np.ndarray, before: np.ndarray, after: np.ndarray, resamples: 
     rng, n = np.random.default_rng(0), len(LABELS)
 
     def measure(rows: np.ndarray) -> list[float]:
-        old, new = (
-            np.bincount(labels[rows] * n + predicted[rows], minlength=n * n).reshape(n, n) for predicted in (before, after)
-        )
+        old, new = (np.bincount(labels[rows] * n + predicted[rows], minlength=n * n).reshape(n, n) for predicted in (before, after))
         return [(new.trace() - old.trace()) / len(rows), macro_f1(new) - macro_f1(old)]
 
     drawn = np.array([measure(rng.integers(0, len(labels), len(labels))) for _ in range(resamples)])
@@ -110,7 +108,10 @@ def main() -> None:
         "five_fold": five_fold | {"gain": gains(labels, out_of_fold["linear"], out_of_fold["hybrid"])},
         "seed_split": seed_split | {"gain": gains(labels[side["test"]], predicted["linear"], predicted["hybrid"])},
         "encoding": {
-            "seconds": round(encode_s, 1), "computed": encoded.computed, "cached": encoded.cached, "cut": encoded.truncated,
+            "seconds": round(encode_s, 1),
+            "computed": encoded.computed,
+            "cached": encoded.cached,
+            "cut": encoded.truncated,
             "threads": arguments.threads,
         },
         "read_s": round(read - start, 2),
