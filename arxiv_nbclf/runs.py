@@ -191,7 +191,7 @@ class Run:
 def _in_brief(scores: Scores) -> str:
     return f"accuracy {scores.accuracy:.3f}, macro F1 {scores.macro_f1:.3f}, weighted F1 {scores.weighted_f1:.3f}"
 
-# %% ../nbs/17_run.ipynb #7fb51f5e
+# %% ../nbs/17_run.ipynb #93d6db9f
 def _record(
     asked: dict[str, Any],  # verb and options
     data: dict[str, Any],  # source, rows, sides
@@ -199,13 +199,18 @@ def _record(
     timings: dict[str, float],  # seconds per stage; those that follow are still added
 ) -> dict[str, Any]:  # plain JSON
     "What run.json tells of a run."
+    fitted = dict(classifier.fitted_)
+    epochs = fitted.pop("epochs", None)  # of fine-tuning: a table of its own
+    for member in fitted.get("fitted_members", {}).values():
+        epochs = member["epochs"] if isinstance(member.get("epochs"), list) else epochs
     return {
         "asked": asked,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "family": classifier.family,
         "level": "group",
         "encoder": classifier.get_params().get("encoder"),
-        "settings": classifier.get_params() | classifier.fitted_,
+        "settings": classifier.get_params() | fitted,
+        "training": epochs,
         **data,
         "versions": versions(),
         "machine": machine(),
