@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['unit_rows', 'Whitener', 'fit_whitener', 'both_blocks', 'hybrid_recipe', 'HybridClassifier']
 
-# %% ../nbs/07_hybrid.ipynb #4dbe5f12
+# %% ../nbs/07_hybrid.ipynb #9d544c41
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
@@ -17,6 +17,7 @@ from .batches import KEEP
 from .classifier import BadBundle, BadSettings, Classifier, load_arrays, save_arrays
 from .encoders import copy_encoder, find_encoder
 from .features import PRECISIONS, Features, choose_precision, encoder_features
+from .files import log
 from .linear import Recipe, choose_C, count_features, fit_margins, inverse_document_frequency, tfidf, tfidf_recipe
 from .preprocessing import LABELS
 
@@ -80,7 +81,7 @@ def hybrid_recipe(
 
     return make
 
-# %% ../nbs/07_hybrid.ipynb #5751dc24
+# %% ../nbs/07_hybrid.ipynb #abb1c8c2
 @dataclass(eq=False)
 class HybridClassifier(Classifier):
     "Hashed words beside a frozen encoder's features, one-against-rest linear support vector machines, calibrated."
@@ -123,6 +124,9 @@ class HybridClassifier(Classifier):
     ) -> tuple[np.ndarray, np.ndarray] | None:
         self.encoder_, precision = find_encoder(self.encoder), choose_precision(self.precision)
         features = self._dense(texts, precision)
+        if features.truncated:
+            cut = f"{features.truncated} of {len(texts)} texts are longer than window={self.window} tokens"
+            log.info("%s: the encoder reads their %s, and the words of all count", cut, self.keep)
         counts, dense = count_features(texts, self.bits, self.pairs), features.values
         C, offsets, held_out = self.C, np.zeros(len(LABELS)), None
         if C is None or self.offsets or validation is None:
