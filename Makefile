@@ -30,7 +30,7 @@ docs: setup ## the site, into _docs (needs Quarto)
 	PATH="$(CURDIR)/.venv/bin:$$PATH" nbdev_docs
 
 bench: setup ## every benchmark, one JSON line each (PAPERS=papers.xlsx)
-	@set -e; for script in benchmarks/*.py; do $(PY) "$$script" "$(PAPERS)"; done
+	@set -e; for script in benchmarks/[a-z]*.py; do $(PY) "$$script" "$(PAPERS)"; done
 
 lab: setup ## JupyterLab on the notebooks, which cleans them as it saves
 	@PATH="$(CURDIR)/.venv/bin:$$PATH" jupyter lab --config tools/jupyter_server_config.py nbs

@@ -15,40 +15,14 @@ from pathlib import Path
 from time import perf_counter
 
 import numpy as np
+from _scores import figures, gains
 
 from arxiv_nbclf.choices import make_classifier, parse_settings
 from arxiv_nbclf.ensemble import OFFSETS, log_probabilities
-from arxiv_nbclf.evaluation import score
 from arxiv_nbclf.linear import fit_offsets
 from arxiv_nbclf.papers import read_papers
-from arxiv_nbclf.preprocessing import LABELS, label_ids, split_papers
+from arxiv_nbclf.preprocessing import label_ids, split_papers
 from arxiv_nbclf.runs import machine, versions
-
-METRICS = ("accuracy", "macro_f1", "weighted_f1")
-
-
-def metrics(confusion: np.ndarray) -> np.ndarray:
-    """Accuracy, macro F1 over the groups that occur, and weighted F1 of confusion counts (rows are true)."""
-    right, true, met = confusion.diagonal(), confusion.sum(axis=1), confusion.sum(axis=0) + confusion.sum(axis=1)
-    f1 = 2 * right / np.maximum(met, 1)
-    return np.array([right.sum() / true.sum(), f1[met > 0].mean(), (f1 * true).sum() / true.sum()])
-
-
-def confusion(labels: np.ndarray, predicted: np.ndarray) -> np.ndarray:
-    """How often each pair of true and predicted group occurs."""
-    n = len(LABELS)
-    return np.bincount(labels * n + predicted, minlength=n * n).reshape(n, n)
-
-
-def paired(labels: np.ndarray, one: np.ndarray, other: np.ndarray, resamples: int = 2000) -> dict[str, list[float]]:
-    """By how much one model beats another: the difference and its 95 % interval, for each metric."""
-    rng, found = np.random.default_rng(0), []
-    for _ in range(resamples):
-        rows = rng.integers(0, len(labels), len(labels))
-        found.append(metrics(confusion(labels[rows], one[rows])) - metrics(confusion(labels[rows], other[rows])))
-    difference = metrics(confusion(labels, one)) - metrics(confusion(labels, other))
-    low, high = np.quantile(found, [0.025, 0.975], axis=0)
-    return {name: np.round([difference[i], low[i], high[i]], 4).tolist() for i, name in enumerate(METRICS)}
 
 
 def main() -> None:
@@ -75,21 +49,16 @@ def main() -> None:
     probabilities["ensemble with thresholds"] /= probabilities["ensemble with thresholds"].sum(axis=1, keepdims=True)
 
     predicted = {name: found.argmax(axis=1) for name, found in probabilities.items()}
-    scores = {name: score(test[1], found) for name, found in probabilities.items()}
     result = {
         "benchmark": "families",
         "papers": len(papers),
         "n_test": len(test[1]),
-        "scores": {
-            name: {metric: round(getattr(found, metric), 4) for metric in (*METRICS, "log_loss")}
-            | {"f1": found.per_class["f1"].round(3).to_dict()}
-            for name, found in scores.items()
-        },
-        "differences": {
-            f"{name} - {other}": paired(test[1], predicted[name], predicted[other])
+        "scores": {name: figures(test[1], found) for name, found in probabilities.items()},
+        "gains": {
+            f"{name} over {other}": gains(test[1], predicted[other], predicted[name])
             for name in predicted
             for other in ("linear", "hybrid")
-            if other in predicted and name != other and name != "linear"
+            if other in predicted and name not in ("linear", other)
         },
         "fitted": ensemble.fitted_,
         "fit_s": round(fitted - start, 1),

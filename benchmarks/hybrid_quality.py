@@ -16,7 +16,7 @@ import tempfile
 from time import perf_counter
 
 import numpy as np
-from sklearn.metrics import accuracy_score, f1_score, log_loss
+from _scores import figures, gains
 from sklearn.model_selection import StratifiedKFold
 
 from arxiv_nbclf.classifier import new_classifier
@@ -28,38 +28,6 @@ from arxiv_nbclf.preprocessing import LABELS, label_ids, paper_texts, split_pape
 from arxiv_nbclf.runs import machine, versions
 
 FAMILIES = ("linear", "hybrid")
-
-
-def macro_f1(confusion: np.ndarray) -> float:
-    """Mean F1 over the classes that occur in truth or prediction."""
-    met = confusion.sum(axis=0) + confusion.sum(axis=1)
-    return float(np.mean(2 * confusion.diagonal()[met > 0] / met[met > 0]))
-
-
-def figures(labels: np.ndarray, probabilities: np.ndarray) -> dict:
-    """Accuracy, F1 and log loss, rounded; scikit-learn computes them."""
-    predicted = probabilities.argmax(axis=1)
-    per_class = f1_score(labels, predicted, average=None, labels=range(len(LABELS)), zero_division=0)
-    return {
-        "accuracy": round(accuracy_score(labels, predicted), 4),
-        "macro_f1": round(f1_score(labels, predicted, average="macro"), 4),
-        "weighted_f1": round(f1_score(labels, predicted, average="weighted"), 4),
-        "log_loss": round(log_loss(labels, probabilities, labels=range(len(LABELS))), 4),
-        "f1": dict(zip(LABELS, per_class.round(3).tolist(), strict=True)),
-    }
-
-
-def gains(labels: np.ndarray, before: np.ndarray, after: np.ndarray, resamples: int = 2000) -> dict:
-    """What one prediction has over another: accuracy and macro F1, each with the ends of its 95 % paired bootstrap interval."""
-    rng, n = np.random.default_rng(0), len(LABELS)
-
-    def measure(rows: np.ndarray) -> list[float]:
-        old, new = (np.bincount(labels[rows] * n + predicted[rows], minlength=n * n).reshape(n, n) for predicted in (before, after))
-        return [(new.trace() - old.trace()) / len(rows), macro_f1(new) - macro_f1(old)]
-
-    drawn = np.array([measure(rng.integers(0, len(labels), len(labels))) for _ in range(resamples)])
-    whole, ends = np.round(measure(np.arange(len(labels))), 4).tolist(), np.quantile(drawn, [0.025, 0.975], axis=0).round(4).T.tolist()
-    return {name: {"difference": whole[i], "interval": ends[i]} for i, name in enumerate(("accuracy", "macro_f1"))}
 
 
 def main() -> None:

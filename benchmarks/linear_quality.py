@@ -12,7 +12,7 @@ import json
 from time import perf_counter
 
 import numpy as np
-from sklearn.metrics import accuracy_score, f1_score, log_loss
+from _scores import figures, metrics
 from sklearn.model_selection import StratifiedKFold
 
 from arxiv_nbclf.classifier import new_classifier
@@ -22,28 +22,12 @@ from arxiv_nbclf.preprocessing import LABELS, label_ids, split_papers
 from arxiv_nbclf.runs import machine, versions
 
 
-def figures(labels: np.ndarray, probabilities: np.ndarray) -> dict:
-    """Accuracy, F1 and log loss, rounded; scikit-learn computes them."""
-    predicted = probabilities.argmax(axis=1)
-    per_class = f1_score(labels, predicted, average=None, labels=range(len(LABELS)), zero_division=0)
-    return {
-        "accuracy": round(accuracy_score(labels, predicted), 4),
-        "macro_f1": round(f1_score(labels, predicted, average="macro"), 4),
-        "weighted_f1": round(f1_score(labels, predicted, average="weighted"), 4),
-        "log_loss": round(log_loss(labels, probabilities, labels=range(len(LABELS))), 4),
-        "f1": dict(zip(LABELS, per_class.round(3).tolist(), strict=True)),
-    }
-
-
 def macro_f1_interval(labels: np.ndarray, predicted: np.ndarray, resamples: int = 2000) -> list[float]:
     """Ends of the 95 % bootstrap interval of macro F1: how far another test split of this size could lead."""
-    rng, n = np.random.default_rng(0), len(LABELS)
-    scores = []
+    rng, scores = np.random.default_rng(0), []
     for _ in range(resamples):
         rows = rng.integers(0, len(labels), len(labels))
-        confusion = np.bincount(labels[rows] * n + predicted[rows], minlength=n * n).reshape(n, n)
-        met = confusion.sum(axis=0) + confusion.sum(axis=1)
-        scores.append(np.mean(2 * confusion.diagonal()[met > 0] / met[met > 0]))
+        scores.append(metrics(labels[rows], predicted[rows])[1])
     return np.quantile(scores, [0.025, 0.975]).round(3).tolist()
 
 
