@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['BadReport', 'build_report', 'draw_figures', 'report_page', 'model_card', 'write_report']
 
-# %% ../nbs/13_report.ipynb #4da93acc
+# %% ../nbs/13_report.ipynb #01c335ac
 import json
 import math
 import shlex
@@ -17,9 +17,9 @@ import numpy as np
 import pandas as pd
 from jinja2 import Environment
 
-from .evaluation import Scores, plot_confusion, plot_f1
-from .exploration import count_groups, draw_groups
-from .pages import FILTERS, Picture, count_text, draw, duration_text, html_page, render, score_text, time_text, write_files
+from .evaluation import Scores
+from .figures import EPOCH_FORMATS, draw_scores, draw_training, epoch_table
+from .pages import FILTERS, Picture, count_text, duration_text, html_page, render, score_text, time_text, write_files
 from .taxonomy import ArxivNbclfError
 
 # %% ../nbs/13_report.ipynb #76d4e4e2
@@ -58,19 +58,36 @@ def build_report(
     rest = {key: value for key, value in _plain(record).items() if key not in head}
     return {**head, **scores.to_dict(), "baseline": other, **rest}
 
-# %% ../nbs/13_report.ipynb #efb7817c
+# %% ../nbs/13_report.ipynb #b98c141b
 def _setting_text(
     value: Any,  # a setting, as JSON knows it
 ) -> str:  # numbers short, what belongs together on one line
     "A setting for people."
     if isinstance(value, Mapping):
-        return ", ".join(f"{key} {_setting_text(inner)}" for key, inner in value.items())
+        return ", ".join(f"{key} {_setting_text(inner)}" for key, inner in value.items() if inner is not None)
     if isinstance(value, list):
         return ", ".join(map(_setting_text, value))
     if isinstance(value, float):
+        value += 0.0  # which takes the minus from a zero
         text = f"{value:.2f}" if value == round(value, 2) else f"{value:g}"
         return text.replace("-", "−", 1) if value < 0 else text
     return str(value)
+
+# %% ../nbs/13_report.ipynb #2cf61f00
+_LINE = 150  # characters of a setting that are still read as one line
+
+
+def _blocks(
+    settings: Mapping[str, Any],  # by name
+    title: str = "Settings",
+) -> list[tuple[str, list[tuple[str, str]]]]:  # title and pairs of each block, the outermost first
+    "Settings, nested ones too, in blocks of short lines."
+    known = {name: value for name, value in settings.items()
+             if value is not None and value != [] and not (isinstance(value, list) and isinstance(value[0], Mapping))}
+    long = {name: value for name, value in known.items() if isinstance(value, Mapping) and len(_setting_text(value)) > _LINE}
+    own = [(name, _setting_text(value)) for name, value in known.items() if name not in long]
+    below = [block for name, value in long.items() for block in _blocks(value, f"{title} · {name}" if own else name)]
+    return [(title, own)] * bool(own) + below
 
 # %% ../nbs/13_report.ipynb #53f86ec5
 _DATA = {
@@ -132,6 +149,34 @@ def _mistakes(
         for row, column in zip(*np.unravel_index(order, counts.shape), strict=True) if wrong[row, column]
     ]
 
+# %% ../nbs/13_report.ipynb #2eccb2a9
+def _epochs(
+    report: Mapping[str, Any],  # the content of report.json
+) -> pd.DataFrame:  # empty for a family without epochs
+    "The epoch table of a report; an ensemble has it from one of its members."
+    settings = report.get("settings") or {}
+    best = [holder.get("best_epoch") for holder in (settings, *(settings.get("fitted_members") or {}).values())]
+    return epoch_table(report.get("training"), next(filter(None, best), None))
+
+
+def _kept(
+    epochs: pd.DataFrame,  # as `_epochs` gives it
+) -> str:  # a sentence, or two; nothing if it is not known which epoch was kept
+    "Which epoch was kept, and what it means if the loss was less in an earlier one."
+    if "kept" not in epochs or len(epochs) == 1:
+        return ""
+    last = epochs["kept"].idxmax()
+    told = f"Epoch {count_text(epochs['epoch'][last])} of {count_text(len(epochs))} was kept, the best on the validation papers."
+    loss = epochs.reindex(columns=["validation loss"]).squeeze(axis=1)[:last + 1]
+    if not loss[last] > loss.min():  # nor where it is not known
+        return told
+    least, scores = loss.idxmin(), epochs.filter(["weighted F1", "macro F1"])
+    if scores.empty or not (scores.loc[last] >= scores.loc[least]).all():
+        return told
+    return (f"{told} Up to it the validation loss rose from {score_text(loss[least])} in epoch {count_text(epochs['epoch'][least])} to "
+            f"{score_text(loss[last])}, while F1 did not fall: the model grew surer than it is right (overconfidence), "
+            "which the temperature, fitted afterwards, repairs.")
+
 # %% ../nbs/13_report.ipynb #5be27bb3
 def _usage(
     model: str,  # the run's folder
@@ -159,7 +204,7 @@ def _tested(
                "so the model may have seen the like of some test papers.")
     return {"papers": "test papers that played no part in training", "twins": warning if across else ""}
 
-# %% ../nbs/13_report.ipynb #ce81bc64
+# %% ../nbs/13_report.ipynb #26a701a1
 def _context(
     report: dict[str, Any],  # the content of report.json
     scores: Scores,  # of the model
@@ -172,7 +217,7 @@ def _context(
     def part(key: str, text: Callable[[Any], str]) -> list[tuple[str, str]]:
         return [(name, text(value)) for name, value in (report.get(key) or {}).items() if value is not None]
 
-    trained, support, data = report["n_train"] is not None, scores.per_class["support"], _facts(report, _DATA)
+    trained, support, data, epochs = report["n_train"] is not None, scores.per_class["support"], _facts(report, _DATA), _epochs(report)
     return {
         "report": report, "trained": trained, "title": str(report.get("name") or "A run"), **_tested(report),
         "n": scores.n, "right": right(scores), "labels": scores.labels, "notes": scores.notes, "figures": _headline(report),
@@ -180,30 +225,21 @@ def _context(
         "mistakes": _mistakes(scores), "rare": [label for label, papers in support.items() if 0 < papers < 50],
         "data": data if len(data) > 1 else [], "sources": report.get("source") or [],
         "making": _facts(report, _MAKING if trained else _MAKING | {"created": "Scored on"}),
-        "settings": part("settings", _setting_text), "timings": part("timings", duration_text), "versions": part("versions", str),
+        "epochs": epochs, "kept": _kept(epochs), "epoch_formats": EPOCH_FORMATS,
+        "settings": _blocks(report.get("settings") or {}), "timings": part("timings", duration_text), "versions": part("versions", str),
         **_usage((report.get("asked") or {}).get("model") or report.get("folder") or f"runs/{report.get('name') or 'NAME'}"),
     }
 
-# %% ../nbs/13_report.ipynb #0c025917
+# %% ../nbs/13_report.ipynb #f5e1486d
 def draw_figures(
+    report: Mapping[str, Any],  # the content of report.json
     scores: Scores,  # of the model
     baseline: Scores | None = None,  # of the linear family, for marks among the bars
     papers: pd.DataFrame | None = None,  # the table that was read; without it there is no groups.png
 ) -> dict[str, Picture]:  # file name to picture
     "The figures of a report."
-    n, table, hits = len(scores.labels), scores.per_class, scores.confusion.to_numpy().diagonal()
-    square, bars = (1.6 + 0.52 * n, 1.3 + 0.52 * n), (6.0, 0.9 + 0.34 * n)
-    right = ", ".join(f"{label} {hit:,} of {of:,}" for label, hit, of in zip(table.index, hits, table["support"], strict=True))
-    recall, f1 = (", ".join(f"{label} {score_text(value)}" for label, value in table[name].items()) for name in ("recall", "f1"))
-    figures = {
-        "confusion.png": draw(lambda ax: plot_confusion(scores, ax=ax), f"Confusion matrix in papers. Recognised: {right}.", square),
-        "confusion_share.png": draw(
-            lambda ax: plot_confusion(scores, share=True, ax=ax),
-            f"Confusion matrix in shares of each true group. On the diagonal: {recall}.", square),
-        "f1.png": draw(
-            lambda ax: plot_f1(scores, baseline, ax=ax, names=("this model", "linear baseline")), f"F1 by group: {f1}.", bars),
-    }
-    return figures if papers is None else figures | {"groups.png": draw_groups(count_groups(papers))}
+    training = draw_training(_epochs(report))
+    return draw_scores(scores, baseline, papers) | ({"training.png": training} if training else {})
 
 # %% ../nbs/13_report.ipynb #e7c4a117
 _QUALITY = """
@@ -266,7 +302,7 @@ _FAILURES = """
 </section>
 """
 
-# %% ../nbs/13_report.ipynb #0b1c9ded
+# %% ../nbs/13_report.ipynb #f2b9e1b7
 _TRAINED_ON = """
 {%- if data or sources %}
 <section>
@@ -284,8 +320,20 @@ _TRAINED_ON = """
 </section>
 {%- endif %}
 """
+_TRAINING = """
+{%- if epochs | length %}
+<section>
+<h2>How did the training go?</h2>
+{%- if kept %}
+<p>{{ kept }}</p>
+{%- endif %}
+{{ epochs | table(epoch_formats) }}
+{{ pictures["training.png"] | picture }}
+</section>
+{%- endif %}
+"""
 
-# %% ../nbs/13_report.ipynb #6ecec84b
+# %% ../nbs/13_report.ipynb #cd649291
 _USAGE = """
 <section>
 <h2>How do I use it?</h2>
@@ -300,7 +348,7 @@ _MADE = """
 <section>
 <h2>{{ "How was it made?" if trained else "Which model is it?" }}</h2>
 {{ making | pairs }}
-{%- for title, facts in [("Settings", settings), ("Time taken", timings), ("Versions", versions)] if facts %}
+{%- for title, facts in settings + [("Time taken", timings), ("Versions", versions)] if facts %}
 <h3>{{ title }}</h3>
 {{ facts | pairs }}
 {%- endfor %}
@@ -308,7 +356,7 @@ _MADE = """
 {%- endif %}
 """
 
-# %% ../nbs/13_report.ipynb #19e6bbb6
+# %% ../nbs/13_report.ipynb #4b45b2cf
 _SYNTHETIC = """<strong>Synthetic data.</strong> The papers behind these figures were generated by a program. They show that
 the run works, and say nothing about real papers."""
 
@@ -326,8 +374,8 @@ def report_page(
     parts = [report["family"], report["encoder"], f"{report['split']} split" if report.get("split") else None,
              time_text(str(report["created"])) if report.get("created") else None]
     body = render(
-        _QUALITY + _COMPARISON + _GROUPS + _FAILURES + _TRAINED_ON + _USAGE + _MADE, **context,
-        pictures=draw_figures(scores, baseline) if pictures is None else pictures,
+        _QUALITY + _COMPARISON + _GROUPS + _FAILURES + _TRAINED_ON + _TRAINING + _USAGE + _MADE, **context,
+        pictures=draw_figures(report, scores, baseline) if pictures is None else pictures,
         comparison=figures[["name", "value", "base"]].set_axis(["", "this model", "linear"], axis=1).assign(**gain),
         groups=scores.per_class.rename(columns={"f1": "F1", "support": "papers"}).rename_axis("group").reset_index(),
         formats=dict.fromkeys(["this model", "linear", "precision", "recall", "F1"], score_text) | {"difference": FILTERS["difference"]},
@@ -385,7 +433,7 @@ model-index:
 ---
 """
 
-# %% ../nbs/13_report.ipynb #02badddd
+# %% ../nbs/13_report.ipynb #52c879ea
 _CARD = """
 # {{ title | md }}
 
@@ -431,12 +479,42 @@ Of {{ n | count }} {{ papers }}, it put {{ right | count }} into the right group
 - {{ label }}: {{ text | md }}
 {%- endfor %}
 {% endif %}
-{%- if making or settings %}
+"""
+
+# %% ../nbs/13_report.ipynb #21286d5e
+_CARD_MADE = """
+{%- if making or settings or epochs | length %}
 ## {{ "Training" if trained else "Model" }}
-{% for label, text in making + settings %}
+{% for label, text in making %}
 - {{ label | md }}: {{ text | md }}
 {%- endfor %}
+{%- for title, facts in settings %}
+{%- if title != "Settings" %}
+
+### {{ title | md }}
 {% endif %}
+{%- for label, text in facts %}
+- {{ label | md }}: {{ text | md }}
+{%- endfor %}
+{%- endfor %}
+{% endif %}
+{%- if epochs | length %}
+### Epochs
+
+{% if kept %}{{ kept | md }}
+
+{% endif -%}
+| {{ epochs.columns | join(" | ") }} |
+|{{ "---|" * epochs.columns | length }}
+{%- for row in epochs.to_dict("records") %}
+|{% for name, value in row.items() %} {{ epoch_formats[name](value) }} |{% endfor %}
+{%- endfor %}
+{% if "training.png" in pictures %}
+![{{ pictures["training.png"].alt | md }}](figures/training.png)
+{% endif %}
+{% endif %}
+"""
+_CARD_LIMITS = """
 ## Limits
 
 - It was trained on titles and abstracts in English as arXiv lists them; other texts are outside what was measured.
@@ -454,7 +532,7 @@ Of {{ n | count }} {{ papers }}, it put {{ right | count }} into the right group
 {%- endfor %}
 """
 
-# %% ../nbs/13_report.ipynb #263b9fa0
+# %% ../nbs/13_report.ipynb #f668977c
 def model_card(
     report: dict[str, Any],  # the content of report.json
     scores: Scores,  # of the model
@@ -467,12 +545,12 @@ def model_card(
     environment.filters.update(FILTERS, yaml=_yaml_text, md=_markdown_text)
     context = _context(report, scores, baseline)
     files = ", ".join(str(source["file"]) for source in context["sources"])
-    return environment.from_string(_CARD_HEAD + _CARD).render(
+    return environment.from_string(_CARD_HEAD + _CARD + _CARD_MADE + _CARD_LIMITS).render(
         **context, license=license, fence="```", pictures=pictures or {},
         dataset="synthetic sample" if report.get("synthetic") else files or "arXiv papers",
     )
 
-# %% ../nbs/13_report.ipynb #5802deee
+# %% ../nbs/13_report.ipynb #d9882fc8
 def write_report(
     folder: str | Path,  # where the report goes; made if absent
     record: Mapping[str, Any],  # the run's record; what is missing is left out
@@ -482,7 +560,8 @@ def write_report(
     license: str = "apache-2.0",  # of the model, for its card
 ) -> dict[str, Any]:  # the content of report.json
     "Write report.json, report.html, README.md and figures/ of one run. Raises `CannotWrite`."
-    report, pictures = build_report(record, scores, baseline), draw_figures(scores, baseline, papers)
+    report = build_report(record, scores, baseline)
+    pictures = draw_figures(report, scores, baseline, papers)
     texts = {
         "report.json": json.dumps(report, indent=2, allow_nan=False) + "\n",
         "report.html": report_page(report, scores, baseline, pictures),
