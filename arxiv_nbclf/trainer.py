@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['LOOK_EVERY', 'padded_dataset', 'LikeLengthBatches', 'two_speed_optimizer', 'TrainingDiverged', 'new_trainer',
-           'epoch_log', 'quiet_transformers', 'own_ground', 'save_folder', 'score_tokens']
+           'epoch_log', 'quiet_transformers', 'own_ground', 'logs_in', 'save_folder', 'score_tokens']
 
 # %% ../nbs/07d_trainer.ipynb #a2d7d2fe
 import os
@@ -245,14 +245,29 @@ def own_ground(
                 torch.use_deterministic_algorithms(strict)
                 torch.set_float32_matmul_precision(products)
 
-# %% ../nbs/07d_trainer.ipynb #0471e703
+# %% ../nbs/07d_trainer.ipynb #cab38a6a
+@contextmanager
+def logs_in(
+    folder: Path,  # for TensorBoard's files
+) -> Iterator[None]:
+    "Let TensorBoard write there, if somebody asks for it and has not said otherwise."
+    variable = "TENSORBOARD_LOGGING_DIR"
+    chosen = os.environ.setdefault(variable, str(folder))
+    try:
+        yield
+    finally:
+        if chosen == str(folder):
+            os.environ.pop(variable, None)
+
+# %% ../nbs/07d_trainer.ipynb #a8a26832
 @contextmanager
 def save_folder(
     work_folder: Path | None,  # where checkpoints shall survive a kill; None: nowhere
 ) -> Iterator[Path]:
     "A folder for checkpoints; with several processes the same one for all."
     if work_folder is not None:
-        yield Path(work_folder) / "checkpoints"
+        with logs_in(Path(work_folder).parent / "logs"):
+            yield Path(work_folder) / "checkpoints"
         return
     with tempfile.TemporaryDirectory(prefix="arxiv_nbclf-") as folder:
         if int(os.environ.get("WORLD_SIZE", 1)) == 1:

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Job', 'training_arguments', 'Trained', 'OutOfMemory', 'train', 'FineTuningSettings', 'FineTunedClassifier']
 
-# %% ../nbs/08_training.ipynb #f9ad7eaf
+# %% ../nbs/08_training.ipynb #9ac8393b
 import gc
 import os
 import sys
@@ -18,7 +18,7 @@ import numpy as np
 
 from .batches import Tokens, tokenize
 from .checkpoints import cannot_write, checkpoint_keeper, is_over, last_checkpoint, request_digest, trainer_state
-from .classifier import BadSettings, Classifier, Papers, load_arrays, save_arrays
+from .classifier import BadSettings, Classifier, Papers, check_types, load_arrays, save_arrays
 from .encoders import accelerator, describe_encoder, find_encoder, load_for_classification, load_tokenizer, require
 from .files import log
 from .linear import NEVER
@@ -121,7 +121,7 @@ def _record(trainer: "Trainer", tokens: Tokens) -> dict[str, Any]:
         "tokens_per_second": round(tokens.lengths.sum() * len(rows) / seconds) if seconds else None, "processes": trainer.args.world_size,
     }
 
-# %% ../nbs/08_training.ipynb #e5594ede
+# %% ../nbs/08_training.ipynb #bc135dfa
 def _train_once(
     job: Job,
     parts: int = 1,  # an update is worked off in so many parts
@@ -140,6 +140,8 @@ def _train_once(
     set_seed(job.seed)
     tokenizer, model = load_tokenizer(job.encoder), load_for_classification(job.encoder, attention_dropout=recipe.attention_dropout)
     train_on, validate_on, tokens = _data(job, tokenizer, arguments)
+    if tokens.truncated and arguments.process_index == 0:
+        log.info("%d of %d texts are longer than window=%d tokens: %s is read", tokens.truncated, len(labels), recipe.window, recipe.keep)
     per_update = len(labels) / train_on.updates if recipe.tokens_per_batch else None
     objective = new_objective(recipe.loss, labels, recipe.label_smoothing, recipe.class_weight, per_update)
     if job.compiled:
@@ -201,7 +203,7 @@ def train(
         gc.collect()  # what the failed attempt held goes only now that its traceback is gone
         torch.cuda.empty_cache()
 
-# %% ../nbs/08_training.ipynb #754f3129
+# %% ../nbs/08_training.ipynb #cc1f999b
 @dataclass(eq=False)
 class FineTuningSettings(Classifier):
     "What can be set; `FineTunedClassifier` does it."
@@ -241,6 +243,7 @@ class FineTuningSettings(Classifier):
         return replace(RECIPES[self.recipe], **{name: value for name, value in changes.items() if value is not None})
 
     def _check_settings(self) -> None:
+        check_types(self)
         check_recipe(self.resolved())
 
     def _texts(self, papers: Papers) -> list[str]:
