@@ -339,11 +339,10 @@ def load_encoder(
 
     return _load(AutoModel, encoder, **options)
 
-# %% ../nbs/06a_encoders.ipynb #13ed147a
+# %% ../nbs/06a_encoders.ipynb #e2d49d63
 def load_for_classification(
     encoder: Encoder,  # from `find_encoder`
     dropout: float | None = None,  # share of values that training drops, everywhere; None: as the encoder has it
-    attention_dropout: float | None = None,  # the same for attention weights alone; 0 lets a processor take its fast path
 ) -> "PreTrainedModel":  # eight scores per text, from a head with random weights
     """The transformer with a new head for the eight groups. Raises `NoEncoder`."""
     require("train", "torch", "transformers")
@@ -354,11 +353,10 @@ def load_for_classification(
         config = AutoConfig.from_pretrained(encoder.folder, id2label=id2label, label2id=label2id, **SAFE)
     except Exception as error:  # as above
         raise NoEncoder(one_line(encoder.folder / CONFIG, f"cannot be used ({error})")) from error
-    for share, kind in ((dropout, "dropout"), (attention_dropout, "attention")):
-        if share is not None:
-            for key in config.to_dict():
-                if "dropout" in key and kind in key:
-                    setattr(config, key, share)
+    if dropout is not None:
+        for key in config.to_dict():
+            if "dropout" in key:
+                setattr(config, key, dropout)
     return _load(AutoModelForSequenceClassification, encoder, config=config)
 
 # %% ../nbs/06a_encoders.ipynb #2ab93032

@@ -21,7 +21,7 @@ from .preprocessing import TEXT_PLANS
 if TYPE_CHECKING:
     from arxiv_nbclf.encoders import Backbone
 
-# %% ../nbs/07c_recipes.ipynb #4de38fbd
+# %% ../nbs/07c_recipes.ipynb #9a13c9e8
 @dataclass(frozen=True)
 class Recipe:
     "How to fine-tune."
@@ -38,29 +38,31 @@ class Recipe:
     loss: str = "balanced_softmax"  # one of LOSSES
     class_weight: float = 0.5  # power of the class weights of loss="weighted"
     label_smoothing: float = 0.0
-    attention_dropout: float | None = 0.0  # None: as the encoder has it, which keeps a processor from its fastest attention
+    dropout: float | None = 0.0  # share of values that training drops; None: as the encoder has it, which costs a processor a third
+    train_embeddings: bool = False  # whether the table of word vectors learns too: half of a small encoder's weights
     patience: int = 2  # epochs that may bring nothing better before training ends; 0: never end early
     goal: str = "accuracy+macro_f1"  # one of GOALS: which epoch is best, on validation
     precision: str = "auto"  # fp32, bf16, or auto: what the machine is good at
     text_plan: str = "raw"  # one of TEXT_PLANS
 
-# %% ../nbs/07c_recipes.ipynb #cf6f078e
+# %% ../nbs/07c_recipes.ipynb #5b6a2b54
 RECIPES = {
     "fast": Recipe(),
     "original": Recipe(
         epochs=10, learning_rate=2e-5, head_learning_rate=1.0, weight_decay=0.01, warmup=0.0, window=512, tokens_per_batch=None,
-        batch_size=8, loss="cross_entropy", attention_dropout=None, patience=0, goal="weighted_f1", precision="fp32", text_plan="letters",
+        batch_size=8, loss="cross_entropy", dropout=None, train_embeddings=True, patience=0, goal="weighted_f1", precision="fp32",
+        text_plan="letters",
     ),
 }
 
 # %% ../nbs/07c_recipes.ipynb #6a5a7b06
 GOALS = ("accuracy+macro_f1", "accuracy", "macro_f1", "weighted_f1")
 
-# %% ../nbs/07c_recipes.ipynb #0540eedf
+# %% ../nbs/07c_recipes.ipynb #5249d301
 LIMITS: dict[str, tuple[float, float]] = {
     "epochs": (1, 1_000), "learning_rate": (1e-9, 1), "head_learning_rate": (1e-3, 1e3), "weight_decay": (0, 1), "warmup": (0, 0.99),
     "window": (8, 1 << 20), "tokens_per_batch": (8, 1 << 24), "batch_size": (1, 1 << 16), "class_weight": (0, 2),
-    "label_smoothing": (0, 0.99), "attention_dropout": (0, 0.99), "patience": (0, 1_000),
+    "label_smoothing": (0, 0.99), "dropout": (0, 0.99), "patience": (0, 1_000),
 }
 
 # %% ../nbs/07c_recipes.ipynb #2f03972e

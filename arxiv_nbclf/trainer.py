@@ -103,17 +103,18 @@ class LikeLengthBatches:
             labels = self.labels[there] if len(rows) else np.full(1, -100)
             yield {"input_ids": from_numpy(ids), "attention_mask": from_numpy(mask), "labels": from_numpy(labels)}
 
-# %% ../nbs/07d_trainer.ipynb #8a5730b0
+# %% ../nbs/07d_trainer.ipynb #5fb831d1
 def two_speed_optimizer(
     model: "PreTrainedModel",
     recipe: Recipe,
 ) -> tuple[Any, dict[str, Any]]:  # AdamW and its arguments, as the Trainer takes them
-    "AdamW whose steps are larger for the new head than for what is pretrained; vectors (biases, norms) do not decay."
+    "AdamW for what may learn: larger steps for the new head than for what is pretrained; vectors (biases, norms) do not decay."
     from torch.optim import AdamW
 
     body, rate = model.base_model_prefix + ".", recipe.learning_rate or 0.0
     groups: dict[tuple[float, float], list[Any]] = {}
-    for name, parameter in model.named_parameters():
+    learning = [(name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad]
+    for name, parameter in learning:
         speed = 1.0 if name.startswith(body) else recipe.head_learning_rate
         groups.setdefault((rate * speed, recipe.weight_decay * (parameter.ndim > 1)), []).append(parameter)
     params = [{"params": found, "lr": lr, "weight_decay": decay} for (lr, decay), found in groups.items()]

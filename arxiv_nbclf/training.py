@@ -121,7 +121,7 @@ def _record(trainer: "Trainer", tokens: Tokens) -> dict[str, Any]:
         "tokens_per_second": round(tokens.lengths.sum() * len(rows) / seconds) if seconds else None, "processes": trainer.args.world_size,
     }
 
-# %% ../nbs/08_training.ipynb #bc135dfa
+# %% ../nbs/08_training.ipynb #c26a9f76
 def _train_once(
     job: Job,
     parts: int = 1,  # an update is worked off in so many parts
@@ -138,7 +138,8 @@ def _train_once(
         distributed.barrier()
     checkpoint = last_checkpoint(job.folder, job.digest)
     set_seed(job.seed)
-    tokenizer, model = load_tokenizer(job.encoder), load_for_classification(job.encoder, attention_dropout=recipe.attention_dropout)
+    tokenizer, model = load_tokenizer(job.encoder), load_for_classification(job.encoder, dropout=recipe.dropout)
+    model.get_input_embeddings().requires_grad_(recipe.train_embeddings)
     train_on, validate_on, tokens = _data(job, tokenizer, arguments)
     if tokens.truncated and arguments.process_index == 0:
         log.info("%d of %d texts are longer than window=%d tokens: %s is read", tokens.truncated, len(labels), recipe.window, recipe.keep)
@@ -203,7 +204,7 @@ def train(
         gc.collect()  # what the failed attempt held goes only now that its traceback is gone
         torch.cuda.empty_cache()
 
-# %% ../nbs/08_training.ipynb #cc1f999b
+# %% ../nbs/08_training.ipynb #6618732d
 @dataclass(eq=False)
 class FineTuningSettings(Classifier):
     "What can be set; `FineTunedClassifier` does it."
@@ -222,7 +223,8 @@ class FineTuningSettings(Classifier):
     loss: str | None = None
     class_weight: float | None = None
     label_smoothing: float | None = None
-    attention_dropout: float | None = None
+    dropout: float | None = None
+    train_embeddings: bool | None = None
     patience: int | None = None
     goal: str | None = None
     precision: str | None = None
