@@ -43,7 +43,7 @@ def _turned(
     names = sorted({name for trial in trials for name in trial.params})
     return [name for name in names if len({trial.params[name] for trial in trials if name in trial.params}) > 1]
 
-# %% ../nbs/12b_search_figures.ipynb #3c8e27a7
+# %% ../nbs/12b_search_figures.ipynb #0a9b2773
 def _number(
     value: object,  # anything that a file may hold
 ) -> float:  # NaN for what is no number, or none that makes sense here
@@ -57,7 +57,7 @@ def knob_text(
     "A setting's value for people."
     number = _number(value)
     if math.isnan(number):
-        return cell_text(str(value) if type(value) is int else value)
+        return cell_text(str(value) if isinstance(value, int) else value)
     text = f"{number:.0f}" if number == round(number) else f"{number:.3g}"
     return text.replace("-", "−", 1) if number < 0 else text
 
@@ -76,7 +76,7 @@ def goal_text(
     "A search's goal for people."
     return knob_text(objective).replace("_f1", " F1").replace("_", " ") or "value"
 
-# %% ../nbs/12b_search_figures.ipynb #1a63173a
+# %% ../nbs/12b_search_figures.ipynb #1042d5bf
 @contextmanager
 def _studio() -> Iterator[None]:  # for the time of a drawing
     "Leave matplotlib as it was: its style, its figures, its mode."
@@ -96,7 +96,7 @@ def _take(
     alt: str,  # what it shows, in words
     caption: str,  # a line below it
     size: tuple[float, float],  # width and height in inches
-) -> Picture:  # of 32 colours: two hues in shades
+) -> Picture:  # of 64 colours: two hues in shades
     "A figure of Optuna's as a picture, in the look of the others."
     from PIL import Image
 
@@ -113,7 +113,7 @@ def _take(
             label.set(fontsize=9, color="#333")
     full, small = BytesIO(), BytesIO()
     figure.savefig(full, format="png", dpi=192)
-    Image.open(full).convert("RGB").quantize(32).save(small, format="png", optimize=True)
+    Image.open(full).convert("RGB").quantize(64).save(small, format="png", optimize=True)
     return Picture(small.getvalue(), alt, round(size[0] * 96), caption)
 
 # %% ../nbs/12b_search_figures.ipynb #9332d9d1
@@ -244,7 +244,21 @@ def _draw_slices(
     alt = f"{goal} by knob. The best {len(few)} of {len(trials)} trials have {'; '.join(_best_of(few, name) for name in names)}."
     return _take(grid[0].figure, alt, "Score by the value of each knob; late trials are dark", (2.6 * columns + 0.4, 0.3 + 1.75 * rows))
 
-# %% ../nbs/12b_search_figures.ipynb #dd3590bd
+# %% ../nbs/12b_search_figures.ipynb #003f52f3
+_LINES = 60  # more are a tangle
+
+
+def _thin_out(
+    lines: Any,  # matplotlib's line collection, one line per trial in order of their numbers
+    trials: "list[FrozenTrial]",  # see `_scored`
+) -> None:
+    "Leave the best lines, the best on top."
+    order = np.argsort([trial.number for trial in trials]).argsort()[:_LINES][::-1]  # where the lines of the best trials are
+    segments, values = lines.get_segments(), [trial.values[0] for trial in trials[:_LINES]]
+    lines.set(segments=[segments[place] for place in order], array=values[::-1], linewidths=1.2)
+    lines.set_clim(*sorted((values[0], values[-1] + (values[-1] - values[0]) / 3)))  # so that the palest line can be seen
+
+# %% ../nbs/12b_search_figures.ipynb #3aab5e84
 def _draw_parallel(
     study: "Study",  # finished or not
     trials: "list[FrozenTrial]",  # see `_scored`
@@ -261,9 +275,7 @@ def _draw_parallel(
     lines.set_xticks(range(len(names) + 1), [_broken(name) for name in (goal, *names)], rotation=0)
     lines.tick_params(axis="x", pad=10)
     lines.spines[["top", "bottom", "right"]].set_visible(False)
-    best, worst = trials[0].values[0], trials[-1].values[0]
-    shades = sorted((best, worst + (worst - best) / 3))  # so that the palest line can be seen
-    lines.collections[0].set(linewidths=1.2 if len(trials) < 60 else 0.6, clim=shades)
+    _thin_out(lines.collections[0], trials)
     for axes, name in zip(knobs, names, strict=True):
         if _is_choice(trials, name) or len(_values(trials, name)) < len(trials):
             axes.set_yticks(axes.get_yticks(), [_broken(text.get_text()) for text in axes.get_yticklabels()])
@@ -272,8 +284,9 @@ def _draw_parallel(
         for text in axes.get_yticklabels():
             text.set_path_effects([withStroke(linewidth=2.5, foreground="white")])
     told = "; ".join(f"{score_text(trial.values[0])} with {_settings_text(trial.params)}" for trial in trials[:3])
+    caption = "Each line is a trial; dark ones did best" + f" (the best {_LINES} of {len(trials)})" * (len(trials) > _LINES)
     alt = f"One line per trial, from its {goal} through its settings. The best {len(trials[:3])}: {told}."
-    return _take(figure, alt, "Each line is a trial; dark ones did best", (min(7.0, 1.6 + 0.85 * len(names)), 3.1))
+    return _take(figure, alt, caption, (min(7.0, 1.6 + 0.85 * len(names)), 3.1))
 
 # %% ../nbs/12b_search_figures.ipynb #37f2e85b
 def draw_search(
