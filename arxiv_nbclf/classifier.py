@@ -7,12 +7,12 @@ __all__ = ['KINDS', 'Papers', 'Labelled', 'FAMILIES', 'BUNDLE_FORMAT', 'BadLabel
            'fit_temperature', 'BadSettings', 'check_types', 'Family', 'Saved', 'Classifier', 'hold_out', 'save_arrays',
            'load_arrays', 'family_class', 'new_classifier', 'BadBundle', 'save_classifier', 'load_classifier']
 
-# %% ../nbs/05_classifier.ipynb #c37c3840
+# %% ../nbs/05_classifier.ipynb #a47afea3
 import hashlib
 import json
 import shutil
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields
 from importlib import import_module
 from importlib.metadata import version
@@ -111,7 +111,7 @@ def check_types(
             wanted = " or ".join("None" if kind is NoneType else kind.__name__ for kind in allowed)
             raise BadSettings(f"{name}={value!r} must be {wanted}")
 
-# %% ../nbs/05_classifier.ipynb #ce6ec7ab
+# %% ../nbs/05_classifier.ipynb #77b9ef3b
 Papers: TypeAlias = pd.DataFrame | Sequence[str]  # a papers table, or a list of texts
 Labelled: TypeAlias = tuple[Papers, Sequence[int] | np.ndarray]  # papers and their label ids
 
@@ -123,6 +123,8 @@ class Family(ABC):
     text_plan: str  # a setting that all families share: one of TEXT_PLANS
     distributed: ClassVar[bool] = False  # whether several processes can fit one model together
     work_folder: Path | None = None  # no setting: where a fit may keep what it can go on from after a kill
+    on_epoch: Callable[[int, dict[str, float]], None] | None = None  # no setting: told of each epoch; what it raises ends the fit
+    out_of_fold: ClassVar[bool] = False  # whether a fit without validation holds out every paper once
 
     def _texts(
         self,
@@ -190,7 +192,7 @@ class Saved(Family):
             raise BadBundle(f"{folder} holds a {classifier.family} model, not a {cls.family} one: use load_classifier")
         return classifier
 
-# %% ../nbs/05_classifier.ipynb #53ce4995
+# %% ../nbs/05_classifier.ipynb #42aef0de
 class Classifier(ClassifierMixin, BaseEstimator, Saved):
     "What every family offers: from papers (a table or a list of texts) to probabilities of the eight groups."
 
@@ -212,8 +214,8 @@ class Classifier(ClassifierMixin, BaseEstimator, Saved):
         chosen_by = None
         if validation is not None and len(validation[0]):
             chosen_by = self._texts(validation[0]), check_labels(*validation, groups=1)
-        held_out = self._fit(self._texts(papers), ids, chosen_by)
-        if chosen_by is not None:
+        self.held_out_ = held_out = self._fit(self._texts(papers), ids, chosen_by)
+        if chosen_by is not None and (held_out is None or held_out[1] is not chosen_by[1]):
             held_out = self._scores(chosen_by[0]), chosen_by[1]
         self.calibration_ = fit_temperature(*held_out) if held_out else Temperature()
         return self

@@ -64,7 +64,7 @@ def new_member(
     handed_on = {key: value for key, value in shared.items() if key in known and value is not None}
     return new_classifier(name, **handed_on | (settings or {}))
 
-# %% ../nbs/09_ensemble.ipynb #894134a9
+# %% ../nbs/09_ensemble.ipynb #c0a85429
 def fit_member(
     member: Classifier,  # unfitted
     learn: tuple[list[str], np.ndarray],  # texts and label ids
@@ -73,8 +73,10 @@ def fit_member(
 ) -> Classifier:  # fitted
     "A member, fitted now unless an interrupted fit has finished it already."
     if folder and (folder / "model" / "bundle.json").is_file():
-        log.info("%s is fitted already: going on from there", member.family)
-        return load_classifier(folder / "model")
+        fitted = load_classifier(folder / "model")
+        if fitted.get_params() == member.get_params():
+            log.info("%s is fitted already: going on from there", member.family)
+            return fitted
     member.work_folder = folder / "work" if folder else None
     member.fit(*learn, validation=held)
     if folder and not is_helper():

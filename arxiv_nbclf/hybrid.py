@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['unit_rows', 'Whitener', 'fit_whitener', 'both_blocks', 'hybrid_recipe', 'HybridClassifier']
 
-# %% ../nbs/07_hybrid.ipynb #9d544c41
+# %% ../nbs/07_hybrid.ipynb #0537507b
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
@@ -19,6 +19,7 @@ from .encoders import copy_encoder, find_encoder
 from .features import PRECISIONS, Features, choose_precision, encoder_features
 from .files import log
 from .linear import Recipe, choose_C, count_features, fit_margins, inverse_document_frequency, tfidf, tfidf_recipe
+from .memory import remembered
 from .preprocessing import LABELS
 
 # %% ../nbs/07_hybrid.ipynb #b8864844
@@ -81,7 +82,7 @@ def hybrid_recipe(
 
     return make
 
-# %% ../nbs/07_hybrid.ipynb #abb1c8c2
+# %% ../nbs/07_hybrid.ipynb #edb0b840
 @dataclass(eq=False)
 class HybridClassifier(Classifier):
     "Hashed words beside a frozen encoder's features, one-against-rest linear support vector machines, calibrated."
@@ -101,6 +102,7 @@ class HybridClassifier(Classifier):
     text_plan: str = "raw"
 
     family: ClassVar[str] = "hybrid"
+    out_of_fold: ClassVar[bool] = True
     C_GRID: ClassVar[tuple[float, ...]] = (0.125, 0.25, 0.5)
 
     def _check_settings(self) -> None:
@@ -117,7 +119,7 @@ class HybridClassifier(Classifier):
             raise BadSettings(f"encoder_weight={self.encoder_weight} must be positive; the linear family has no encoder")
 
     def _dense(self, texts: list[str], precision: str) -> Features:
-        return encoder_features(texts, self.encoder_, self.window, self.keep, precision)
+        return remembered(encoder_features)(texts, self.encoder_, self.window, self.keep, precision)
 
     def _fit(
         self, texts: list[str], labels: np.ndarray, validation: tuple[list[str], np.ndarray] | None

@@ -7,7 +7,7 @@ __all__ = ['STOP_WORDS', 'NEVER', 'Recipe', 'fold', 'tokens', 'fnv1a', 'bucket',
            'tfidf', 'fit_margins', 'tfidf_recipe', 'out_of_fold_margins', 'accuracy_plus_macro_f1', 'fit_offsets',
            'choose_C', 'LinearClassifier']
 
-# %% ../nbs/06_linear.ipynb #06bb9671
+# %% ../nbs/06_linear.ipynb #295028e4
 import re
 import unicodedata
 import warnings
@@ -21,6 +21,7 @@ import numpy as np
 from scipy.sparse import csr_matrix, diags_array
 
 from .classifier import BadSettings, Classifier, load_arrays, save_arrays
+from .memory import remembered
 from .preprocessing import LABELS
 
 # %% ../nbs/06_linear.ipynb #3146748b
@@ -70,7 +71,8 @@ def bucket(
     value = fnv1a(token)
     return (value ^ value >> bits) & ((1 << bits) - 1)
 
-# %% ../nbs/06_linear.ipynb #07cee989
+# %% ../nbs/06_linear.ipynb #c9823b5c
+@remembered
 def count_features(
     texts: Iterable[str],  # one text a paper
     bits: int = 16,  # there are 2**bits buckets
@@ -235,7 +237,7 @@ def choose_C(
         trials.append((goal, C, best, margins))
     return max(trials, key=lambda trial: trial[0])[1:]
 
-# %% ../nbs/06_linear.ipynb #1b9185ef
+# %% ../nbs/06_linear.ipynb #24abd270
 @dataclass(eq=False)
 class LinearClassifier(Classifier):
     "Hashed words, sublinear tf-idf, one-against-rest linear support vector machines, calibrated."
@@ -250,6 +252,7 @@ class LinearClassifier(Classifier):
     text_plan: str = "raw"
 
     family: ClassVar[str] = "linear"
+    out_of_fold: ClassVar[bool] = True
     C_GRID: ClassVar[tuple[float, ...]] = (0.25, 0.5, 1.0)
 
     def _check_settings(self) -> None:

@@ -55,8 +55,8 @@ RECIPES = {
     ),
 }
 
-# %% ../nbs/07c_recipes.ipynb #6a5a7b06
-GOALS = ("accuracy+macro_f1", "accuracy", "macro_f1", "weighted_f1")
+# %% ../nbs/07c_recipes.ipynb #d577b101
+GOALS = ("accuracy+macro_f1", "accuracy", "macro_f1", "weighted_f1", "log_loss")  # of the last one, less is better
 
 # %% ../nbs/07c_recipes.ipynb #5249d301
 LIMITS: dict[str, tuple[float, float]] = {
@@ -106,7 +106,7 @@ def part_off(
     learn, validate = (([texts[i] for i in side], labels[side]) for side in hold_out(labels, seed=seed))
     return (learn, validate) if validate[0] else (papers, papers)
 
-# %% ../nbs/07c_recipes.ipynb #6cf7ae4f
+# %% ../nbs/07c_recipes.ipynb #8d7ab7d4
 def epoch_metrics(
     scores: np.ndarray,  # (n_papers, 8) of the model, for validation papers
     labels: np.ndarray,  # (n_papers,) their label ids
@@ -114,14 +114,17 @@ def epoch_metrics(
 ) -> dict[str, float]:
     "What the epoch table shows, and what may choose the best epoch."
     from sklearn.metrics import f1_score
-    from torch import from_numpy
+    from torch import from_numpy, nn
 
     loss = objective.per_paper(from_numpy(scores), from_numpy(labels)).mean().item()
     tau = choose_tau(scores, labels, objective.prior) if objective.loss == "balanced_softmax" else 0.0
-    predicted = (scores + tau * objective.prior).argmax(axis=1)
+    final = scores + np.float32(tau) * objective.prior
+    predicted = final.argmax(axis=1)
+    log_loss = nn.functional.cross_entropy(from_numpy(final), from_numpy(labels)).item()
     f1 = {f"{kind}_f1": float(f1_score(labels, predicted, average=kind, zero_division=0)) for kind in ("weighted", "macro")}
     both = accuracy_plus_macro_f1(labels, predicted)
-    return {"loss": loss, "accuracy": float((predicted == labels).mean()), **f1, "accuracy_plus_macro_f1": both}
+    accuracy = float((predicted == labels).mean())
+    return {"loss": loss, "log_loss": log_loss, "accuracy": accuracy, **f1, "accuracy_plus_macro_f1": both}
 
 # %% ../nbs/07c_recipes.ipynb #117de0a6
 def metric_key(

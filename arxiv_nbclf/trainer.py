@@ -6,12 +6,12 @@
 __all__ = ['LOOK_EVERY', 'padded_dataset', 'LikeLengthBatches', 'two_speed_optimizer', 'TrainingDiverged', 'new_trainer',
            'epoch_log', 'quiet_transformers', 'own_ground', 'logs_in', 'save_folder', 'score_tokens']
 
-# %% ../nbs/07d_trainer.ipynb #a2d7d2fe
+# %% ../nbs/07d_trainer.ipynb #44272060
 import os
 import random
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
@@ -178,8 +178,10 @@ def new_trainer(
     _progress(trainer)
     return trainer
 
-# %% ../nbs/07d_trainer.ipynb #0b876052
-def epoch_log() -> "TrainerCallback":
+# %% ../nbs/07d_trainer.ipynb #2bca2cc7
+def epoch_log(
+    told: Callable[[int, dict[str, float]], None] | None = None,  # called with the number and the metrics of each epoch
+) -> "TrainerCallback":
     "A callback that tells of each epoch, times it, and ends a training whose loss is no number."
     from transformers import TrainerCallback
 
@@ -196,10 +198,12 @@ def epoch_log() -> "TrainerCallback":
 
         def on_evaluate(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
             state.log_history[-1]["seconds"] = self.seconds
-            row = epoch_rows(state.log_history)[-1]
+            last, row = state.log_history[-1], epoch_rows(state.log_history)[-1]
             if state.is_world_process_zero:
-                told = ", ".join(f"{name} {value:.4g}" for name, value in row.items() if name != "epoch")
-                log.info("epoch %d of %d: %s", row["epoch"], state.num_train_epochs, told)
+                words = ", ".join(f"{name} {value:.4g}" for name, value in row.items() if name != "epoch")
+                log.info("epoch %d of %d: %s", row["epoch"], state.num_train_epochs, words)
+            if told:
+                told(round(last["epoch"]), {key.removeprefix("eval_"): value for key, value in last.items() if key.startswith("eval_")})
 
     return EpochLog()
 

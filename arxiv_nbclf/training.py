@@ -5,11 +5,11 @@
 # %% auto #0
 __all__ = ['Job', 'training_arguments', 'Trained', 'OutOfMemory', 'train', 'FineTuningSettings', 'FineTunedClassifier']
 
-# %% ../nbs/08_training.ipynb #9ac8393b
+# %% ../nbs/08_training.ipynb #dc84713a
 import gc
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from arxiv_nbclf.encoders import Encoder
 
-# %% ../nbs/08_training.ipynb #fe89a36b
+# %% ../nbs/08_training.ipynb #cc3d59bf
 @dataclass(frozen=True, eq=False)
 class Job:
     "All that one training needs to know."
@@ -47,6 +47,7 @@ class Job:
     bf16: bool = False
     compiled: bool = False
     loggers: tuple[str, ...] = ()
+    told: Callable[[int, dict[str, float]], None] | None = None  # called with the number and the metrics of each epoch
 
     @property
     def digest(self) -> str:
@@ -54,7 +55,7 @@ class Job:
         settings = asdict(self.recipe) | {"encoder": self.encoder.digest, "seed": self.seed, "bf16": self.bf16}
         return request_digest(settings, self.train, self.validation)
 
-# %% ../nbs/08_training.ipynb #80e9e9ee
+# %% ../nbs/08_training.ipynb #1ae9ff8b
 def training_arguments(
     job: Job,
     parts: int = 1,  # an update is worked off in so many parts
@@ -74,7 +75,7 @@ def training_arguments(
         warmup_steps=recipe.warmup, gradient_accumulation_steps=parts,
         per_device_train_batch_size=rows, per_device_eval_batch_size=rows,
         eval_strategy="epoch", logging_strategy="epoch", save_strategy="epoch", load_best_model_at_end=True,
-        metric_for_best_model=metric_key(recipe.goal), greater_is_better=True,
+        metric_for_best_model=metric_key(recipe.goal), greater_is_better=recipe.goal != "log_loss",
         restore_callback_states_from_checkpoint=True,  # early stopping goes on counting
         logging_nan_inf_filter=False, ddp_find_unused_parameters=False, report_to=list(job.loggers) or "none",
         disable_tqdm=not (is_in_notebook() or sys.stderr.isatty()),
@@ -121,7 +122,7 @@ def _record(trainer: "Trainer", tokens: Tokens) -> dict[str, Any]:
         "tokens_per_second": round(tokens.lengths.sum() * len(rows) / seconds) if seconds else None, "processes": trainer.args.world_size,
     }
 
-# %% ../nbs/08_training.ipynb #c26a9f76
+# %% ../nbs/08_training.ipynb #63a8f541
 def _train_once(
     job: Job,
     parts: int = 1,  # an update is worked off in so many parts
@@ -150,7 +151,7 @@ def _train_once(
     trainer = new_trainer(
         recipe, model=model, args=arguments, train_dataset=train_on, eval_dataset=validate_on, processing_class=tokenizer,
         compute_loss_func=objective, compute_metrics=lambda found: epoch_metrics(found.predictions, found.label_ids, objective),
-        callbacks=[EarlyStoppingCallback(recipe.patience)] * bool(recipe.patience) + [epoch_log(), checkpoint_keeper()],
+        callbacks=[EarlyStoppingCallback(recipe.patience)] * bool(recipe.patience) + [epoch_log(job.told), checkpoint_keeper()],
     )
     if checkpoint is not None and is_over(state := trainer_state(checkpoint)):
         arguments.num_train_epochs = round(state["epoch"])
@@ -251,7 +252,7 @@ class FineTuningSettings(Classifier):
     def _texts(self, papers: Papers) -> list[str]:
         return paper_texts(papers, self.resolved().text_plan)
 
-# %% ../nbs/08_training.ipynb #cc8039f4
+# %% ../nbs/08_training.ipynb #3a829a07
 @dataclass(eq=False)
 class FineTunedClassifier(FineTuningSettings):
     "A pretrained transformer with a head for the eight groups, trained as a whole."
@@ -267,7 +268,9 @@ class FineTunedClassifier(FineTuningSettings):
         self._bf16 = machine.bf16 if recipe.precision == "auto" else recipe.precision == "bf16"
         compiled = machine.kind == "cuda" and len(texts) >= self.COMPILE_FROM if self.compile is None else self.compile
         with own_ground(machine.kind, tf32=self.recipe != "original"), save_folder(self.work_folder) as folder:
-            job = Job(encoder, recipe, (texts, labels), validation, folder, self.seed, self._bf16, compiled, tuple(self.loggers))
+            job = Job(
+                encoder, recipe, (texts, labels), validation, folder, self.seed, self._bf16, compiled, tuple(self.loggers), self.on_epoch
+            )
             trained = train(job)
         self.model_, self.tokenizer_, prior = trained.model, trained.tokenizer, trained.objective.prior
         self.offsets_ = np.zeros_like(prior)

@@ -1,0 +1,182 @@
+"""Searches that are killed, and searches that several workers share: what a notebook, being one process, cannot show."""
+
+import getpass
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("optuna")
+COMMAND = Path(sys.executable).with_name("arxiv-nbclf")
+SEARCH = ["--family", "linear", "--trials", "6", "--space", "bits=12", "--space", "C=0.05..2:log", "--check-folds", "0"]
+QUIET = os.environ | {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
+
+
+@pytest.fixture(scope="module")
+def papers(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from arxiv_nbclf.synthetic import sample
+
+    path = tmp_path_factory.mktemp("papers") / "papers.csv"
+    sample(1500, seed=3).to_csv(path, index=False)
+    return path
+
+
+def start(*arguments: object) -> subprocess.Popen:
+    """Begin a search in a process of its own."""
+    return subprocess.Popen([COMMAND, "tune", *map(str, arguments)], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=QUIET)
+
+
+def end(process: subprocess.Popen) -> str:
+    """Wait for a search that succeeds; what it said."""
+    _, said = process.communicate(timeout=180)
+    assert process.returncode == 0, said[-3000:]
+    return said
+
+
+def until(true: Callable[[], bool], seconds: float = 60) -> None:
+    """Wait for something to happen."""
+    limit = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < limit, "it does not happen"
+        time.sleep(0.05)
+
+
+def tried(place: str | Path, study: str | None = None) -> list[dict]:
+    """The settings of all finished trials, in their order."""
+    from arxiv_nbclf.studies import find_study, finished_trials
+
+    return [trial.params for trial in finished_trials(find_study(str(place), study))]
+
+
+def count(place: str | Path, study: str | None = None) -> int:
+    """How many trials are finished; 0 where nothing is there yet."""
+    from arxiv_nbclf.studies import BadStudy
+
+    try:
+        return len(tried(place, study))
+    except BadStudy:
+        return 0
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SIGKILL")
+def test_a_killed_search_ends_as_if_it_had_not_been(papers: Path, tmp_path: Path) -> None:
+    end(start(papers, "--out", tmp_path / "whole", *SEARCH))
+    for trials in (1, 3):
+        process = start(papers, "--out", tmp_path / "killed", *SEARCH)
+        until(lambda wanted=trials: count(tmp_path / "killed.partial") >= wanted)
+        process.kill()
+        process.communicate()
+        assert process.returncode == -signal.SIGKILL
+    second = start(papers, "--out", tmp_path / "killed", *SEARCH, "--split", "time")
+    assert "split was" in second.communicate(timeout=60)[1]
+    assert second.returncode == 2
+    end(start(papers, "--out", tmp_path / "killed", *SEARCH))
+    assert tried(tmp_path / "killed") == tried(tmp_path / "whole")
+    whole, killed = (json.loads((tmp_path / name / "report" / "report.json").read_text()) for name in ("whole", "killed"))
+    assert [whole[key] for key in ("accuracy", "macro_f1", "log_loss")] == [killed[key] for key in ("accuracy", "macro_f1", "log_loss")]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["killed", "whole"]
+
+
+def test_a_search_in_use_is_locked(papers: Path, tmp_path: Path) -> None:
+    first = start(papers, "--out", tmp_path / "one", *SEARCH)
+    until(lambda: count(tmp_path / "one.partial") >= 1)
+    second = start(papers, "--out", tmp_path / "one", *SEARCH)
+    assert "another process is at work" in second.communicate(timeout=60)[1]
+    assert second.returncode == 2
+    end(first)
+
+
+def test_show_prints_a_table(papers: Path, tmp_path: Path) -> None:
+    end(start(papers, "--out", tmp_path / "shown", *SEARCH))
+    done = subprocess.run([COMMAND, "tune", "--show", tmp_path / "shown"], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[0].split() == ["trial", "state", "value", "seconds", "C", "class_weight"]
+    assert len(done.stdout.splitlines()) == 7
+
+
+def programs() -> Path | None:
+    """Where PostgreSQL's programs are: on the PATH, or where Debian puts them."""
+    found = shutil.which("initdb")
+    folders = [Path(found).parent] if found else sorted(Path("/usr/lib/postgresql").glob("*/bin"))
+    return folders[-1] if folders and (folders[-1] / "initdb").is_file() else None
+
+
+@pytest.fixture(scope="module")
+def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a database on a PostgreSQL server, which listens on a socket of its own and goes when the tests are done."""
+    bin_ = programs()
+    if bin_ is None or not _can_import("psycopg"):
+        if os.environ.get("CI"):
+            pytest.fail("PostgreSQL and psycopg are needed here: apt-get install postgresql")
+        pytest.skip("PostgreSQL is not installed (Debian: apt-get install postgresql)")
+    place = Path(subprocess.check_output(["mktemp", "-d", "/tmp/pg.XXXXXX"], text=True).strip())  # a socket's path must be short
+    user, become = getpass.getuser(), []
+    if os.geteuid() == 0:  # the server refuses to be run by root
+        user, become = "postgres", ["runuser", "-u", "postgres", "--"]
+        shutil.chown(place, user)
+
+    def call(program: str, *words: str) -> None:
+        subprocess.run([*become, bin_ / program, "-D", place / "data", *words], check=True, stdout=subprocess.DEVNULL, cwd="/")
+
+    call("initdb", "-A", "trust", "-N")
+    call("pg_ctl", "-w", "-o", f"-k {place} -c listen_addresses='' -c fsync=off", "-l", str(place / "log"), "start")
+    try:
+        yield f"postgresql+psycopg://{user}@/postgres?host={place}"
+    finally:
+        call("pg_ctl", "-m", "immediate", "stop")
+        shutil.rmtree(place, ignore_errors=True)
+
+
+def _can_import(name: str) -> bool:
+    try:
+        __import__(name)
+    except ImportError:
+        return False
+    return True
+
+
+def test_two_workers_share_a_study_and_one_of_them_dies(papers: Path, tmp_path: Path, database: str) -> None:
+    shared = [*SEARCH, "--storage", database, "--study", "shared", "--heartbeat", "1"]
+    dies, lives = (start(papers, "--out", tmp_path / name, *shared) for name in ("dies", "lives"))
+    until(lambda: count(database, "shared") >= 2)
+    dies.kill()
+    dies.communicate()
+    said = end(lives)
+    assert (tmp_path / "lives" / "model" / "bundle.json").is_file(), said
+    assert not (tmp_path / "dies").exists()
+    assert 6 <= count(database, "shared") <= 7  # at most one more than asked for
+    assert tried(tmp_path / "lives") == tried(database, "shared")  # the folder holds a copy of the study
+    from arxiv_nbclf.studies import find_study
+
+    states = [trial.state.name for trial in find_study(database, "shared").trials]
+    assert states.count("RUNNING") == 0, states
+    other = start(papers, "--out", tmp_path / "other", *shared, "--split", "stable")
+    assert "split was" in other.communicate(timeout=60)[1]
+    assert other.returncode == 2
+
+
+def test_the_last_worker_writes(papers: Path, tmp_path: Path, database: str) -> None:
+    shared = [*SEARCH, "--storage", database, "--study", "both", "--heartbeat", "5"]
+    for process in [start(papers, "--out", tmp_path / name, *shared) for name in ("one", "two")]:
+        end(process)
+    written = [path.name for path in tmp_path.iterdir()]
+    assert written and set(written) <= {"one", "two"}  # two, if both found each other done
+    best = [json.loads((tmp_path / name / "run.json").read_text())["tuning"]["best"] for name in written]
+    assert all(one == best[0] for one in best)
+
+
+def test_a_database_that_is_not_there_is_found_out_soon(papers: Path, tmp_path: Path) -> None:
+    pytest.importorskip("psycopg")
+    start_ = time.monotonic()
+    process = start(papers, "--out", tmp_path / "none", *SEARCH, "--storage", "postgresql+psycopg://ada:secret@127.0.0.1:9/papers")
+    said = process.communicate(timeout=60)[1]
+    assert process.returncode == 2
+    assert "cannot be opened as a study" in said.splitlines()[-1] and "secret" not in said
+    assert time.monotonic() - start_ < 30
+    assert not list(tmp_path.iterdir())
