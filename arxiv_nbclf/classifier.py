@@ -111,7 +111,7 @@ def check_types(
             wanted = " or ".join("None" if kind is NoneType else kind.__name__ for kind in allowed)
             raise BadSettings(f"{name}={value!r} must be {wanted}")
 
-# %% ../nbs/05_classifier.ipynb #77b9ef3b
+# %% ../nbs/05_classifier.ipynb #70727346
 Papers: TypeAlias = pd.DataFrame | Sequence[str]  # a papers table, or a list of texts
 Labelled: TypeAlias = tuple[Papers, Sequence[int] | np.ndarray]  # papers and their label ids
 
@@ -124,7 +124,6 @@ class Family(ABC):
     distributed: ClassVar[bool] = False  # whether several processes can fit one model together
     work_folder: Path | None = None  # no setting: where a fit may keep what it can go on from after a kill
     on_epoch: Callable[[int, dict[str, float]], None] | None = None  # no setting: told of each epoch; what it raises ends the fit
-    out_of_fold: ClassVar[bool] = False  # whether a fit without validation holds out every paper once
 
     def _texts(
         self,
@@ -163,6 +162,14 @@ class Family(ABC):
     ) -> None:
         "Read back what was learnt."
 
+    def _held_out_scores(
+        self,
+        texts: list[str],  # one a paper
+        labels: np.ndarray,  # (n_texts,) label ids
+    ) -> np.ndarray | None:  # (n_texts, 8); None if the family makes no such scores on its way
+        "Score each text by what was learnt from others."
+        return None
+
     def _check_settings(self) -> None:
         check_types(self)
         if self.text_plan not in TEXT_PLANS:
@@ -192,7 +199,7 @@ class Saved(Family):
             raise BadBundle(f"{folder} holds a {classifier.family} model, not a {cls.family} one: use load_classifier")
         return classifier
 
-# %% ../nbs/05_classifier.ipynb #42aef0de
+# %% ../nbs/05_classifier.ipynb #6c8ba43c
 class Classifier(ClassifierMixin, BaseEstimator, Saved):
     "What every family offers: from papers (a table or a list of texts) to probabilities of the eight groups."
 
@@ -214,11 +221,22 @@ class Classifier(ClassifierMixin, BaseEstimator, Saved):
         chosen_by = None
         if validation is not None and len(validation[0]):
             chosen_by = self._texts(validation[0]), check_labels(*validation, groups=1)
-        self.held_out_ = held_out = self._fit(self._texts(papers), ids, chosen_by)
+        held_out = self._fit(self._texts(papers), ids, chosen_by)
         if chosen_by is not None and (held_out is None or held_out[1] is not chosen_by[1]):
             held_out = self._scores(chosen_by[0]), chosen_by[1]
         self.calibration_ = fit_temperature(*held_out) if held_out else Temperature()
         return self
+
+    def out_of_fold_proba(
+        self,
+        papers: Papers,  # to learn from
+        labels: Sequence[int] | np.ndarray,  # (n_papers,) label ids
+    ) -> np.ndarray | None:  # float (n_papers, 8); None if the family has to be fitted once per fold for that
+        "Calibrated probabilities of each paper, learnt from others only."
+        ids = check_labels(papers, labels)
+        self._check_settings()
+        scores = self._held_out_scores(self._texts(papers), ids)
+        return None if scores is None else fit_temperature(scores, ids)(scores)
 
     def decision_function(
         self,

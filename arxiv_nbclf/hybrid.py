@@ -22,7 +22,7 @@ from .linear import Recipe, choose_C, count_features, fit_margins, inverse_docum
 from .memory import remembered
 from .preprocessing import LABELS
 
-# %% ../nbs/07_hybrid.ipynb #b8864844
+# %% ../nbs/07_hybrid.ipynb #fe7ca09d
 def unit_rows(
     values: np.ndarray,  # (n_texts, width)
 ) -> np.ndarray:  # the same shape in float64, each row of length 1
@@ -36,29 +36,30 @@ class Whitener:
     "Brings an encoder's features to uncorrelated columns of mean 0 and one variance."
 
     mean: np.ndarray  # (width,) of rows of unit length
-    turn: np.ndarray  # (width, width) symmetric: what rows less the mean are multiplied with
+    turn: np.ndarray  # (width, components): what rows less the mean are multiplied with
 
     def __call__(
         self,
-        values: np.ndarray,  # (n_texts, width), as the encoder gives them
-    ) -> np.ndarray:  # (n_texts, width)
+        rows: np.ndarray,  # (n_texts, width) of length 1
+    ) -> np.ndarray:  # (n_texts, components)
         "Whitened features."
-        return (unit_rows(values) - self.mean) @ self.turn
+        return rows @ self.turn - self.mean @ self.turn
 
-# %% ../nbs/07_hybrid.ipynb #320403dc
+# %% ../nbs/07_hybrid.ipynb #5149949d
 def fit_whitener(
-    values: np.ndarray,  # (n_texts, width), of the texts that are learnt from
+    rows: np.ndarray,  # (n_texts, width) of length 1, of the texts that are learnt from
     encoder_weight: float = 1.0,  # the length that a row shall have on average
     floor: float = 1e-3,  # added to the variance of each direction, as a share of their mean
+    components: int | None = None,  # directions of most variance that stay; None: all
 ) -> Whitener:
     "Learn the mean and the covariance."
-    rows = unit_rows(values)
     mean = rows.mean(axis=0)
-    variances, directions = np.linalg.eigh((rows - mean).T @ (rows - mean) / len(rows))
+    variances, directions = np.linalg.eigh(rows.T @ rows / len(rows) - np.outer(mean, mean))
     variances = np.maximum(variances, 0) + floor * max(variances.mean(), 1e-12)
-    return Whitener(mean, (directions / np.sqrt(variances)) @ directions.T * encoder_weight / np.sqrt(rows.shape[1]))
+    kept = min(components or len(variances), len(variances))  # eigh sorts them from least to most
+    return Whitener(mean, directions[:, -kept:] / np.sqrt(variances[-kept:]) * encoder_weight / np.sqrt(kept))
 
-# %% ../nbs/07_hybrid.ipynb #4718394c
+# %% ../nbs/07_hybrid.ipynb #03e4c12e
 def both_blocks(
     words: csr_matrix,  # (n_texts, n_buckets) tf-idf
     dense: np.ndarray,  # (n_texts, width) whitened
@@ -71,18 +72,19 @@ def hybrid_recipe(
     counts: csr_matrix,  # (n_texts, n_buckets) counted words
     dense: np.ndarray,  # (n_texts, width) as the encoder gives them
     encoder_weight: float,  # how loud the encoder is, words are 1
+    components: int | None = None,  # as in `fit_whitener`
 ) -> Recipe:
     "Features of the rows to learn from, and of others."
-    words = tfidf_recipe(counts)
+    words, rows = tfidf_recipe(counts), unit_rows(dense)
 
     def make(fit: np.ndarray, others: np.ndarray) -> tuple[csr_matrix, csr_matrix]:
-        whiten = fit_whitener(dense[fit], encoder_weight)
+        whiten = fit_whitener(rows[fit], encoder_weight, components=components)
         old, new = words(fit, others)
-        return both_blocks(old, whiten(dense[fit])), both_blocks(new, whiten(dense[others]))
+        return both_blocks(old, whiten(rows[fit])), both_blocks(new, whiten(rows[others]))
 
     return make
 
-# %% ../nbs/07_hybrid.ipynb #edb0b840
+# %% ../nbs/07_hybrid.ipynb #e4c05421
 @dataclass(eq=False)
 class HybridClassifier(Classifier):
     "Hashed words beside a frozen encoder's features, one-against-rest linear support vector machines, calibrated."
@@ -92,6 +94,7 @@ class HybridClassifier(Classifier):
     keep: str = "head"  # which of them: head, or head+tail
     precision: str = "auto"  # fp32, bf16, int8, or auto: what is fast where the model is fitted
     encoder_weight: float = 0.7  # how loud the encoder is, words are 1
+    components: int | None = None  # directions of most variance that stay of its features; None: all; fewer are quicker to fit
     bits: int = 16  # 2**bits buckets of words; 8 to 22
     pairs: bool = False  # count neighbouring tokens too
     C: float | None = 0.25  # inverse regularisation; None: chosen out of fold among C_GRID
@@ -102,7 +105,6 @@ class HybridClassifier(Classifier):
     text_plan: str = "raw"
 
     family: ClassVar[str] = "hybrid"
-    out_of_fold: ClassVar[bool] = True
     C_GRID: ClassVar[tuple[float, ...]] = (0.125, 0.25, 0.5)
 
     def _check_settings(self) -> None:
@@ -115,6 +117,8 @@ class HybridClassifier(Classifier):
                 raise BadSettings(f"{name}={getattr(self, name)!r} is not known: take one of {', '.join(names)}")
         if self.C is not None and self.C <= 0:
             raise BadSettings(f"C={self.C} must be positive, or None to have it chosen")
+        if self.components is not None and self.components < 1:
+            raise BadSettings(f"components={self.components} must be positive, or None for all")
         if self.encoder_weight <= 0:
             raise BadSettings(f"encoder_weight={self.encoder_weight} must be positive; the linear family has no encoder")
 
@@ -132,11 +136,11 @@ class HybridClassifier(Classifier):
         counts, dense = count_features(texts, self.bits, self.pairs), features.values
         C, offsets, held_out = self.C, np.zeros(len(LABELS)), None
         if C is None or self.offsets or validation is None:
-            grid, recipe = self.C_GRID if C is None else (C,), hybrid_recipe(counts, dense, self.encoder_weight)
-            C, offsets, margins = choose_C(recipe, labels, grid, self.class_weight, self.offsets, self.folds, self.seed)
+            C, offsets, margins = self._choose(counts, dense, labels)
             held_out = margins + offsets, labels
-        self.idf_, whiten = inverse_document_frequency(counts), fit_whitener(dense, self.encoder_weight)
-        both = both_blocks(tfidf(counts, self.idf_), whiten(dense))
+        self.idf_, rows = inverse_document_frequency(counts), unit_rows(dense)
+        whiten = fit_whitener(rows, self.encoder_weight, components=self.components)
+        both = both_blocks(tfidf(counts, self.idf_), whiten(rows))
         weights, intercepts = fit_margins(both, labels, C, self.class_weight, self.seed)
         self._fold_in(weights, intercepts + offsets, whiten)
         self.fitted_ = {
@@ -148,10 +152,21 @@ class HybridClassifier(Classifier):
         }
         return held_out
 
+    def _choose(self, counts: csr_matrix, dense: np.ndarray, labels: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
+        "C, offsets and out-of-fold margins."
+        grid, recipe = self.C_GRID if self.C is None else (self.C,), hybrid_recipe(counts, dense, self.encoder_weight, self.components)
+        return choose_C(recipe, labels, grid, self.class_weight, self.offsets, self.folds, self.seed)
+
+    def _held_out_scores(self, texts: list[str], labels: np.ndarray) -> np.ndarray:
+        self.encoder_ = find_encoder(self.encoder)
+        dense = self._dense(texts, choose_precision(self.precision)).values
+        _, offsets, margins = self._choose(count_features(texts, self.bits, self.pairs), dense, labels)
+        return margins + offsets
+
     def _fold_in(self, weights: np.ndarray, intercepts: np.ndarray, whiten: Whitener) -> None:
         "Keep the learnt weights so that they take the encoder's unit rows as they are."
         words, dense = np.split(weights, [1 << self.bits], axis=1)
-        self.weights_, self.dense_weights_ = words.astype(np.float32), dense @ whiten.turn
+        self.weights_, self.dense_weights_ = words.astype(np.float32), dense @ whiten.turn.T
         self.intercepts_ = intercepts - self.dense_weights_ @ whiten.mean
 
     def _scores(self, texts: list[str]) -> np.ndarray:

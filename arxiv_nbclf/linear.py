@@ -237,7 +237,7 @@ def choose_C(
         trials.append((goal, C, best, margins))
     return max(trials, key=lambda trial: trial[0])[1:]
 
-# %% ../nbs/06_linear.ipynb #24abd270
+# %% ../nbs/06_linear.ipynb #f1689923
 @dataclass(eq=False)
 class LinearClassifier(Classifier):
     "Hashed words, sublinear tf-idf, one-against-rest linear support vector machines, calibrated."
@@ -252,7 +252,6 @@ class LinearClassifier(Classifier):
     text_plan: str = "raw"
 
     family: ClassVar[str] = "linear"
-    out_of_fold: ClassVar[bool] = True
     C_GRID: ClassVar[tuple[float, ...]] = (0.25, 0.5, 1.0)
 
     def _check_settings(self) -> None:
@@ -263,14 +262,20 @@ class LinearClassifier(Classifier):
         if self.C is not None and self.C <= 0:
             raise BadSettings(f"C={self.C} must be positive, or None to have it chosen")
 
+    def _choose(self, counts: csr_matrix, labels: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
+        "C, offsets and out-of-fold margins."
+        grid = self.C_GRID if self.C is None else (self.C,)
+        return choose_C(tfidf_recipe(counts), labels, grid, self.class_weight, self.offsets, self.folds, self.seed)
+
+    def _held_out_scores(self, texts: list[str], labels: np.ndarray) -> np.ndarray:
+        _, offsets, margins = self._choose(count_features(texts, self.bits, self.pairs), labels)
+        return margins + offsets
+
     def _fit(
         self, texts: list[str], labels: np.ndarray, validation: tuple[list[str], np.ndarray] | None
     ) -> tuple[np.ndarray, np.ndarray]:
         counts = count_features(texts, self.bits, self.pairs)
-        grid = self.C_GRID if self.C is None else (self.C,)
-        C, offsets, margins = choose_C(
-            tfidf_recipe(counts), labels, grid, self.class_weight, self.offsets, self.folds, self.seed
-        )
+        C, offsets, margins = self._choose(counts, labels)
         self.idf_ = inverse_document_frequency(counts)
         weights, intercepts = fit_margins(
             tfidf(counts, self.idf_), labels, C, self.class_weight, self.seed

@@ -83,7 +83,7 @@ class Space:
         "Each knob in the words of the command line."
         return {name: str(knob) for name, knob in self.knobs.items()}
 
-# %% ../nbs/09b_spaces.ipynb #e497f55e
+# %% ../nbs/09b_spaces.ipynb #cf1fc573
 SPACES = {
     "original": Space(
         "finetuned",
@@ -98,7 +98,7 @@ SPACES = {
         "hybrid",
         {
             "encoder_weight": Range(0.2, 2.0, log=True), "C": Range(0.03, 2.0, log=True),
-            "class_weight": Range(0.25, 1.25), "bits": Range(15, 18),
+            "class_weight": Range(0.25, 1.25), "components": Range(48, 192),
         },
         trials=100,
     ),

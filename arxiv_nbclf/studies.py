@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from optuna.storages import RDBStorage
     from optuna.trial import FrozenTrial
 
-# %% ../nbs/09c_studies.ipynb #6a95bce6
+# %% ../nbs/09c_studies.ipynb #2225b734
 @contextmanager
 def quiet_optuna() -> Iterator[None]:
     "Keep Optuna from reporting on the calls inside."
@@ -41,6 +41,7 @@ def quiet_optuna() -> Iterator[None]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            warnings.filterwarnings("ignore", module="optuna")  # what few trials make uncertain
             yield
     finally:
         optuna.logging.set_verbosity(verbosity)

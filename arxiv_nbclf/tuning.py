@@ -119,7 +119,7 @@ def fold_probabilities(
 def _rows(papers: Any, rows: np.ndarray) -> Any:
     return papers.iloc[rows] if isinstance(papers, pd.DataFrame) else [papers[row] for row in rows]
 
-# %% ../nbs/10_tuning.ipynb #8934ae51
+# %% ../nbs/10_tuning.ipynb #c8b1808b
 def judge(
     classifier: Classifier,  # unfitted
     search: Search,
@@ -133,12 +133,10 @@ def judge(
         classifier.on_epoch = lambda epoch, metrics: report(metrics[objective], epoch)
         classifier.fit(*learn, validation=validation)
         return objective_value(objective, np.asarray(validation[1]), classifier.predict_proba(validation[0]))
-    if classifier.out_of_fold:
+    if "folds" in classifier.get_params():
         classifier.set_params(folds=search.folds)
-        classifier.fit(*learn)
-        assert classifier.held_out_ is not None  # which is what out_of_fold promises
-        scores, truth = classifier.held_out_
-        return objective_value(objective, truth, classifier.calibration_(scores))
+    if (probabilities := classifier.out_of_fold_proba(*learn)) is not None:
+        return objective_value(objective, ids, probabilities)
     seen, found = np.zeros(len(ids), dtype=bool), np.zeros((len(ids), len(LABELS)))
     for fold, (held, probabilities) in enumerate(fold_probabilities(lambda: _same(classifier), learn, search.folds, search.seed), start=1):
         seen[held], found[held] = True, probabilities
