@@ -90,7 +90,7 @@ def within(
         raise answer[1]
     return answer[0]
 
-# %% ../nbs/09c_studies.ipynb #fe9d7777
+# %% ../nbs/09c_studies.ipynb #e7844e85
 RETRIES = 3  # times that the settings of a trial are tried again after its process has died: they may be what kills it
 
 
@@ -100,6 +100,7 @@ def _new_storage(
     only_look: bool,  # whether nothing may be made there
 ) -> "RDBStorage":
     from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback
+    from sqlalchemy.exc import IntegrityError, ProgrammingError
 
     patience = {"sqlite": {"timeout": PATIENCE}, "postgresql": {"connect_timeout": int(PATIENCE)}}
     seconds = patience.get(url.partition(":")[0].partition("+")[0], {})
@@ -110,9 +111,7 @@ def _new_storage(
     options = {"connect_args": seconds, "pool_pre_ping": True}
     try:
         return RDBStorage(url, engine_kwargs=options, skip_table_creation=only_look, **beats)
-    except Exception:  # two workers that begin at once both try to make the tables, and one of them fails
-        if heartbeat is None or only_look:
-            raise
+    except (IntegrityError, ProgrammingError):  # two workers that begin at once both try to make the tables, and one of them fails
         time.sleep(1)
         return RDBStorage(url, engine_kwargs=options, **beats)
 

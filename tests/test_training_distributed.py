@@ -29,6 +29,9 @@ out, encoder = Path(sys.argv[1]), sys.argv[2]
 fast, original = {"tokens_per_batch": 512, "patience": 0}, {"recipe": "original"}
 
 class Deadly(type(training.epoch_log())):
+    def __init__(self, told=None):
+        pass
+
     def on_step_end(self, args, state, control, **kwargs):
         if state.epoch > 1.5:
             os._exit(9)
