@@ -193,7 +193,7 @@ def try_out(
     shutil.rmtree(home, ignore_errors=True)
     return value
 
-# %% ../nbs/10_tuning.ipynb #3dd8140a
+# %% ../nbs/10_tuning.ipynb #6eaaff7a
 FAILURES = 5  # in a row; then the search ends
 
 
@@ -209,6 +209,7 @@ def _next_trial(
     folder: Path,
     heartbeat: int | None,  # seconds between two signs of life; None: no other process works on the study
 ) -> "FrozenTrial":
+    from optuna.storages import RetryHeartbeatStaleTrialCallback
     from optuna.trial import TrialState
 
     def attempt(trial: "Trial") -> float:
@@ -224,7 +225,11 @@ def _next_trial(
         give_up_stale(study, heartbeat)
     study.sampler = new_sampler(search.sampler, search.seed + len(finished_trials(study)) if heartbeat is None else None)
     with quiet_optuna():
-        study.optimize(attempt, n_trials=1, catch=(OutOfMemory, TrainingDiverged, BadSettings))
+        try:
+            study.optimize(attempt, n_trials=1, catch=(OutOfMemory, TrainingDiverged, BadSettings))
+        except KeyboardInterrupt:  # Optuna marks the trial as failed, and nobody would try it again
+            RetryHeartbeatStaleTrialCallback()(study, study.get_trials()[numbers[0]])
+            raise
     done = study.get_trials(deepcopy=False)[numbers[0]]
     if done.state == TrialState.FAIL:
         log.warning("trial %d failed: %s", done.number, done.user_attrs["failure"])
