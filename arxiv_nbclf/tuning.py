@@ -4,12 +4,14 @@
 
 # %% auto #0
 __all__ = ['OBJECTIVES', 'MINIMIZED', 'BEST', 'FAILURES', 'objective_value', 'Search', 'fold_probabilities', 'judge',
-           'best_value', 'try_out', 'run_trials', 'Tuned', 'check_folds', 'winner']
+           'best_value', 'try_out', 'hushed', 'run_trials', 'Tuned', 'check_folds', 'winner']
 
-# %% ../nbs/10_tuning.ipynb #787f62d2
+# %% ../nbs/10_tuning.ipynb #d0398525
+import logging
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
@@ -193,12 +195,25 @@ def try_out(
     shutil.rmtree(home, ignore_errors=True)
     return value
 
-# %% ../nbs/10_tuning.ipynb #6eaaff7a
+# %% ../nbs/10_tuning.ipynb #7b3cbabc
 FAILURES = 5  # in a row; then the search ends
 
 
 def _told(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min" if seconds < 6_000 else f"{seconds / 3_600:.1f} h"
+
+
+@contextmanager
+def hushed(
+    really: bool = True,
+) -> Iterator[None]:
+    "Let only warnings through to the log."
+    level = log.level
+    log.setLevel(max(level, logging.WARNING) if really else level)
+    try:
+        yield
+    finally:
+        log.setLevel(level)
 
 
 def _next_trial(
@@ -224,7 +239,7 @@ def _next_trial(
     if heartbeat is not None:
         give_up_stale(study, heartbeat)
     study.sampler = new_sampler(search.sampler, search.seed + len(finished_trials(study)) if heartbeat is None else None)
-    with quiet_optuna():
+    with quiet_optuna(), hushed(search.space.family != "finetuned"):  # the epochs of a long trial are news, what each fit repeats is not
         try:
             study.optimize(attempt, n_trials=1, catch=(OutOfMemory, TrainingDiverged, BadSettings))
         except KeyboardInterrupt:  # Optuna marks the trial as failed, and nobody would try it again
@@ -325,7 +340,7 @@ def check_folds(
     members = search.space.settings.get("members", ("finetuned",)) if search.space.family == "ensemble" else (search.space.family,)
     return 0 if "finetuned" in members else 5
 
-# %% ../nbs/10_tuning.ipynb #ded24085
+# %% ../nbs/10_tuning.ipynb #c509aa08
 def winner(
     study: "Study",
     search: Search,
@@ -361,7 +376,8 @@ def _check(search: Search, values: dict[str, Any], value: float, learn: Labelled
         return None
     ids = np.asarray(learn[1])
     found = np.zeros((len(ids), len(LABELS)))
-    for held, probabilities in fold_probabilities(lambda: search.classifier(values), learn, folds, search.seed + 1):
-        found[held] = probabilities
+    with hushed():
+        for held, probabilities in fold_probabilities(lambda: search.classifier(values), learn, folds, search.seed + 1):
+            found[held] = probabilities
     checked = objective_value(search.objective, ids, found)
     return {"folds": folds, "value": checked, "gap": value - checked}
