@@ -7,7 +7,7 @@ __all__ = ['log', 'machine', 'versions', 'stage', 'Prepared', 'RejectedRows', 'p
            'run_with_model', 'train', 'report_on', 'run', 'NothingToScore', 'evaluate_saved', 'predict_file',
            'rejects_beside', 'explore_file']
 
-# %% ../nbs/17_run.ipynb #57f50623
+# %% ../nbs/17_run.ipynb #746a22bf
 import json
 import logging
 import os
@@ -37,7 +37,7 @@ from .files import WORK, FolderTaken, check_free, is_helper, partial_folder, run
 from .pages import Picture
 from .papers import read_papers
 from .prediction import predict_table
-from .preprocessing import label_ids, near_duplicates_across, split_digest, split_papers
+from .preprocessing import LABELS, label_ids, near_duplicates_across, split_digest, split_papers
 from .report import write_report
 from .tables import file_records, write_table
 from .taxonomy import ArxivNbclfError
@@ -347,10 +347,19 @@ def train(
         write_json(work.folder / "run.json", record)
     return Run(Path(out), record)
 
-# %% ../nbs/17_run.ipynb #d3099af0
-def _scores_on_test(classifier: Classifier, prepared: Prepared) -> Scores:
+# %% ../nbs/17_run.ipynb #19f9400d
+def _on_test(
+    classifier: Classifier,  # fitted
+    prepared: Prepared,
+) -> pd.DataFrame:  # a row per test paper: aid, label, and a probability for each group, p_cs … p_stat
+    "What a model says of the test papers."
     papers, labels = prepared.side("test")
-    return score(labels, classifier.predict_proba(papers))
+    found = pd.DataFrame(classifier.predict_proba(papers), columns=[f"p_{group}" for group in LABELS])
+    return pd.concat([pd.DataFrame({"aid": papers.aid.to_numpy(), "label": labels}), found], axis=1)
+
+
+def _scores(found: pd.DataFrame) -> Scores:
+    return score(found["label"].to_numpy(), found.filter(regex="^p_").to_numpy())
 
 
 def _called(
@@ -368,10 +377,12 @@ def report_on(
     "Evaluate a model on test, compare it with linear, and write it down."
     baseline = None
     with stage("evaluate", work.timings):
-        scores = _scores_on_test(work.made.classifier, work.prepared)
+        found = _on_test(work.made.classifier, work.prepared)
+        scores = _scores(found)
+        write_table(found, work.folder / "predictions.parquet")  # of the test papers, so that runs can be compared
     if work.made.classifier.family != "linear":
         with stage("fit and evaluate linear", work.timings):
-            baseline = _scores_on_test(_fit(make_classifier("linear"), work.prepared), work.prepared)
+            baseline = _scores(_on_test(_fit(make_classifier("linear"), work.prepared), work.prepared))
     record = work.record()
     with stage("write the report", work.timings):
         write_report(work.folder / "report", record | _called(out), scores, baseline, work.prepared.papers, work.made.pictures)
