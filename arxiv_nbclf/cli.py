@@ -7,7 +7,7 @@ __all__ = ['app', 'Version', 'Quiet', 'Debug', 'A_TABLE', 'SPLITS', 'FAMILIES', 
            'FOLDS', 'CHECK', 'Papers', 'Out', 'Model', 'Family', 'Encoder', 'Recipe', 'Set', 'Split', 'Seed', 'Strict',
            'Table', 'Rows', 'Tune', 'SampleSeed', 'Trials', 'SpaceWords', 'Objective', 'Minutes', 'Folds', 'CheckFolds',
            'Retrain', 'Sampler', 'Pruner', 'Storage', 'StudyName', 'Heartbeat', 'Show', 'Predictions', 'Top', 'Abstain',
-           'main', 'sample', 'explore', 'run', 'train', 'tune', 'evaluate', 'predict']
+           'main', 'sample', 'explore', 'run', 'train', 'tune', 'evaluate', 'compare', 'predict']
 
 # %% ../nbs/18_cli.ipynb #973ade67
 import logging
@@ -279,6 +279,14 @@ def evaluate(papers: Papers, model: Model, out: Out, strict: Strict = False) -> 
 
     finished = runs.evaluate_saved(papers, model, out, strict=strict)
     runs.log.info("%s\nreport: %s", finished, out / "report" / "report.html")
+
+# %% ../nbs/18_cli.ipynb #21f8baca
+@app.command()
+def compare(runs: Annotated[list[Path], typer.Argument(metavar="RUN RUN…", help="Run folders of one split of one table")]) -> None:
+    "Compare runs on their test papers: scores with intervals, and what is better by more than chance."
+    from arxiv_nbclf import comparison
+
+    typer.echo(comparison.compare_runs(runs))
 
 # %% ../nbs/18_cli.ipynb #c83262fd
 Predictions = Annotated[str, typer.Option("--out", metavar="FILE|DIR|-", help="A table, a folder, or - for JSON lines")]
