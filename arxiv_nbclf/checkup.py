@@ -6,7 +6,7 @@
 __all__ = ['SEVERITIES', 'FEW', 'USUAL', 'APART', 'SHORT', 'Finding', 'eras', 'is_withdrawn', 'is_foreign', 'Checkup',
            'CannotCheck', 'check_up']
 
-# %% ../nbs/02a_checkup.ipynb #a3f4fc07
+# %% ../nbs/02a_checkup.ipynb #6f6f5675
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from markupsafe import Markup
 
 from .pages import count_text, render, share_text
 from .papers import near_duplicates
@@ -113,10 +114,10 @@ def _mixture(
         "a model expects the mixture it was trained on, and on papers as they come will name these groups too often",
         "if it will meet papers as they come, test it on a table of arXiv's own mixture; otherwise nothing")]
 
-# %% ../nbs/02a_checkup.ipynb #8c6a9734
+# %% ../nbs/02a_checkup.ipynb #d6cde6f3
 def eras(
     papers: pd.DataFrame,  # a papers table
-) -> pd.DataFrame:  # columns group, papers (with a date), first, median, last (months), year, in_year, others, apart
+) -> pd.DataFrame:  # columns group, papers (with a date), first, middle, last (months), year, in_year, others, apart
     """From when each group is; `year` is where it stands out most, by its share `in_year` over that of the `others`."""
     known = _prepared(papers)
     known = known[known["date"].notna() & known["group"].isin(GROUPS)]
@@ -129,7 +130,7 @@ def eras(
         apart = max(0.0, 0.5 * (share - others).abs().sum() - chance) if rest.sum() else 0.0
         months = [f"{dates.iloc[place]:%Y-%m}" for place in (0, len(dates) // 2, -1)]
         rows.append([group, int(own.sum()), *months, int(year), share[year], others[year], apart])
-    return pd.DataFrame(rows, columns=["group", "papers", "first", "median", "last", "year", "in_year", "others", "apart"])
+    return pd.DataFrame(rows, columns=["group", "papers", "first", "middle", "last", "year", "in_year", "others", "apart"])
 
 # %% ../nbs/02a_checkup.ipynb #a89a8466
 APART = 0.2  # of a group's papers; chance is taken off already
@@ -172,7 +173,7 @@ def _dates(
             "a split by time would put them on the wrong side", "mend published at its source"))
     return found
 
-# %% ../nbs/02a_checkup.ipynb #87533477
+# %% ../nbs/02a_checkup.ipynb #a18166f2
 SHORT = 20  # words
 _WITHDRAWN = re.compile(
     r"\b(paper|article|manuscript|submission|preprint|work|version)\b[^.]{0,40}\b(has|have|is|was|been|being)\b[^.]{0,20}\b(withdrawn|retracted)\b"
@@ -194,7 +195,8 @@ def is_foreign(
     text: str,  # an abstract
 ) -> bool:  # False in doubt
     """Is this text, by its letters or by its small words, in another language than English?"""
-    letters = [letter for letter in text if letter.isalpha()]
+    text = text[:600]  # enough to tell
+    letters = "" if text.isascii() else [letter for letter in text if letter.isalpha()]
     if letters and sum(letter > "\u02af" for letter in letters) > 0.3 * len(letters):  # beyond Latin letters
         return len(letters) > 40
     words = re.findall(r"[^\W\d_]+", text.lower())
@@ -308,7 +310,7 @@ def _aside(
             "what is missing may be missing from one group more than from others", "look at the rejects and mend the source"))
     return found
 
-# %% ../nbs/02a_checkup.ipynb #7ef8487c
+# %% ../nbs/02a_checkup.ipynb #e0fda553
 @dataclass(frozen=True)
 class Checkup:
     """What should be put right, or known, before a model is trained on a table."""
@@ -339,8 +341,12 @@ class Checkup:
         lines = [f"{finding.severity:<6}  {finding.what}\n        {finding.why}\n        → {finding.do}" for finding in self.findings]
         return "\n".join([self.verdict, *lines])
 
+    def as_html(self) -> Markup:
+        """The findings as a table for a page; every value is escaped."""
+        return render(_LIST, verdict=self.verdict, findings=self.findings)
+
     def _repr_html_(self) -> str:
-        return str(render(_LIST, verdict=self.verdict, findings=self.findings))
+        return str(self.as_html())
 
 # %% ../nbs/02a_checkup.ipynb #9e49a6f4
 _LIST = """<p>{{ verdict }}</p>

@@ -7,7 +7,7 @@ __all__ = ['MEASURES', 'column_overview', 'count_combinations', 'count_categorie
            'draw_groups', 'group_overlaps', 'plot_overlaps', 'count_words', 'text_lengths', 'describe_lengths',
            'plot_lengths', 'papers_per_month', 'plot_months', 'CannotExplore', 'Exploration', 'explore']
 
-# %% ../nbs/03_exploration.ipynb #7a8f60af
+# %% ../nbs/03_exploration.ipynb #d60128f0
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
+from .checkup import Checkup, check_up, eras
 from .pages import Picture, count_text, draw, html_page, render, share_text, write_files
 from .tables import write_table
 from .taxonomy import GROUP_NAMES, GROUPS, ArxivNbclfError, group_of, is_category, name_of, split_codes
@@ -225,11 +226,12 @@ def describe_lengths(
     names = ["field", "unit", "papers", "mean", "shortest", "5 %", "median", "95 %", "longest"]
     return pd.DataFrame(rows, columns=names)
 
-# %% ../nbs/03_exploration.ipynb #a8c37abf
+# %% ../nbs/03_exploration.ipynb #e4180669
 def plot_lengths(
     lengths: pd.DataFrame,  # from `text_lengths`
     field: str = "summary",  # which text: title or summary
     unit: str = "words",  # what was counted, for the label
+    window: int | None = None,  # how much an encoder reads, in the same unit; None: not drawn
     axes: "Axes | None" = None,  # where to draw; None for a figure of its own
 ) -> "Axes":  # the drawing
     """How long the texts of one field are, as a histogram with the median marked."""
@@ -244,6 +246,10 @@ def plot_lengths(
         sns.histplot(x=shown, bins=np.arange(shown.min() - 0.5, shown.max() + step + 0.5, step), ax=axes)
         axes.axvline(np.median(known), color="black", linestyle="--", label=f"median {np.median(known):,.0f}")
         axes.legend(frameon=False, loc="lower right", bbox_to_anchor=(1, 1), borderaxespad=0)
+    if window is not None and len(known):
+        over = f"window {window:,}: {(known > window).mean():.1%} longer"
+        axes.axvline(window, color="#d55e00", linestyle=":", label=over)
+        axes.legend(frameon=False, loc="lower right", bbox_to_anchor=(1, 1), borderaxespad=0, ncols=2)
     longer = f"; {len(known) - len(shown):,} longer not shown" if len(shown) < len(known) else ""
     axes.set(xlabel=f"{unit} per {field}{longer}", ylabel="papers")
     sns.despine(ax=axes)
@@ -288,7 +294,7 @@ def plot_months(
     axes.spines[:].set_visible(True)
     return axes
 
-# %% ../nbs/03_exploration.ipynb #989d1082
+# %% ../nbs/03_exploration.ipynb #ff1ae0f9
 class CannotExplore(ArxivNbclfError):
     """A table in which there is nothing to look at."""
 
@@ -306,10 +312,12 @@ class Exploration:
     overlaps: pd.DataFrame  # from `group_overlaps`
     lengths: pd.DataFrame  # from `describe_lengths`, one row per field and unit
     months: pd.DataFrame  # from `papers_per_month`
+    eras: pd.DataFrame  # from `checkup.eras`: from when each group is
     undated: int  # papers without a date, which no month counts
     rejects: pd.DataFrame | None = None  # columns reason, rows: what could not be used, if that is known
     source: str = ""  # where the papers are from, in words for people
     folder: Path | None = None  # where the page was written, if it was
+    checkup: Checkup | None = None  # what to act on before training; None where aid, title or summary is missing
 
     @property
     def span(self) -> str:
@@ -323,12 +331,15 @@ class Exploration:
         return f"Exploration({self.rows:,} papers{source}, {present} groups, {self.span})"
 
     def _repr_html_(self) -> str:
-        return str(render("<p>{{ text }}</p>{{ groups | table(formats) }}", text=repr(self), groups=self.groups, formats=_FORMATS))
+        shown = "<p>{{ text }}</p>{{ groups | table(formats) }}"
+        groups = str(render(shown, text=repr(self), groups=self.groups, formats=_FORMATS))
+        return groups + (self.checkup._repr_html_() if self.checkup else "")
 
-# %% ../nbs/03_exploration.ipynb #db998925
+# %% ../nbs/03_exploration.ipynb #b5eabfa6
 MEASURES: dict[str, Callable[[str], int]] = {"characters": len, "words": count_words}
 _FORMATS = {
-    "share": share_text,
+    **dict.fromkeys(["share", "in_year", "others", "apart"], share_text),
+    "year": "{:.0f}".format,
     "megabytes": "{:.2f}".format,
     **dict.fromkeys(["mean", "shortest", "5 %", "median", "95 %", "longest"], count_text),
 }
@@ -340,11 +351,14 @@ def _explore(
     lengths: Mapping[str, pd.DataFrame],  # unit → from `text_lengths`
     source: str = "",  # where the papers are from
     folder: Path | None = None,  # where the page will be
+    window: int = 512,  # tokens that an encoder reads; of use where `lengths` has tokens
 ) -> Exploration:  # the record
     """All tables about the papers."""
     shown = [name for name in ("aid", "title", "main_category", "published") if name in papers]
     described = [describe_lengths(table, unit) for unit, table in lengths.items()]
     months = papers_per_month(papers)
+    tokens = lengths["tokens"].sum(axis=1).to_numpy(dtype=float) if "tokens" in lengths else None
+    complete = {"aid", "title", "summary"} <= set(papers)
     return Exploration(
         rows=len(papers),
         first=papers[shown].head(10).reset_index(drop=True),
@@ -355,10 +369,12 @@ def _explore(
         overlaps=group_overlaps(papers),
         lengths=pd.concat(described, ignore_index=True),
         months=months,
+        eras=eras(papers),
         undated=len(papers) - int(months.drop(columns="month").to_numpy().sum()),
         rejects=None if rejects is None else _count(rejects["reason"], "reason").rename(columns={"papers": "rows"})[["reason", "rows"]],
         source=source,
         folder=folder,
+        checkup=check_up(papers, rejects, tokens, window) if complete else None,
     )
 
 # %% ../nbs/03_exploration.ipynb #a6e1066b
@@ -388,7 +404,7 @@ def _pictures(
         pictures["months"] = draw(lambda axes: plot_months(record.months, axes), words, (7, 3))
     return pictures
 
-# %% ../nbs/03_exploration.ipynb #d6901300
+# %% ../nbs/03_exploration.ipynb #d1e54b43
 _SECTIONS = (  # field of the record, title, rows to show, what to look for
     ("groups", "Groups", 10, "What the models learn to tell apart, and how uneven it is."),
     ("categories", "Main categories", 20, "The first category of each paper."),
@@ -396,6 +412,8 @@ _SECTIONS = (  # field of the record, title, rows to show, what to look for
     ("overlaps", "Overlaps", 8, "Papers of the row's group that are listed under the column's."),
     ("lengths", "Text lengths", 20, "An encoder cuts off what is longer than it can read."),
     ("months", "Time", 0, "Groups of different age invite a model to learn the era instead of the subject."),
+    ("eras", "Eras", 8, "First, middle and last month of each group; the year where it stands out most, its share there and that of "
+     "the others; and how much of the group would have to be moved to have the years of the others."),
     ("columns", "Columns", 20, "Types, missing and distinct values, and memory in megabytes."),
     ("first", "First rows", 10, "As they were read."),
     ("rejects", "Rows that could not be used", 20, "The papers above do not count them."),
@@ -403,6 +421,7 @@ _SECTIONS = (  # field of the record, title, rows to show, what to look for
 _BODY = """
 <p class="lede">Published {{ record.span }}{% if record.undated %}; {{ record.undated | count }} without a date{% endif %}.
 {%- if record.rejects is not none %} Rows that could not be used: {{ record.rejects["rows"].sum() | count }}.{% endif %}</p>
+{%- if record.checkup %}<section><h2>Before training</h2>{{ findings }}</section>{% endif %}
 {%- for name, title, most, text in sections %}{% set table = tables[name] -%}
 {% if table is not none and (name != "rejects" or table | length) %}
 <section>
@@ -423,16 +442,18 @@ def _page(
 ) -> str:  # the whole page as HTML
     """The page; every value from the table is escaped."""
     tables = {name: getattr(record, name) for name, *_ in _SECTIONS}
-    body = render(_BODY, record=record, sections=_SECTIONS, tables=tables, pictures=pictures, formats=_FORMATS)
+    found = record.checkup.as_html() if record.checkup else ""
+    body = render(_BODY, record=record, sections=_SECTIONS, tables=tables, pictures=pictures, formats=_FORMATS, findings=found)
     return html_page(f"{record.rows:,} papers", body, "arXiv papers: what a table holds", record.source)
 
-# %% ../nbs/03_exploration.ipynb #30f867bf
+# %% ../nbs/03_exploration.ipynb #79fd2260
 def explore(
     papers: pd.DataFrame,  # a papers table, from `read_papers`
     out: str | Path | None = None,  # a folder to fill with index.html, csv tables and png figures; None writes nothing
     rejects: pd.DataFrame | None = None,  # the rows that `read_papers` could not use
     source: str = "",  # where the papers are from, in words for the page: a file's name, "the synthetic sample"
     measures: Mapping[str, Callable[[str], int]] | None = None,  # unit → function that measures a text; None: `MEASURES`
+    window: int = 512,  # tokens that an encoder reads, to check texts against where tokens are measured
     progress: bool = True,  # a bar on stderr, if this takes over two seconds and stderr is a terminal
 ) -> Exploration:  # all tables
     """Look at a table of papers from all sides; raises `CannotExplore` if it is empty, `CannotWrite`."""
@@ -442,7 +463,7 @@ def explore(
     with tqdm(total=3, desc="exploring", delay=2, leave=False, disable=None if progress else True) as bar:
         lengths = {unit: text_lengths(papers, length) for unit, length in (measures or MEASURES).items()}
         bar.update()
-        record = _explore(papers, rejects, lengths, source, folder)
+        record = _explore(papers, rejects, lengths, source, folder, window)
         bar.update()
         if folder is not None:
             pictures = _pictures(record, lengths)
