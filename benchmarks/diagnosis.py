@@ -1,0 +1,82 @@
+"""Where the families fail on a table of papers, how lenient one may be, how many labels are doubtful: prints one JSON line.
+
+    python benchmarks/diagnosis.py PAPERS.xlsx
+
+Two judgements of each family: the seed split's test papers by a model of its train papers (validation chooses), and all papers out
+of fold, by models that have not seen them (group offsets and calibration are fitted on those very scores, so these figures flatter a
+little). Strict and lenient accuracy, what the choice among cross-lists leaves within reach, suspect labels by confident learning,
+scores by era, cross-listing and length, and the most confused pairs. No paper is named.
+"""
+
+import argparse
+import json
+from importlib.metadata import version
+from time import perf_counter
+
+import numpy as np
+import pandas as pd
+
+from arxiv_nbclf.classifier import new_classifier
+from arxiv_nbclf.diagnosis import BINS, confused_pairs, lenient_accuracy, scores_by
+from arxiv_nbclf.papers import read_papers
+from arxiv_nbclf.preprocessing import label_ids, split_papers
+from arxiv_nbclf.runs import machine, versions
+from arxiv_nbclf.suspects import ambiguity_ceiling, suspect_labels
+
+FAMILIES = ("linear", "hybrid")
+
+
+def judged(papers: pd.DataFrame, labels: np.ndarray, probabilities: np.ndarray) -> dict:
+    """Strict, lenient, and what is within reach, of papers that the model has not seen."""
+    predicted, ceiling = probabilities.argmax(axis=1), ambiguity_ceiling(papers, probabilities)
+    return {
+        "papers": len(papers),
+        "strict": round(float((predicted == labels).mean()), 4),
+        "lenient": round(lenient_accuracy(papers, predicted), 4),
+        "ceiling": {
+            "of_several_groups": ceiling.shared,
+            "coin": round(ceiling.coin, 4),
+            "habit": round(ceiling.habit, 4),
+            "text": round(ceiling.text, 4),
+            "text_interval": [round(end, 4) for end in ceiling.text_interval],
+        },
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("papers", help="a file, a folder of files, or the word sample")
+    papers = read_papers(parser.parse_args().papers).papers
+    labels, split = label_ids(papers), split_papers(papers, plan="seed")
+    train, validation, test = ((split == side).to_numpy() for side in ("train", "validation", "test"))
+    families = {}
+    for family in FAMILIES:
+        classifier = new_classifier(family)
+        classifier.fit(papers[train], labels[train], validation=(papers[validation], labels[validation]))
+        of_test, out_of_fold = classifier.predict_proba(papers[test]), new_classifier(family).out_of_fold_proba(papers, labels)
+        begin = perf_counter()
+        suspects = suspect_labels(papers, labels, out_of_fold)
+        families[family] = {
+            "test": judged(papers[test], labels[test], of_test),
+            "out_of_fold": judged(papers, labels, out_of_fold),
+            "suspects": {
+                "papers": len(suspects),
+                "listed_under_the_predicted_group": int(suspects["listed"].sum()),
+                "by_label": suspects["label"].value_counts().sort_index().to_dict(),
+                "seconds": round(perf_counter() - begin, 2),
+            },
+            "scores_by": {by: scores_by(papers, labels, out_of_fold, by).round(4).to_dict(orient="records") for by in BINS},
+            "confused_pairs": confused_pairs(papers, labels, out_of_fold).round(4).to_dict(orient="records"),
+        }
+    result = {
+        "benchmark": "diagnosis",
+        "papers": len(papers),
+        "families": families,
+        "machine": machine(),
+        "versions": versions() | {"cleanlab": version("cleanlab")},
+    }
+    print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main()
