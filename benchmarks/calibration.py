@@ -13,6 +13,7 @@ same four fifths and kept on the fifth: `coverage_kept` and `accuracy_kept`.
 import argparse
 import json
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 
@@ -24,7 +25,7 @@ from arxiv_nbclf.preprocessing import LABELS, label_ids
 from arxiv_nbclf.runs import machine, versions
 
 
-def fit_matrix(scores: np.ndarray, labels: np.ndarray):
+def fit_matrix(scores: np.ndarray, labels: np.ndarray) -> Any:
     """Matrix scaling (Guo et al. 2017): every class's score has a say in every class's probability."""
     from sklearn.linear_model import LogisticRegression
 
@@ -83,9 +84,11 @@ def main() -> None:
     parser.add_argument("--accuracy", type=float, default=0.94, help="wanted of the answers")
     arguments = parser.parse_args()
     papers = read_papers(arguments.papers).papers
-    labels, families, begin = label_ids(papers), {}, perf_counter()
+    labels, begin = label_ids(papers), perf_counter()
+    families: dict[str, dict] = {}
     for family in arguments.families:
         probabilities = new_classifier(family).out_of_fold_proba(papers, labels)
+        assert probabilities is not None  # both families make such
         scores = np.log(probabilities.clip(np.finfo(float).tiny))  # as good as the scores: a temperature is all between them
         ways = {**WAYS, "matrix": fit_matrix}
         found = {name: cross_fit(fit, scores, labels, folds=5) for name, fit in ways.items()}

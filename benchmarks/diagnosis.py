@@ -29,6 +29,7 @@ FAMILIES = ("linear", "hybrid")
 def judged(papers: pd.DataFrame, labels: np.ndarray, probabilities: np.ndarray) -> dict:
     """Strict, lenient, and what is within reach, of papers that the model has not seen."""
     predicted, ceiling = probabilities.argmax(axis=1), ambiguity_ceiling(papers, probabilities)
+    assert ceiling.text is not None and ceiling.text_interval is not None  # they are there where probabilities are given
     return {
         "papers": len(papers),
         "strict": round(float((predicted == labels).mean()), 4),
@@ -54,6 +55,7 @@ def main() -> None:
         classifier = new_classifier(family)
         classifier.fit(papers[train], labels[train], validation=(papers[validation], labels[validation]))
         of_test, out_of_fold = classifier.predict_proba(papers[test]), new_classifier(family).out_of_fold_proba(papers, labels)
+        assert out_of_fold is not None  # both families make such
         begin = perf_counter()
         suspects = suspect_labels(papers, labels, out_of_fold)
         families[family] = {
