@@ -7,7 +7,7 @@ __all__ = ['log', 'machine', 'versions', 'stage', 'Prepared', 'RejectedRows', 'p
            'run_with_model', 'train', 'report_on', 'run', 'NothingToScore', 'evaluate_saved', 'predict_file',
            'rejects_beside', 'explore_file']
 
-# %% ../nbs/17_run.ipynb #746a22bf
+# %% ../nbs/17_run.ipynb #ded263a3
 import json
 import logging
 import os
@@ -31,9 +31,11 @@ import pandas as pd
 
 from .choices import choose_family, make_classifier
 from .classifier import Classifier, load_classifier
+from .diagnosis import lenient_accuracy
 from .evaluation import Scores, score
 from .exploration import Exploration, explore
 from .files import WORK, FolderTaken, check_free, is_helper, partial_folder, run_folder, write_json
+from .intervals import compare_predictions, score_intervals
 from .pages import Picture
 from .papers import read_papers
 from .prediction import predict_table
@@ -347,7 +349,7 @@ def train(
         write_json(work.folder / "run.json", record)
     return Run(Path(out), record)
 
-# %% ../nbs/17_run.ipynb #19f9400d
+# %% ../nbs/17_run.ipynb #f91d024f
 def _on_test(
     classifier: Classifier,  # fitted
     prepared: Prepared,
@@ -358,8 +360,24 @@ def _on_test(
     return pd.concat([pd.DataFrame({"aid": papers.aid.to_numpy(), "label": labels}), found], axis=1)
 
 
-def _scores(found: pd.DataFrame) -> Scores:
-    return score(found["label"].to_numpy(), found.filter(regex="^p_").to_numpy())
+def _said(found: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:  # label ids (n,), probabilities (n, 8)
+    return found["label"].to_numpy(), found.filter(regex="^p_").to_numpy()
+
+
+def _trust(
+    papers: pd.DataFrame,  # the test papers
+    found: pd.DataFrame,  # what the model says of them
+    linear: pd.DataFrame | None,  # what the linear family says of them
+) -> dict[str, Any]:  # plain JSON
+    "How far the scores can be trusted."
+    labels, probabilities = _said(found)
+    trust: dict[str, Any] = {
+        "intervals": score_intervals(labels, probabilities).to_dict(),
+        "lenient_accuracy": lenient_accuracy(papers, probabilities.argmax(axis=1)),
+    }
+    if linear is not None:
+        trust["against_linear"] = compare_predictions(labels, _said(linear)[1], probabilities).to_dict()
+    return trust
 
 
 def _called(
@@ -375,16 +393,18 @@ def report_on(
     out: str | Path,  # the run folder in the making
 ) -> Run:  # with scores on test
     "Evaluate a model on test, compare it with linear, and write it down."
-    baseline = None
+    linear = baseline = None
     with stage("evaluate", work.timings):
         found = _on_test(work.made.classifier, work.prepared)
-        scores = _scores(found)
+        scores = score(*_said(found))
         write_table(found, work.folder / "predictions.parquet")  # of the test papers, so that runs can be compared
     if work.made.classifier.family != "linear":
         with stage("fit and evaluate linear", work.timings):
-            baseline = _scores(_on_test(_fit(make_classifier("linear"), work.prepared), work.prepared))
+            linear = _on_test(_fit(make_classifier("linear"), work.prepared), work.prepared)
+            baseline = score(*_said(linear))
     record = work.record()
     with stage("write the report", work.timings):
+        record |= _trust(work.prepared.side("test")[0], found, linear)
         write_report(work.folder / "report", record | _called(out), scores, baseline, work.prepared.papers, work.made.pictures)
     write_json(work.folder / "run.json", record)
     return Run(Path(out), record, scores, baseline)
