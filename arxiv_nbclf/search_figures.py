@@ -76,14 +76,14 @@ def goal_text(
     "A search's goal for people."
     return knob_text(objective).replace("_f1", " F1").replace("_", " ") or "value"
 
-# %% ../nbs/12b_search_figures.ipynb #1042d5bf
+# %% ../nbs/12b_search_figures.ipynb #f5d281ae
 @contextmanager
 def _studio() -> Iterator[None]:  # for the time of a drawing
     "Leave matplotlib as it was: its style, its figures, its mode."
     import matplotlib.pyplot as plt
 
-    before = set(plt.get_fignums())
-    with plt.style.context(["default", {"figure.constrained_layout.use": True}]), plt.ioff(), quiet_optuna():
+    before, quiet = set(plt.get_fignums()), {"interactive": False}  # plt.ioff() would also take hooks from IPython that may not be there
+    with plt.rc_context(quiet), plt.style.context(["default", {"figure.constrained_layout.use": True}]), quiet_optuna():
         try:
             yield
         finally:
