@@ -76,14 +76,14 @@ def goal_text(
     "A search's goal for people."
     return knob_text(objective).replace("_f1", " F1").replace("_", " ") or "value"
 
-# %% ../nbs/12b_search_figures.ipynb #f5d281ae
+# %% ../nbs/12b_search_figures.ipynb #270fbf38
 @contextmanager
 def _studio() -> Iterator[None]:  # for the time of a drawing
     "Leave matplotlib as it was: its style, its figures, its mode."
     import matplotlib.pyplot as plt
 
-    before, quiet = set(plt.get_fignums()), {"interactive": False}  # plt.ioff() would also take hooks from IPython that may not be there
-    with plt.rc_context(quiet), plt.style.context(["default", {"figure.constrained_layout.use": True}]), quiet_optuna():
+    before, style = set(plt.get_fignums()), plt.style.context(["default", {"figure.constrained_layout.use": True}])
+    with plt.rc_context({"interactive": False}), style, quiet_optuna():  # plt.ioff() would take hooks from IPython
         try:
             yield
         finally:
