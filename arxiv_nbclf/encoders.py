@@ -7,7 +7,7 @@ __all__ = ['ENCODERS', 'CONFIG', 'WEIGHTS', 'TOKENIZERS', 'FILES', 'SAFE', 'MINI
            'require', 'Accelerator', 'accelerator', 'NoEncoder', 'Encoder', 'tiny_encoder', 'load_tokenizer',
            'load_encoder', 'load_for_classification', 'find_encoder', 'Backbone', 'describe_encoder', 'copy_encoder']
 
-# %% ../nbs/06a_encoders.ipynb #7ceafc9d
+# %% ../nbs/06a_encoders.ipynb #b65a4c5b
 import json
 import os
 import platform
@@ -22,10 +22,9 @@ from importlib.util import find_spec
 from math import prod
 from pathlib import Path
 from shutil import copyfile
-from threading import Thread
 from typing import TYPE_CHECKING, Any
 
-from .files import CannotWrite, one_line, reason, whole_file
+from .files import CannotWrite, one_line, reason, whole_file, within
 from .preprocessing import id2label, label2id
 from .taxonomy import ArxivNbclfError
 
@@ -399,7 +398,7 @@ def _open_packaged(
         )
     return encoder
 
-# %% ../nbs/06a_encoders.ipynb #1c9855a9
+# %% ../nbs/06a_encoders.ipynb #65c57b10
 def _ask_hub(
     repository: str,  # of the hub
     patience: float,  # seconds to wait for an answer
@@ -407,20 +406,8 @@ def _ask_hub(
     """What the hub says about a repository; OSError if it says nothing in time."""
     from huggingface_hub import HfApi
 
-    answer: list[Any] = [TimeoutError(f"no answer within {patience:g} s")]
-
-    def ask() -> None:
-        try:
-            answer[0] = [file.rfilename for file in HfApi().model_info(repository, timeout=patience).siblings or []]
-        except Exception as error:  # told by the thread that waits
-            answer[0] = error
-
-    asking = Thread(target=ask, daemon=True)  # a name server that hangs keeps this thread, and nobody waits for it
-    asking.start()
-    asking.join(patience)
-    if isinstance(answer[0], Exception):
-        raise answer[0]
-    return answer[0]
+    found = within(patience, lambda: HfApi().model_info(repository, timeout=patience))
+    return [file.rfilename for file in found.siblings or []]
 
 # %% ../nbs/06a_encoders.ipynb #4c9f46a6
 def _download(

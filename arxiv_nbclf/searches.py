@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Searching', 'tune']
 
-# %% ../nbs/17a_searches.ipynb #912717e1
+# %% ../nbs/17a_searches.ipynb #c66aed3c
 import json
 import shutil
 import time
@@ -20,13 +20,14 @@ from .runs import Fitting, Made, Prepared, Run, report_on, run_with_model
 from .search_figures import draw_search
 from .spaces import SPACES, choose_space
 from .studies import BadStudy, find_study, finished_trials, give_up_stale, open_storage, open_study, quiet_optuna, revive, without_password
+from .taxonomy import ArxivNbclfError
 from .tuning import BEST, Search, run_trials, winner
 
 if TYPE_CHECKING:
     import pandas as pd
     from optuna import Study
 
-# %% ../nbs/17a_searches.ipynb #5e77cf35
+# %% ../nbs/17a_searches.ipynb #1473e645
 @dataclass(frozen=True)
 class Searching(Fitting):
     "Makes a run's model by a search."
@@ -60,7 +61,12 @@ class Searching(Fitting):
             log.info("%d trials were running when the process ended: they are tried again", again)
         _bring_best(study, folder)
         learn, validation = prepared.side("train"), prepared.side("validation")
-        run_trials(study, self.search, learn, validation, folder / WORK, self.heartbeat if self.storage else None)
+        try:
+            run_trials(study, self.search, learn, validation, folder / WORK, self.heartbeat if self.storage else None)
+        except ArxivNbclfError:
+            if not finished_trials(study):  # nothing to go on with: a refused request leaves nothing behind
+                (folder / STUDY).unlink(missing_ok=True)
+            raise
         if self.storage and not _is_last(study, self.heartbeat):
             raise _OthersWork
         tuned = winner(study, self.search, learn, validation, folder / WORK)

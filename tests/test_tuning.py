@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -100,6 +101,20 @@ def test_show_prints_a_table(papers: Path, tmp_path: Path) -> None:
     assert len(done.stdout.splitlines()) == 7
 
 
+def test_a_run_with_a_search_is_a_run(papers: Path, tmp_path: Path) -> None:
+    asked = [COMMAND, "run", papers, "--out", tmp_path / "run", "--family", "linear", "--set", "bits=12"]
+    subprocess.run([*asked, "--tune", "2"], capture_output=True, check=True, env=QUIET)
+    record = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert record["tuning"]["finished"] == 2
+    assert record["settings"]["bits"] == 12 and "bits" not in record["tuning"]["space"]  # what is set is not searched
+    again = subprocess.run([*asked, "--tune", "3"], capture_output=True, text=True, env=QUIET)
+    assert again.returncode == 2 and "is there already" in again.stderr
+    subprocess.run([*asked[:3], "--out", tmp_path / "plain", *asked[5:]], capture_output=True, check=True, env=QUIET)
+    compare = [COMMAND, "compare", tmp_path / "plain", tmp_path / "run"]
+    said = subprocess.run(compare, capture_output=True, text=True, env=QUIET, check=True).stdout
+    assert "accuracy" in said and any(verdict in said for verdict in ("undecided", "better", "worse"))
+
+
 def programs() -> Path | None:
     """Where PostgreSQL's programs are: on the PATH, or where Debian puts them."""
     found = shutil.which("initdb")
@@ -111,7 +126,7 @@ def programs() -> Path | None:
 def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The URL of a database on a PostgreSQL server, which listens on a socket of its own and goes when the tests are done."""
     bin_ = programs()
-    if bin_ is None or not _can_import("psycopg"):
+    if bin_ is None or find_spec("psycopg") is None:
         if os.environ.get("CI"):
             pytest.fail("PostgreSQL and psycopg are needed here: apt-get install postgresql")
         pytest.skip("PostgreSQL is not installed (Debian: apt-get install postgresql)")
@@ -131,14 +146,6 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     finally:
         call("pg_ctl", "-m", "immediate", "stop")
         shutil.rmtree(place, ignore_errors=True)
-
-
-def _can_import(name: str) -> bool:
-    try:
-        __import__(name)
-    except ImportError:
-        return False
-    return True
 
 
 def test_two_workers_share_a_study_and_one_of_them_dies(papers: Path, tmp_path: Path, database: str) -> None:
@@ -173,10 +180,13 @@ def test_the_last_worker_writes(papers: Path, tmp_path: Path, database: str) -> 
 
 def test_a_database_that_is_not_there_is_found_out_soon(papers: Path, tmp_path: Path) -> None:
     pytest.importorskip("psycopg")
-    start_ = time.monotonic()
-    process = start(papers, "--out", tmp_path / "none", *SEARCH, "--storage", "postgresql+psycopg://ada:secret@127.0.0.1:9/papers")
+    began = time.monotonic()
+    nobody = "postgresql+psycopg://ada:secret@127.0.0.1:9/papers"
+    process = start(papers, "--out", tmp_path / "none", *SEARCH, "--storage", nobody)
     said = process.communicate(timeout=60)[1]
     assert process.returncode == 2
     assert "cannot be opened as a study" in said.splitlines()[-1] and "secret" not in said
-    assert time.monotonic() - start_ < 30
+    assert time.monotonic() - began < 30
     assert not list(tmp_path.iterdir())
+    shown = subprocess.run([COMMAND, "tune", "--show", nobody], capture_output=True, text=True)
+    assert shown.returncode == 2 and "refused" in shown.stderr and "secret" not in shown.stderr
