@@ -124,6 +124,7 @@ class Family(ABC):
     distributed: ClassVar[bool] = False  # whether several processes can fit one model together
     work_folder: Path | None = None  # no setting: where a fit may keep what it can go on from after a kill
     on_epoch: Callable[[int, dict[str, float]], None] | None = None  # no setting: told of each epoch; what it raises ends the fit
+    on_fold: Callable[[np.ndarray, np.ndarray], None] | None = None  # no setting: told which texts (n,) bool are scored out of fold, and how
 
     def _texts(
         self,

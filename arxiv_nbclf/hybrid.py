@@ -128,7 +128,7 @@ class HybridClassifier(Classifier):
     def _fit(
         self, texts: list[str], labels: np.ndarray, validation: tuple[list[str], np.ndarray] | None
     ) -> tuple[np.ndarray, np.ndarray] | None:
-        self.encoder_, precision = find_encoder(self.encoder), choose_precision(self.precision)
+        self.encoder_, precision = remembered(find_encoder)(self.encoder), choose_precision(self.precision)
         features = self._dense(texts, precision)
         if features.truncated:
             cut = f"{features.truncated} of {len(texts)} texts are longer than window={self.window} tokens"
@@ -155,10 +155,10 @@ class HybridClassifier(Classifier):
     def _choose(self, counts: csr_matrix, dense: np.ndarray, labels: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
         "C, offsets and out-of-fold margins."
         grid, recipe = self.C_GRID if self.C is None else (self.C,), hybrid_recipe(counts, dense, self.encoder_weight, self.components)
-        return choose_C(recipe, labels, grid, self.class_weight, self.offsets, self.folds, self.seed)
+        return choose_C(recipe, labels, grid, self.class_weight, self.offsets, self.folds, self.seed, self.on_fold)
 
     def _held_out_scores(self, texts: list[str], labels: np.ndarray) -> np.ndarray:
-        self.encoder_ = find_encoder(self.encoder)
+        self.encoder_ = remembered(find_encoder)(self.encoder)
         dense = self._dense(texts, choose_precision(self.precision)).values
         _, offsets, margins = self._choose(count_features(texts, self.bits, self.pairs), dense, labels)
         return margins + offsets

@@ -165,6 +165,7 @@ def out_of_fold_margins(
     class_weight: float = 1.0,  # as in fit_margins
     folds: int = 5,  # stratified and shuffled
     seed: int = 42,  # of the folds and the solver
+    on_fold: Callable[[np.ndarray, np.ndarray], None] | None = None,  # told after each but the last: texts scored so far (n,) bool, margins
 ) -> np.ndarray:  # (len(C_grid), n_texts, 8)
     "Each text's margins from models that were fitted without its fold, for each value of C."
     from sklearn.model_selection import StratifiedKFold
@@ -177,11 +178,14 @@ def out_of_fold_margins(
         warnings.filterwarnings("ignore", message="The least populated class", category=UserWarning)
         parts = list(splitter.split(labels, labels))
     margins = np.empty((len(C_grid), len(labels), len(LABELS)))
-    for fit, held_out in tqdm(parts, "choosing C and offsets", unit="fold", leave=False, disable=None):
+    for fold, (fit, held_out) in enumerate(tqdm(parts, "choosing C and offsets", unit="fold", leave=False, disable=None), start=1):
         old, new = features(fit, held_out)
         for trial, C in enumerate(C_grid):
             weights, intercepts = fit_margins(old, labels[fit], C, class_weight, seed)
             margins[trial, held_out] = new @ weights.T + intercepts
+        if on_fold and fold < len(parts):
+            seen = np.isin(np.arange(len(labels)), np.concatenate([rows for _, rows in parts[:fold]]))
+            on_fold(seen, margins[:, seen])
     return margins
 
 # %% ../nbs/06_linear.ipynb #1cc673dc
@@ -219,6 +223,21 @@ def fit_offsets(
     return offsets
 
 # %% ../nbs/06_linear.ipynb #32ec0699
+def _best_C(
+    all_margins: np.ndarray,  # (len(C_grid), n_texts, 8), out of fold
+    labels: np.ndarray,  # (n_texts,) label ids
+    C_grid: tuple[float, ...],  # the values that were tried
+    offsets: bool,  # whether group offsets are fitted; zeros otherwise
+) -> tuple[float, np.ndarray, np.ndarray]:  # C, offsets (8,), margins (n_texts, 8)
+    "The `C` whose margins, with their best offsets, do best."
+    trials = []
+    for C, margins in zip(C_grid, all_margins, strict=True):
+        best = fit_offsets(margins, labels) if offsets else np.zeros(len(LABELS))
+        goal = accuracy_plus_macro_f1(labels, (margins + best).argmax(axis=1))
+        trials.append((goal, C, best, margins))
+    return max(trials, key=lambda trial: trial[0])[1:]
+
+
 def choose_C(
     features: Recipe,  # as in out_of_fold_margins
     labels: np.ndarray,  # (n_texts,) label ids
@@ -227,15 +246,16 @@ def choose_C(
     offsets: bool = True,  # whether group offsets are fitted; zeros otherwise
     folds: int = 5,  # stratified and shuffled
     seed: int = 42,  # of the folds and the solver
+    on_fold: Callable[[np.ndarray, np.ndarray], None] | None = None,  # told after each but the last: texts scored so far (n,) bool, scores
 ) -> tuple[float, np.ndarray, np.ndarray]:  # C, offsets (8,), out-of-fold margins (n_texts, 8)
     "The `C` that does best out of fold, with its offsets and margins."
-    trials = []
-    all_margins = out_of_fold_margins(features, labels, C_grid, class_weight, folds, seed)
-    for C, margins in zip(C_grid, all_margins, strict=True):
-        best = fit_offsets(margins, labels) if offsets else np.zeros(len(LABELS))
-        goal = accuracy_plus_macro_f1(labels, (margins + best).argmax(axis=1))
-        trials.append((goal, C, best, margins))
-    return max(trials, key=lambda trial: trial[0])[1:]
+
+    def tell(seen: np.ndarray, margins: np.ndarray) -> None:
+        _, best, scores = _best_C(margins, labels[seen], C_grid, offsets)
+        on_fold(seen, scores + best)  # type: ignore[misc]
+
+    all_margins = out_of_fold_margins(features, labels, C_grid, class_weight, folds, seed, tell if on_fold else None)
+    return _best_C(all_margins, labels, C_grid, offsets)
 
 # %% ../nbs/06_linear.ipynb #f1689923
 @dataclass(eq=False)
@@ -265,7 +285,7 @@ class LinearClassifier(Classifier):
     def _choose(self, counts: csr_matrix, labels: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
         "C, offsets and out-of-fold margins."
         grid = self.C_GRID if self.C is None else (self.C,)
-        return choose_C(tfidf_recipe(counts), labels, grid, self.class_weight, self.offsets, self.folds, self.seed)
+        return choose_C(tfidf_recipe(counts), labels, grid, self.class_weight, self.offsets, self.folds, self.seed, self.on_fold)
 
     def _held_out_scores(self, texts: list[str], labels: np.ndarray) -> np.ndarray:
         _, offsets, margins = self._choose(count_features(texts, self.bits, self.pairs), labels)

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from html import escape
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,7 @@ import numpy as np
 import pandas as pd
 
 from .choices import make_classifier
-from .classifier import BadSettings, Classifier, Labelled, load_classifier
+from .classifier import BadSettings, Classifier, Labelled, fit_temperature, load_classifier
 from .files import log
 from .memory import remembering
 from .preprocessing import LABELS
@@ -137,6 +138,12 @@ def judge(
         return objective_value(objective, np.asarray(validation[1]), classifier.predict_proba(validation[0]))
     if "folds" in classifier.get_params():
         classifier.set_params(folds=search.folds)
+    folds = count(1)
+
+    def told(seen: np.ndarray, scores: np.ndarray) -> None:
+        report(objective_value(objective, ids[seen], fit_temperature(scores, ids[seen])(scores)), next(folds))
+
+    classifier.on_fold = told
     if (probabilities := classifier.out_of_fold_proba(*learn)) is not None:
         return objective_value(objective, ids, probabilities)
     seen, found = np.zeros(len(ids), dtype=bool), np.zeros((len(ids), len(LABELS)))
@@ -273,10 +280,10 @@ def run_trials(
     study.pruner = new_pruner(search.pruner)
     began, failures = time.monotonic(), 0
     with remembering(), tqdm(total=search.trials, desc="trials", unit="trial", leave=False, disable=None) as bar:
-        while (count := len(finished_trials(study))) < search.trials:
-            bar.update(count - bar.n)
+        while (finished := len(finished_trials(study))) < search.trials:
+            bar.update(finished - bar.n)
             if search.minutes is not None and time.monotonic() - began > 60 * search.minutes:
-                log.info("time is up after %d of %d trials", count, search.trials)
+                log.info("time is up after %d of %d trials", finished, search.trials)
                 break
             before, start = best_value(study), time.monotonic()
             done = _next_trial(study, search, learn, validation, folder, heartbeat)
