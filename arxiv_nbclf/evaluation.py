@@ -37,8 +37,10 @@ def _notes(
     confusion: pd.DataFrame,  # counts: rows true, columns predicted
 ) -> list[str]:  # one sentence per class whose scores need one
     "How classes without papers, or never predicted, were counted."
-    notes = []
-    for label, true, predicted in zip(confusion.index, confusion.sum(axis=1), confusion.sum(axis=0), strict=True):
+    support = confusion.sum(axis=1)
+    alone = [str(label) for label, papers in support.items() if papers == support.sum()]
+    notes = [f"all papers are {label}: nothing is known of how well the others are told apart." for label in alone]
+    for label, true, predicted in zip(confusion.index, support, confusion.sum(axis=0), strict=True):
         if not true and not predicted:
             notes.append(f"{label}: no such paper and never predicted; left out of macro F1.")
         elif not true:
