@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['BINS', 'accepted_groups', 'BadPredictions', 'lenient_accuracy', 'probabilities_of', 'eras', 'cross_listing',
-           'text_lengths', 'wilson_interval', 'scores_by', 'draw_scores_by', 'confused_pairs', 'surest_mistakes']
+           'text_lengths', 'scores_by', 'draw_scores_by', 'confused_pairs', 'surest_mistakes']
 
 # %% ../nbs/12_diagnosis.ipynb #9d85bd47
 from collections.abc import Callable, Mapping
@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from sklearn.metrics import f1_score
 
 from .evaluation import score
-from .linear import accuracy_plus_macro_f1
+from .intervals import wilson_interval
 from .pages import Picture, draw, score_text
 from .preprocessing import LABELS
 from .taxonomy import ALIASES, ArxivNbclfError, group_of, split_codes
@@ -94,6 +95,8 @@ def probabilities_of(
     columns = [f"p_{label}" for label in LABELS]
     if absent := [name for name in ("aid", *columns) if name not in predictions]:
         raise BadPredictions(f"predictions: no column {', '.join(absent)}; give a table that predict wrote")
+    if not pd.api.types.is_string_dtype(predictions["aid"]):
+        raise BadPredictions("predictions: aid holds numbers, which lose zeros at their end; read it as text, with dtype={'aid': 'str'}")
     if twice := predictions.loc[predictions["aid"].duplicated(), "aid"].unique().tolist():
         raise BadPredictions(f"predictions: ids that occur more than once: {_named(twice)}; keep one row of each")
     table = predictions.set_index("aid")[columns]
@@ -154,17 +157,6 @@ def text_lengths(
     names = {row.Index: f"{row.min} to {row.max} words" for row in ends.itertuples()}
     return pd.Series(pd.Categorical(part.map(names), list(names.values()), ordered=True), papers.index)
 
-# %% ../nbs/12_diagnosis.ipynb #f3271c99
-def wilson_interval(
-    hits: np.ndarray | int,  # how many were right
-    of: np.ndarray | int,  # of how many; at least 1
-) -> tuple[np.ndarray, np.ndarray]:  # ends of the 95 % interval
-    "Wilson's interval for a share."
-    z, n, share = 1.959963984540054, np.asarray(of, dtype=float), np.asarray(hits) / np.asarray(of)
-    middle = (share + z**2 / (2 * n)) / (1 + z**2 / n)
-    half = z / (1 + z**2 / n) * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
-    return middle - half, middle + half
-
 # %% ../nbs/12_diagnosis.ipynb #a0f37eec
 BINS: dict[str, Callable[[pd.DataFrame], pd.Series]] = {
     "era": eras, "cross-lists": cross_listing, "length": text_lengths,
@@ -203,7 +195,7 @@ def scores_by(
         rows.append({
             bins.name: name, "papers": len(places), "strict": right[places].mean(), "low": float(low), "high": float(high),
             "lenient": accepted[places].mean(),
-            "macro F1": accuracy_plus_macro_f1(truth[places], predicted[places]) - right[places].mean(),
+            "macro F1": f1_score(truth[places], predicted[places], average="macro"),
         })
     return pd.DataFrame(rows)
 

@@ -12,9 +12,10 @@ from html import escape
 import numpy as np
 import pandas as pd
 
-from .diagnosis import BadPredictions, accepted_groups, wilson_interval
+from .diagnosis import BadPredictions, accepted_groups
 from .encoders import require
 from .evaluation import score
+from .intervals import wilson_interval
 from .pages import count_text, score_text, share_text
 from .preprocessing import LABELS, label_ids
 
