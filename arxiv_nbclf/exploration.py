@@ -18,7 +18,8 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from .checkup import Checkup, check_up, eras
+from .balance import eras
+from .checkup import Checkup, check_up
 from .pages import Picture, count_text, draw, html_page, render, share_text, write_files
 from .tables import write_table
 from .taxonomy import GROUP_NAMES, GROUPS, ArxivNbclfError, group_of, is_category, name_of, split_codes
