@@ -211,7 +211,9 @@ def _marked(
 _LIST = """<p>{{ verdict }}</p>
 {% if findings %}<ol>{% for finding in findings %}
 <li><p><strong>{{ finding.severity }} · {{ finding.name }}</strong> ({{ "under 0.1 %" if finding.share < 0.001 else finding.share | share }}
-of the {{ finding.of }}): {{ finding.what }}.<br>Why it matters: {{ finding.why }}.<br>What to do: {{ finding.do }}.</p></li>{% endfor %}
+of the {{ finding.of }}): {{ finding.what }}.</p>
+<p>Why it matters: {{ finding.why }}.</p>
+<p>What to do: {{ finding.do }}.</p></li>{% endfor %}
 </ol>{% endif %}"""
 
 
