@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from .calibrators import Temperature, fit_temperature
 from .classifier import FAMILIES, BadSettings, Classifier, hold_out, load_arrays, load_classifier, new_classifier, save_arrays
 from .files import is_helper, log
 from .linear import fit_offsets
@@ -50,7 +51,7 @@ OFFSETS = tuple(np.linspace(-1.2, 1.2, 13).tolist())  # what is tried for each g
 def log_probabilities(
     probabilities: np.ndarray,  # (n_papers, 8)
 ) -> np.ndarray:  # (n_papers, 8), none below log(1e-12)
-    "Scores that a temperature can calibrate, as it does any other family's."
+    "Scores that can be calibrated as those of any other family."
     return np.log(np.maximum(probabilities, 1e-12))
 
 # %% ../nbs/09_ensemble.ipynb #98319f78
@@ -128,6 +129,8 @@ class EnsembleClassifier(Classifier):
         ]
         if is_helper():
             return None
+        own = [member.decision_function(validation[0]) for member in self.members_]
+        self.temperatures_ = np.array([fit_temperature(of, validation[1]).temperature for of in own])
         probabilities = self._member_probabilities(validation[0])
         self.weights_, self.offsets_ = blend_weights(probabilities, validation[1]), np.zeros(len(LABELS))
         scores = log_probabilities(blend(probabilities, self.weights_))
@@ -141,19 +144,22 @@ class EnsembleClassifier(Classifier):
         return scores + self.offsets_, validation[1]
 
     def _member_probabilities(self, texts: list[str]) -> np.ndarray:
-        return np.stack([member.predict_proba(texts) for member in self.members_])
+        ways = [Temperature(temperature) for temperature in self.temperatures_.tolist()]
+        return np.stack([way(member.decision_function(texts)) for way, member in zip(ways, self.members_, strict=True)])
 
     def _scores(self, texts: list[str]) -> np.ndarray:
         return log_probabilities(blend(self._member_probabilities(texts), self.weights_)) + self.offsets_
 
     def _save_weights(self, folder: Path) -> None:
-        save_arrays(folder / "weights.safetensors", {"weights": self.weights_, "offsets": self.offsets_})
+        arrays = {"weights": self.weights_, "offsets": self.offsets_, "temperatures": self.temperatures_}
+        save_arrays(folder / "weights.safetensors", arrays)
         for member in self.members_:
             member.save(folder / "members" / member.family)
 
     def _load_weights(self, folder: Path) -> None:
         arrays = load_arrays(folder / "weights.safetensors")
-        self.weights_, self.offsets_ = arrays["weights"], arrays["offsets"]
+        self.weights_, self.offsets_, self.temperatures_ = arrays["weights"], arrays["offsets"], arrays["temperatures"]
         self.members_ = [load_classifier(folder / "members" / name) for name in self.members]
-        if self.weights_.shape != (len(self.members_),) or self.offsets_.shape != (len(LABELS),):
+        shapes = [array.shape for array in (self.weights_, self.temperatures_, self.offsets_)]
+        if shapes != [(len(self.members_),), (len(self.members_),), (len(LABELS),)]:
             raise BadSettings(f"{self.weights_.shape} weights do not fit {len(self.members_)} members: save the model again")

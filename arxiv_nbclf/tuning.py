@@ -21,8 +21,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from .calibrators import cross_fit, softmax
 from .choices import make_classifier
-from .classifier import BadSettings, Classifier, Labelled, fit_temperature, load_classifier
+from .classifier import BadSettings, Classifier, Labelled, load_classifier
 from .files import log
 from .memory import remembering
 from .preprocessing import LABELS
@@ -139,13 +140,9 @@ def judge(
     if "folds" in classifier.get_params():
         classifier.set_params(folds=search.folds)
     folds = count(1)
-
-    def told(seen: np.ndarray, scores: np.ndarray) -> None:
-        report(objective_value(objective, ids[seen], fit_temperature(scores, ids[seen])(scores)), next(folds))
-
-    classifier.on_fold = told
-    if (probabilities := classifier.out_of_fold_proba(*learn)) is not None:
-        return objective_value(objective, ids, probabilities)
+    classifier.on_fold = lambda seen, scores: report(_of_scores(objective, ids[seen], scores), next(folds))
+    if (scores := classifier.out_of_fold_scores(*learn)) is not None:
+        return _of_scores(objective, ids, scores)
     seen, found = np.zeros(len(ids), dtype=bool), np.zeros((len(ids), len(LABELS)))
     for fold, (held, probabilities) in enumerate(fold_probabilities(lambda: _same(classifier), learn, search.folds, search.seed), start=1):
         seen[held], found[held] = True, probabilities
@@ -157,6 +154,11 @@ def _same(classifier: Classifier) -> Classifier:
     from sklearn.base import clone
 
     return clone(classifier)
+
+
+def _of_scores(objective: str, ids: np.ndarray, scores: np.ndarray) -> float:
+    "How good scores are; log loss needs probabilities, the others only ask which score is the highest."
+    return objective_value(objective, ids, cross_fit(scores, ids) if objective == "log_loss" else softmax(scores))
 
 # %% ../nbs/10_tuning.ipynb #de0e5dd3
 BEST = "best-{}"  # in the work folder: the model of the best trial, by its number
