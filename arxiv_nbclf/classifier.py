@@ -194,9 +194,10 @@ class Classifier(ClassifierMixin, BaseEstimator, Saved):
             held_out = more if held_out is None else (np.vstack([held_out[0], more[0]]), np.concatenate([held_out[1], more[1]]))
         self.calibration_: Calibration = Temperature()
         self.thresholds_: dict[float, Threshold] = {}
+        self.held_out_proba_: np.ndarray | None = None  # of papers not learnt from: train if scored out of fold, then validation; not saved
         if held_out:
-            self.calibration_ = fit_matrix_scaling(*held_out)
-            self.thresholds_ = fit_thresholds(cross_fit(*held_out), held_out[1])
+            self.calibration_, self.held_out_proba_ = fit_matrix_scaling(*held_out), cross_fit(*held_out)
+            self.thresholds_ = fit_thresholds(self.held_out_proba_, held_out[1])
         return self
 
     def threshold(
