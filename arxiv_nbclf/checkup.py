@@ -4,10 +4,11 @@
 
 # %% auto #0
 __all__ = ['SHORT', 'WINDOW', 'is_withdrawn', 'is_foreign', 'check_texts', 'check_twins', 'check_lengths', 'check_codes',
-           'check_aside', 'Checkup', 'CannotCheck', 'check_up']
+           'count_codes', 'check_aside', 'Checkup', 'CannotCheck', 'check_up']
 
 # %% ../nbs/02a_checkup.ipynb #6f6f5675
 import re
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -19,7 +20,7 @@ from markupsafe import Markup, escape
 from .balance import SEVERITIES, Finding, check_dates, check_eras, check_groups, check_mixture, listed, prepared, some_papers
 from .pages import count_text, render
 from .papers import near_duplicates
-from .taxonomy import ALIASES, ArxivNbclfError, group_of, primary_on
+from .taxonomy import ALIASES, ARCHIVED, ArxivNbclfError, group_of, is_category, primary_on, split_codes
 
 # %% ../nbs/02a_checkup.ipynb #a18166f2
 SHORT = 20  # words
@@ -139,6 +140,34 @@ def check_codes(
             "older and newer papers on the same subject have different labels, which no model can tell from the text",
             "give the older papers today's code, or train on papers from after the change"))
     return found
+
+# %% ../nbs/02a_checkup.ipynb #d4052546
+_SECOND = {pair.alias: pair for pair in ALIASES}
+
+
+def _meaning(
+    code: str,  # as it stands in the table
+) -> str:  # empty for a plain category of today
+    """What is odd about a code."""
+    if pair := _SECOND.get(code):
+        before = "a category of its own" if pair.separate_before else "the first name"
+        return f"second name of {pair.primary}" + (f"; {before} until {pair.flipped[1]:%B %Y}" if pair.flipped else "")
+    if code in ARCHIVED:
+        return f"older name, now {ARCHIVED[code][0]}" + (" and others" if len(ARCHIVED[code]) > 1 else "")
+    return "" if is_category(code) else "no category of arXiv"
+
+
+def count_codes(
+    papers: pd.DataFrame,  # a papers table
+) -> pd.DataFrame:  # columns code, meaning, papers (listed under it), primary (of those, with it as main category)
+    """The second names, older names and foreign codes that papers are listed under, and how often."""
+    none = pd.Series(dtype="str")
+    listed_under = Counter(code for codes in papers.get("categories", none).dropna() for code in split_codes(codes))
+    listed_under.update(code for codes in papers.get("other_subjects", none).dropna() for code in split_codes(codes))
+    primary = Counter(papers.get("main_category", none).dropna())
+    rows = [[code, meaning, listed_under[code], primary[code]] for code in listed_under | primary if (meaning := _meaning(code))]
+    table = pd.DataFrame(rows, columns=["code", "meaning", "papers", "primary"])
+    return table.sort_values(["papers", "code"], ascending=[False, True], ignore_index=True)
 
 # %% ../nbs/02a_checkup.ipynb #395b1728
 def check_aside(
