@@ -7,7 +7,7 @@ __all__ = ['column_overview', 'column', 'count_values', 'count_combinations', 'c
            'paper_groups', 'count_groups', 'group_colours', 'new_axes', 'plot_groups', 'draw_groups', 'group_overlaps',
            'overlap_shares', 'plot_overlaps', 'draw_overlaps']
 
-# %% ../nbs/02b_composition.ipynb #7ee7de48
+# %% ../nbs/02b_composition.ipynb #ac40a994
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -20,7 +20,7 @@ from .taxonomy import GROUP_NAMES, GROUPS, group_of, is_category, name_of, split
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# %% ../nbs/02b_composition.ipynb #6868a25a
+# %% ../nbs/02b_composition.ipynb #5f67a432
 def column_overview(
     papers: pd.DataFrame,  # a papers table, or any other
 ) -> pd.DataFrame:  # one row per column: column, type, missing, distinct, megabytes
@@ -36,7 +36,7 @@ def column_overview(
         }
     )
 
-# %% ../nbs/02b_composition.ipynb #846e46b4
+# %% ../nbs/02b_composition.ipynb #20b5f9b7
 def column(
     papers: pd.DataFrame,  # a papers table, perhaps without the column
     name: str,  # the column
@@ -62,7 +62,7 @@ def count_combinations(
     """How often each list of categories occurs, exactly as it stands."""
     return count_values(column(papers, "categories"), "categories")
 
-# %% ../nbs/02b_composition.ipynb #a119fe02
+# %% ../nbs/02b_composition.ipynb #fd8e27ed
 def count_categories(
     papers: pd.DataFrame,  # a papers table
 ) -> pd.DataFrame:  # columns main_category, name, group, papers, share; the most frequent first
@@ -81,7 +81,7 @@ def group_or_other(
     missing = code == "(none)" or not isinstance(code, str)
     return "(none)" if missing else group_of(code, unknown="other")
 
-# %% ../nbs/02b_composition.ipynb #fbb8e784
+# %% ../nbs/02b_composition.ipynb #18a8bc44
 def paper_groups(
     papers: pd.DataFrame,  # a papers table
 ) -> pd.Series:  # the group of each paper; "other" for an unknown code, "(none)" without a main category
@@ -100,7 +100,7 @@ def count_groups(
     table.insert(1, "name", [GROUP_NAMES.get(group, "") for group in table["group"]])
     return table
 
-# %% ../nbs/02b_composition.ipynb #88581739
+# %% ../nbs/02b_composition.ipynb #8106d4dd
 def group_colours() -> dict[str, tuple[float, float, float]]:  # group → red, green, blue
     """One colour per group, told apart by colour-blind readers too; grey for what belongs to none."""
     import seaborn as sns
@@ -120,7 +120,7 @@ def new_axes(
 
     return axes if axes is not None else plt.subplots(figsize=(width, height), layout="constrained")[1]
 
-# %% ../nbs/02b_composition.ipynb #ab8ad9bf
+# %% ../nbs/02b_composition.ipynb #a2997cc4
 def plot_groups(
     groups: pd.DataFrame,  # from `count_groups`
     log: bool = True,  # a logarithmic axis, on which small groups can be seen
@@ -140,7 +140,7 @@ def plot_groups(
     sns.despine(ax=axes)
     return axes
 
-# %% ../nbs/02b_composition.ipynb #b4bae99b
+# %% ../nbs/02b_composition.ipynb #c27d5d4d
 def draw_groups(
     groups: pd.DataFrame,  # from `count_groups`
 ) -> Picture:  # of a height that gives each group its line
@@ -148,7 +148,7 @@ def draw_groups(
     words = ", ".join(f"{group} {count:,}" for group, count in zip(groups["group"], groups["papers"], strict=True))
     return draw(lambda axes: plot_groups(groups, axes=axes), f"Papers by group: {words}.", (6, 0.9 + 0.34 * len(groups)))
 
-# %% ../nbs/02b_composition.ipynb #e3f0f1de
+# %% ../nbs/02b_composition.ipynb #fd269136
 def group_overlaps(
     papers: pd.DataFrame,  # a papers table
 ) -> pd.DataFrame:  # column group, then one column per group; a row counts the papers of one group listed there
@@ -162,7 +162,7 @@ def group_overlaps(
             counts[place[group], [place[other] for other in listed & set(GROUPS)]] += count
     return pd.DataFrame(counts, index=pd.Index(GROUPS, name="group"), columns=list(GROUPS)).reset_index()
 
-# %% ../nbs/02b_composition.ipynb #db55c245
+# %% ../nbs/02b_composition.ipynb #6401ce99
 def overlap_shares(
     overlaps: pd.DataFrame,  # from `group_overlaps`
 ) -> pd.DataFrame:  # per cent of each row's papers, NaN on the diagonal; only groups that have papers
@@ -186,7 +186,7 @@ def plot_overlaps(
     axes.tick_params(rotation=0)
     return axes
 
-# %% ../nbs/02b_composition.ipynb #eb73e3e7
+# %% ../nbs/02b_composition.ipynb #355140bc
 def draw_overlaps(
     overlaps: pd.DataFrame,  # from `group_overlaps`
 ) -> Picture | None:  # None where no paper has a group
@@ -196,4 +196,4 @@ def draw_overlaps(
         return None
     largest = zip(shares.index, shares.idxmax(axis=1), shares.max(axis=1), strict=True)
     most = ", ".join(f"{share:.0f} % of {group} in {other}" for group, other, share in largest if share) or "none"
-    return draw(lambda axes: plot_overlaps(overlaps, axes), f"Largest overlaps: {most}.", (5.2, 3.9))
+    return draw(lambda axes: plot_overlaps(overlaps, axes), f"Largest overlaps: {most}.", (5.8, 4))

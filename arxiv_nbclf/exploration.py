@@ -70,6 +70,7 @@ MEASURES: dict[str, Callable[[str], int]] = {"characters": len, "words": count_w
 _FORMATS = {
     **dict.fromkeys(["share", "in_year", "others", "apart"], share_text),
     "year": "{:.0f}".format,
+    **dict.fromkeys(["first", "middle", "last"], lambda month: str(month).replace("-", "\N{NON-BREAKING HYPHEN}")),
     "megabytes": "{:.2f}".format,
     **dict.fromkeys(["mean", "shortest", "5 %", "median", "95 %", "longest"], count_text),
 }
@@ -85,7 +86,7 @@ def _twins(
     found["cluster"] += 1
     return found.join(papers[["main_category"]] if "main_category" in papers else papers[[]]).reset_index(drop=True)
 
-# %% ../nbs/03_exploration.ipynb #6fe0f42f
+# %% ../nbs/03_exploration.ipynb #3c7e48ee
 def _explore(
     papers: pd.DataFrame,  # a papers table with at least one row
     rejects: pd.DataFrame | None,  # the rows that were not usable
