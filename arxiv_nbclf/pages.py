@@ -24,6 +24,7 @@ from jinja2 import Environment
 from markupsafe import Markup
 
 from .files import CannotWrite, one_line, reason, whole_file
+from .style import POLICY, SCRIPT, STYLE
 
 # %% ../nbs/00d_pages.ipynb #aad9cdd5
 def _known(
@@ -195,15 +196,16 @@ def draw(
     caption: str = "",  # a line below it
 ) -> Picture:  # at most some ten kilobytes
     "Draw a picture."
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
     from PIL import Image
 
     figure = Figure(figsize=size, dpi=192, layout="constrained")
     plot(figure.subplots(*grid))
-    full, small = BytesIO(), BytesIO()
-    figure.savefig(full, format="png")
-    Image.open(full).convert("RGB").quantize(128).save(small, format="png", optimize=True)
-    return Picture(small.getvalue(), alt, round(size[0] * 96), caption)
+    canvas, png = FigureCanvasAgg(figure), BytesIO()
+    canvas.draw()
+    Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB").quantize(128).save(png, format="png", optimize=True)
+    return Picture(png.getvalue(), alt, round(size[0] * 96), caption)
 
 # %% ../nbs/00d_pages.ipynb #a19d7527
 def html_picture(
@@ -219,81 +221,6 @@ def html_picture(
 
 _ENVIRONMENT.filters["picture"] = html_picture
 
-# %% ../nbs/00d_pages.ipynb #caac77bc
-_TYPE = """
-:root { --ink: #1c1e21; --soft: #5b626b; --rule: #d5d9de; --paper: #fff; --tint: #f5f6f8; --mark: #9a5b00; --marked: #fff6e2; }
-@media (prefers-color-scheme: dark) {
-  :root { --ink: #e4e6e9; --soft: #a0a8b2; --rule: #3a4048; --paper: #16181b; --tint: #1f2226; --mark: #f0b95a; --marked: #2c2415; }
-}
-* { box-sizing: border-box; }
-body { margin: 0 auto; max-width: 46rem; padding: 3rem 1.25rem 4rem; color: var(--ink); background: var(--paper);
-  font: 1.0625rem/1.55 Charter, "Bitstream Charter", "Sitka Text", Cambria, Georgia, serif;
-  font-variant-numeric: lining-nums tabular-nums; overflow-wrap: break-word; -webkit-text-size-adjust: 100%; }
-header { margin-bottom: 1.5rem; }
-h1 { margin: 0; font-size: 2.1rem; line-height: 1.15; font-weight: 600; }
-h2 { margin: 3rem 0 .75rem; font-size: 1.35rem; line-height: 1.25; font-weight: 600; }
-h3 { margin: 1.75rem 0 .4rem; font-size: 1.0625rem; font-weight: 600; }
-p, ul { margin: 0 0 1rem; }
-ul { padding-left: 1.2rem; }
-a { color: inherit; text-decoration-color: var(--soft); text-underline-offset: .15em; }
-.kicker, .byline, .note, .what, figcaption, footer { color: var(--soft); font-size: .9rem; line-height: 1.4; }
-.kicker { margin: 0 0 .35rem; }
-.byline { margin: .5rem 0 0; }
-.lede { font-size: 1.2rem; line-height: 1.45; }
-.warning { margin: 1.5rem 0; padding: .75rem 1rem; background: var(--marked); border-left: 3px solid var(--mark); }
-"""
-
-# %% ../nbs/00d_pages.ipynb #05412dcc
-_LAYOUT = """
-.figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(9.5rem, 1fr)); gap: 1.25rem 1.5rem; margin: 1.5rem 0; }
-.figures div { border-top: 1px solid var(--ink); padding-top: .5rem; }
-dt { font-size: .95rem; }
-dd { margin: 0; font-size: 2rem; line-height: 1.25; }
-dd.what { font-size: .85rem; }
-.scroll { overflow-x: auto; margin: 1rem 0; }
-table { width: 100%; border-collapse: collapse; font-size: .98rem; border: solid var(--ink); border-width: 1px 0; }
-thead th { border-bottom: 1px solid var(--ink); font-weight: 400; color: var(--soft); font-size: .9rem; }
-th, td { padding: .3rem 0 .3rem 1rem; text-align: left; vertical-align: baseline; }
-th.number, td.number { text-align: right; white-space: nowrap; }
-tbody tr + tr > * { border-top: 1px solid var(--rule); }
-th:first-child { padding-left: 0; font-weight: 400; }
-.pairs { margin: 1rem 0; border-color: var(--rule); }
-.pairs th { color: var(--soft); width: 40%; }
-.pairs td { overflow-wrap: anywhere; }
-figure { margin: 1.5rem 0; }
-img { display: block; max-width: 100%; height: auto; margin: 0 auto; padding: .75rem; background: #fff; border-radius: 8px; }
-figcaption { margin-top: .4rem; text-align: center; }
-.pair { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 22rem), 1fr)); gap: 0 1.5rem;
-  margin: 0 clamp(-9rem, calc((48.5rem - 100vw) / 2), 0rem); }
-.pair figure { margin: .75rem 0; }
-pre { margin: 0 0 1.25rem; padding: .8rem 1rem; background: var(--tint); border-radius: 3px; overflow-x: auto; }
-code { font: .85em/1.5 ui-monospace, "Cascadia Code", Menlo, Consolas, "DejaVu Sans Mono", monospace; }
-footer { margin-top: 3.5rem; border-top: 1px solid var(--rule); padding-top: .75rem; }
-@media (max-width: 30rem) { pre { white-space: pre-wrap; } }
-"""
-
-# %% ../nbs/00d_pages.ipynb #058ba1e4
-_PRINT = """
-@page { margin: 1.7cm; }
-@media print {
-  :root { --ink: #000; --soft: #444; --rule: #bbb; --paper: #fff; --tint: #fff; --marked: #fff; }
-  body { max-width: none; padding: 0; font-size: 10pt; }
-  h2, h3, h2 + p { break-after: avoid; }
-  tr, figure, pre, dl, ul, .pairs { break-inside: avoid; }
-  th, td { padding-top: .15rem; padding-bottom: .15rem; }
-  h2 { margin: 1.1rem 0 .4rem; }
-  h3 { margin: .8rem 0 .2rem; }
-  figure, .scroll, .pairs { margin: .5rem 0; }
-  img { max-width: 11cm; padding: 0; }
-  dd { font-size: 1.5rem; }
-  footer { margin-top: 1rem; }
-  .scroll { overflow: visible; }
-  .pair { grid-template-columns: 1fr 1fr; margin: 0; }
-  .pair img { max-width: 100%; }
-  pre { border: 1px solid var(--rule); white-space: pre-wrap; }
-}
-"""
-
 # %% ../nbs/00d_pages.ipynb #c176df65
 _FRAME = """<!doctype html>
 <html lang="en">
@@ -301,7 +228,7 @@ _FRAME = """<!doctype html>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
+<meta http-equiv="Content-Security-Policy" content="{{ policy }}">
 <title>{{ title }}</title>
 <style>{{ style }}</style>
 </head>
@@ -314,6 +241,7 @@ _FRAME = """<!doctype html>
 {%- if warning %}<p class="warning">{{ warning }}</p>{% endif %}
 <main>{{ body }}</main>
 {%- if footer %}<footer><p>{{ footer }}</p></footer>{% endif %}
+<script>{{ script }}</script>
 </body>
 </html>
 """
@@ -329,7 +257,7 @@ def html_page(
 ) -> str:  # the whole page
     "A page with everything inside."
     words = {"title": title, "kicker": kicker, "byline": byline, "warning": warning, "footer": footer}
-    return str(render(_FRAME, **words, body=body, style=Markup(_TYPE + _LAYOUT + _PRINT)))
+    return str(render(_FRAME, **words, body=body, style=Markup(STYLE), script=Markup(SCRIPT), policy=Markup(POLICY)))
 
 # %% ../nbs/00d_pages.ipynb #b55a284e
 class _Promises(HTMLParser):
@@ -339,13 +267,16 @@ class _Promises(HTMLParser):
         super().__init__()
         self.open: list[str] = []
         self.faults: list[str] = []
+        self.script = ""
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         values = {name: value or "" for name, value in attrs}
         if tag not in ("meta", "img"):
             self.open.append(tag)
-        if tag in ("script", "link", "iframe", "object", "embed", "base", "form"):
+        if tag in ("link", "iframe", "object", "embed", "base", "form"):
             self.faults.append(f"<{tag}> is there")
+        if tag == "script" and values:
+            self.faults.append(f"<script> has {', '.join(values)}")
         self.faults += [f"<{tag}> has {name}" for name in values if name.startswith("on")]
         source, target = values.get("src", "data:"), values.get("href", "")
         if not source.startswith("data:"):
@@ -358,10 +289,14 @@ class _Promises(HTMLParser):
     def handle_endtag(self, tag: str) -> None:
         if not self.open or self.open.pop() != tag:
             self.faults.append(f"</{tag}> closes nothing")
+        if tag == "script":
+            self.faults += ["<script> is there"] * (self.script != SCRIPT)
+            self.script = ""
 
     def handle_data(self, data: str) -> None:
         if self.open[-1:] == ["style"] and ("url(" in data or "@import" in data):
             self.faults.append("the style fetches")
+        self.script += data if self.open[-1:] == ["script"] else ""
 
 
 def page_faults(
@@ -371,6 +306,8 @@ def page_faults(
     reader = _Promises()
     reader.feed(page)
     reader.close()
+    if "<script" in page.lower() and POLICY not in page:
+        reader.faults.append("no policy forbids other scripts")
     return reader.faults + [f"<{tag}> is not closed" for tag in reader.open]
 
 # %% ../nbs/00d_pages.ipynb #c97e1a31
