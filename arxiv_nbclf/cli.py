@@ -147,10 +147,10 @@ def sample(out: Table, rows: Rows = 2000, seed: SampleSeed = 42) -> None:
 @app.command()
 def explore(papers: Papers, out: Out, strict: Strict = False) -> None:
     "Describe a table: counts, lengths, missing values, figures, a page."
-    from arxiv_nbclf import runs
+    from arxiv_nbclf import files, verbs
 
-    runs.explore_file(papers, out, strict=strict)
-    runs.log.info("page: %s", out / "index.html")
+    verbs.explore_file(papers, out, strict=strict)
+    files.log.info("page: %s", out / "index.html")
 
 # %% ../nbs/18_cli.ipynb #a9deeec0
 def _settings(
@@ -316,8 +316,8 @@ def predict(
     strict: Strict = False,
 ) -> None:
     "Predict the group of each paper of a table; title and summary are enough."
-    from arxiv_nbclf import runs
+    from arxiv_nbclf import files, verbs
 
-    found = runs.predict_file(papers, model, out, top=top, abstain_below=abstain_below, strict=strict)
+    found = verbs.predict_file(papers, model, out, top=top, abstain_below=abstain_below, strict=strict)
     place = "stdout" if out == "-" else out
-    runs.log.info("%s: %d papers predicted, %d abstained", place, len(found), found.abstained.sum())
+    files.log.info("%s: %d papers predicted, %d abstained", place, len(found), found.abstained.sum())

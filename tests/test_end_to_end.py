@@ -1,5 +1,6 @@
 """The command line from table to predictions, and what happens when something breaks on the way."""
 
+import html
 import json
 import os
 import re
@@ -14,8 +15,9 @@ import openpyxl
 import pandas as pd
 import pytest
 
-from arxiv_nbclf import sample, write_table
+from arxiv_nbclf import group_of, sample, write_table
 from arxiv_nbclf.cli import main
+from arxiv_nbclf.pages import page_faults
 
 ROWS = 600
 Said = pytest.CaptureFixture[str]
@@ -58,7 +60,8 @@ def finished(papers: Path) -> Path:
 def test_a_run_holds_what_it_promises(finished: Path) -> None:
     files = {"run.json", "rejects.parquet", "splits.parquet", "predictions.parquet"}
     assert {p.name for p in finished.iterdir()} == files | {"model", "report"}
-    assert {p.name for p in (finished / "report").iterdir()} == {"report.json", "report.html", "README.md", "figures"}
+    report_files = {"report.json", "report.html", "README.md", "figures", "mistakes.csv", "suspects.csv"}
+    assert {p.name for p in (finished / "report").iterdir()} == report_files
     report = json.loads((finished / "report" / "report.json").read_text())
     counts = {"n_train", "n_validation", "n_test", "confusion", "per_class"}
     scores = {"accuracy", "macro_f1", "weighted_f1", "log_loss"}
@@ -69,7 +72,48 @@ def test_a_run_holds_what_it_promises(finished: Path) -> None:
     record = json.loads((finished / "run.json").read_text())
     assert record["source"][0]["file"] == "papers.csv" and len(record["source"][0]["sha256"]) == 64
     page = (finished / "report" / "report.html").read_text()
-    assert "http://" not in page.replace("http://www.w3.org", "") and "<script" not in page
+    assert "http://" not in page.replace("http://www.w3.org", "") and page_faults(page) == []
+    assert page.count("<script") == 1, "its own, which sorts tables"
+    answered = {"calibration", "abstention", "scores_by", "surest_mistakes", "suspects", "ceiling", "learning_curve", "over_time"}
+    assert answered <= report.keys() and report["left_out"] == {}
+
+
+def test_only_the_page_names_papers(papers: Path, finished: Path) -> None:
+    table = pd.read_csv(papers, dtype={"aid": str})
+    page = html.unescape((finished / "report" / "report.html").read_text())
+    assert table.title.map(page.__contains__).any(), "the user's own page shows the papers that it is about"
+    for path in finished.rglob("*"):
+        if path.is_file() and path.name not in ("report.html", "rejects.parquet"):
+            content = path.read_bytes()
+            assert not [title for title in table.title if len(title) > 12 and title.encode() in content], path.name
+
+
+def odd_tables() -> dict[str, tuple[pd.DataFrame, set[str]]]:
+    """Tables that can be trained on, and the questions of a report that they do not answer."""
+    table = sample(400)
+    group = table.main_category.map(group_of)
+    two = table[group.isin(["cs", "math"])].groupby(group, group_keys=False).head(30)
+    return {
+        "no dates": (table.drop(columns=["published"]), {"ageing"}),
+        "no cross-lists": (table.assign(categories=table.main_category), set()),
+        "two groups": (two, set()),
+        "every group right": (two.assign(summary=two.main_category.map(group_of).map({"cs": "alpha", "math": "omega"})), set()),
+        "one text": (two.assign(title="Same", summary="All say the same."), set()),
+        "one month": (table.assign(published="2025-04-01"), {"ageing"}),
+    }
+
+
+@pytest.mark.parametrize("case", ["no dates", "no cross-lists", "two groups", "every group right", "one text", "one month"])
+def test_odd_tables_cost_answers_and_never_the_run(tmp_path: Path, case: str) -> None:
+    table, missing = odd_tables()[case]
+    write_table(table, tmp_path / "odd.csv")
+    assert main(["--quiet", "run", str(tmp_path / "odd.csv"), "--out", str(tmp_path / "out"), "--family", "linear"]) == 0
+    report = json.loads((tmp_path / "out" / "report" / "report.json").read_text())
+    page = (tmp_path / "out" / "report" / "report.html").read_text()
+    assert missing <= report["left_out"].keys()
+    assert page_faults(page) == [] and page.count("Left out: ") == len(report["left_out"].keys() - {"certainty"})
+    words = ("evaluate", tmp_path / "odd.csv", "--model", tmp_path / "out", "--out", tmp_path / "again")
+    assert main(["--quiet", *map(str, words)]) == 0
 
 
 def test_markup_of_a_table_is_escaped(papers: Path, tmp_path: Path) -> None:
