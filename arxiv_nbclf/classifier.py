@@ -296,6 +296,7 @@ FAMILIES: dict[str, str] = {  # name → where its class is
     "hybrid": "arxiv_nbclf.hybrid.HybridClassifier",
     "finetuned": "arxiv_nbclf.training.FineTunedClassifier",
     "ensemble": "arxiv_nbclf.ensemble.EnsembleClassifier",
+    "compact": "arxiv_nbclf.packaged.CompactClassifier",
 }
 
 
