@@ -6,7 +6,7 @@
 __all__ = ['FORMATS', 'Look', 'Said', 'ask', 'Case', 'unbroken_text', 'Finding', 'finding_html', 'plain_json', 'as_records',
            'NoAnswer', 'Findings', 'find_out']
 
-# %% ../nbs/12g_findings.ipynb #10d09b0b
+# %% ../nbs/12g_findings.ipynb #2624911e
 import math
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
@@ -26,8 +26,8 @@ from .preparation import Prepared
 from .preprocessing import LABELS
 from .taxonomy import ArxivNbclfError
 
-# %% ../nbs/12g_findings.ipynb #60d0ac0e
-@dataclass(frozen=True, eq=False)
+# %% ../nbs/12g_findings.ipynb #9b1ffeba
+@dataclass(frozen=True, eq=False, repr=False)
 class Said:
     "What a model says of papers."
 
@@ -47,6 +47,12 @@ class Said:
         found = pd.DataFrame(self.probabilities, columns=[f"p_{group}" for group in LABELS])
         return pd.concat([pd.DataFrame({"aid": self.papers["aid"].to_numpy(), "label": self.labels}), found], axis=1)
 
+    def __repr__(self) -> str:
+        return f"Said({self.scores})"
+
+    def _repr_html_(self) -> str:
+        return self.scores._repr_html_()
+
 
 def ask(
     classifier: Classifier,  # fitted
@@ -57,8 +63,8 @@ def ask(
     raw = classifier.decision_function(papers)
     return Said(papers, labels, raw, classifier.calibration_(raw))
 
-# %% ../nbs/12g_findings.ipynb #3c9b53bd
-@dataclass(frozen=True, eq=False)
+# %% ../nbs/12g_findings.ipynb #d2f05692
+@dataclass(frozen=True, eq=False, repr=False)
 class Case:
     "A fitted model and all that it is judged by."
 
@@ -86,7 +92,10 @@ class Case:
         "Whether the papers that the model learnt from are among these."
         return bool((self.prepared.split == "train").any())
 
-# %% ../nbs/12g_findings.ipynb #195a62eb
+    def __repr__(self) -> str:
+        return f"Case({self.classifier.family}; {self.prepared})"
+
+# %% ../nbs/12g_findings.ipynb #94b42504
 def unbroken_text(
     text: Any,  # of a cell, such as a range
 ) -> str:  # which stays on one line
@@ -135,7 +144,7 @@ def finding_html(
         it=finding, formats=FORMATS,
     )
 
-# %% ../nbs/12g_findings.ipynb #054163fd
+# %% ../nbs/12g_findings.ipynb #69c111b1
 def plain_json(
     value: Any,  # anything a record may hold
 ) -> Any:  # dicts, lists, strings, numbers, booleans and None
@@ -158,7 +167,7 @@ def as_records(
     rows = [plain_json(row) for row in table.to_dict(orient="records")]
     return [{name: round(value, 6) if isinstance(value, float) else value for name, value in row.items()} for row in rows]
 
-# %% ../nbs/12g_findings.ipynb #95e44814
+# %% ../nbs/12g_findings.ipynb #75da104e
 class NoAnswer(ArxivNbclfError):
     "A question that this case does not answer."
 

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['LOOKS', 'reasons', 'mistakes', 'unseen', 'doubts', 'FixedLinear', 'fixed_linear', 'learning', 'ageing']
 
-# %% ../nbs/12i_lessons.ipynb #9f61f435
+# %% ../nbs/12i_lessons.ipynb #39b8001c
 import warnings
 from dataclasses import asdict, dataclass
 from textwrap import shorten
@@ -21,8 +21,9 @@ from .classifier import Classifier, check_labels
 from .diagnosis import confused_pairs, surest_mistakes
 from .drift import plot_over_time, score_by_month, score_over_time, time_verdict
 from .explanations import CannotExplain, explain
+from .extrapolation import fit_law
 from .findings import Case, Finding, Look, NoAnswer, as_records
-from .learning_curve import fit_law, learning_curve, plot_group_curves, plot_learning_curve, starving
+from .learning_curve import learning_curve, plot_group_curves, plot_learning_curve, starving
 from .linear import LinearClassifier, count_features, fit_margins, inverse_document_frequency, tfidf
 from .memory import remembering
 from .pages import count_text, draw, render, score_text, share_text
@@ -30,7 +31,7 @@ from .preprocessing import LABELS, MARK, paper_texts
 from .suspects import Ceiling, ambiguity_ceiling, suspect_labels
 from .trust import agreement, believability, certainty, silence
 
-# %% ../nbs/12i_lessons.ipynb #13e1a8b6
+# %% ../nbs/12i_lessons.ipynb #9041c125
 _LONG = 20_000  # characters; nothing longer is explained
 
 
@@ -57,7 +58,7 @@ def reasons(
     spoke, against = (found.loc[side, "unit"].head(most).tolist() for side in (parts > 0, parts < 0))
     return (spoke, against) if unit == "word" else ([*map(_quoted, spoke)], [*map(_quoted, against)])
 
-# %% ../nbs/12i_lessons.ipynb #7b50c0b0
+# %% ../nbs/12i_lessons.ipynb #9ed38bcc
 _PAPERS = """<p>{{ lede }}</p>
 <ul class="papers">
 {%- for row in rows %}
@@ -108,7 +109,7 @@ def mistakes(
         told, {"confused_pairs": as_records(pairs), "surest_mistakes": as_records(surest_mistakes(*given, per_pair=5, top=10))},
         {"": shown}, files={"mistakes.csv": everything}, own=_to_read(case, surest))
 
-# %% ../nbs/12i_lessons.ipynb #4beeaf32
+# %% ../nbs/12i_lessons.ipynb #e3213cb6
 def _held_out(
     case: Case,
 ) -> tuple[np.ndarray, str]:  # probabilities (n, 8) of train, then validation; whose
@@ -132,7 +133,7 @@ def unseen(
     papers, labels = pd.concat([side[0] for side in sides]), np.concatenate([side[1] for side in sides])
     return papers, labels, *_held_out(case)
 
-# %% ../nbs/12i_lessons.ipynb #37f03a06
+# %% ../nbs/12i_lessons.ipynb #dd1c4e93
 def _told_of(
     ceiling: Ceiling,
 ) -> str:
@@ -143,7 +144,7 @@ def _told_of(
             f"Somebody who knew these, and chose among them no better than by habit or as this model does, would name the primary group "
             f"of {share_text(ceiling.at_least)} of all papers.")
 
-# %% ../nbs/12i_lessons.ipynb #ae3fc9d6
+# %% ../nbs/12i_lessons.ipynb #7658b1a5
 def doubts(
     case: Case,
     most: int = 10,  # papers to show
@@ -172,7 +173,7 @@ def doubts(
         own=render(_PAPERS, rows=rows, lede=lede) if rows else Markup(""),
         files={"suspects.csv": found} if len(found) else {}, limits=_told_of(ceiling))
 
-# %% ../nbs/12i_lessons.ipynb #4be72f6d
+# %% ../nbs/12i_lessons.ipynb #cb6f2277
 @dataclass(eq=False)
 class FixedLinear:
     "The linear family at the settings of a fitted one; papers are known by their places in a table of counted words."
@@ -215,7 +216,7 @@ def fixed_linear(
     counts = vstack([count_features([texts[row] for row in rows], linear.bits, linear.pairs) for rows in sides], format="csr")
     return FixedLinear(counts[np.argsort(np.concatenate(sides))], linear)
 
-# %% ../nbs/12i_lessons.ipynb #78ab726a
+# %% ../nbs/12i_lessons.ipynb #1224c74a
 def learning(
     case: Case,
     seeds: tuple[int, ...] = (0, 1, 2),  # draws of the smaller sizes
@@ -244,7 +245,7 @@ def learning(
     record = {"family": "linear", **curve.to_dict(), "laws": {metric: law.to_dict() for metric, law in laws.items()}, "starving": hungry}
     return Finding(told, {"learning_curve": record}, {"": shown.drop(columns="error")}, pictures)
 
-# %% ../nbs/12i_lessons.ipynb #77b83335
+# %% ../nbs/12i_lessons.ipynb #8ae913a9
 def ageing(
     case: Case,
 ) -> Finding:
@@ -268,7 +269,7 @@ def ageing(
     told = f"A model of the linear family that was trained on older papers alone: {verdict}."
     return Finding(told, {"over_time": record}, tables, {"over_time.png": picture})
 
-# %% ../nbs/12i_lessons.ipynb #82fd0363
+# %% ../nbs/12i_lessons.ipynb #b56e63f9
 LOOKS: dict[str, Look] = {
     "certainty": certainty, "believability": believability, "silence": silence, "agreement": agreement,
     "mistakes": mistakes, "doubts": doubts, "learning": learning, "ageing": ageing,

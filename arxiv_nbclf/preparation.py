@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['machine', 'versions', 'stage', 'Prepared', 'RejectedRows', 'prepare', 'tell_rejects']
 
-# %% ../nbs/04b_preparation.ipynb #0f768801
+# %% ../nbs/04b_preparation.ipynb #fd08ba59
 import os
 import platform
 import subprocess
@@ -26,7 +26,7 @@ from .preprocessing import label_ids, near_duplicates_across, split_digest, spli
 from .tables import file_records
 from .taxonomy import ArxivNbclfError
 
-# %% ../nbs/04b_preparation.ipynb #55d9f69e
+# %% ../nbs/04b_preparation.ipynb #7305fe97
 def machine() -> str:  # one line
     "What this machine computes with: its accelerator if there is one, its processor otherwise."
     cores = os.cpu_count()
@@ -49,7 +49,7 @@ def versions() -> dict[str, str]:  # package → version
             found[name] = version(name)
     return found
 
-# %% ../nbs/04b_preparation.ipynb #65173d74
+# %% ../nbs/04b_preparation.ipynb #1c5191d3
 @contextmanager
 def stage(
     name: str,  # what is being done, as a reader of the log would say it
@@ -61,8 +61,8 @@ def stage(
     timings[name] = round(perf_counter() - start, 3)
     log.info("%s: %.1f s", name, timings[name])
 
-# %% ../nbs/04b_preparation.ipynb #a658d1b6
-@dataclass(frozen=True)
+# %% ../nbs/04b_preparation.ipynb #48eb55c9
+@dataclass(frozen=True, eq=False, repr=False)
 class Prepared:
     "A table read and split, with the record of how."
 
@@ -80,11 +80,15 @@ class Prepared:
         chosen = (self.split == name).to_numpy()
         return self.papers[chosen], self.labels[chosen]
 
+    def __repr__(self) -> str:
+        sides = ", ".join(f"{papers:,} {name}" for name, papers in self.split.value_counts().items())
+        return f"Prepared({len(self.papers):,} papers: {sides}; {len(self.rejects):,} rejected rows)"
+
 
 class RejectedRows(ArxivNbclfError):
     "Rows were rejected although none may be (`--strict`)."
 
-# %% ../nbs/04b_preparation.ipynb #287e7bfa
+# %% ../nbs/04b_preparation.ipynb #235d96b7
 def prepare(
     source: str | Path,  # a file, a folder of files, or the word sample
     split: str = "seed",  # the split plan: seed, stable or time

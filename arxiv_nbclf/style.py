@@ -5,11 +5,11 @@
 # %% auto #0
 __all__ = ['STYLE', 'SCRIPT', 'POLICY']
 
-# %% ../nbs/00ca_style.ipynb #f6346b67
+# %% ../nbs/00ca_style.ipynb #78fbe1ab
 import base64
 import hashlib
 
-# %% ../nbs/00ca_style.ipynb #c1c59617
+# %% ../nbs/00ca_style.ipynb #de4af2ef
 _TYPE = """
 :root { --ink: #1c1e21; --soft: #5b626b; --rule: #d5d9de; --paper: #fff; --tint: #f5f6f8; --mark: #9a5b00; --marked: #fff6e2; }
 @media (prefers-color-scheme: dark) {
@@ -33,7 +33,7 @@ a { color: inherit; text-decoration-color: var(--soft); text-underline-offset: .
 .warning { margin: 1.5rem 0; padding: .75rem 1rem; background: var(--marked); border-left: 3px solid var(--mark); }
 """
 
-# %% ../nbs/00ca_style.ipynb #c8bda35f
+# %% ../nbs/00ca_style.ipynb #43546704
 _LAYOUT = """
 .figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(9.5rem, 1fr)); gap: 1.25rem 1.5rem; margin: 1.5rem 0; }
 .figures div { border-top: 1px solid var(--ink); padding-top: .5rem; }
@@ -79,7 +79,7 @@ footer { margin-top: 3.5rem; border-top: 1px solid var(--rule); padding-top: .75
 @media (max-width: 30rem) { pre { white-space: pre-wrap; } body { padding: 2rem 1rem 3rem; } th, td { padding-left: .7rem; } }
 """
 
-# %% ../nbs/00ca_style.ipynb #56918434
+# %% ../nbs/00ca_style.ipynb #80d06ae2
 _PRINT = """
 @page { margin: 1.7cm; }
 @media print {
@@ -87,6 +87,7 @@ _PRINT = """
   html { font-size: 9pt; }
   body { max-width: none; padding: 0; font-size: 10pt; }
   h2, h3, h2 + p { break-after: avoid; }
+  p { orphans: 3; widows: 3; }
   nav, th button::after { display: none; }
   tr, figure, pre, dl, li, .pairs, .scroll { break-inside: avoid; }
   th, td { padding-top: .15rem; padding-bottom: .15rem; }
@@ -103,10 +104,10 @@ _PRINT = """
 }
 """
 
-# %% ../nbs/00ca_style.ipynb #e940c96e
+# %% ../nbs/00ca_style.ipynb #0341a7fe
 STYLE = _TYPE + _LAYOUT + _PRINT
 
-# %% ../nbs/00ca_style.ipynb #c2983a28
+# %% ../nbs/00ca_style.ipynb #5af46fdc
 SCRIPT = r"""
 "use strict";
 const number = (text) => {
@@ -141,7 +142,7 @@ for (const table of document.querySelectorAll(".scroll > table")) {
 }
 """
 
-# %% ../nbs/00ca_style.ipynb #5fe8fa5a
+# %% ../nbs/00ca_style.ipynb #5f031099
 def _policy(
     script: str,  # what may run, and nothing else
 ) -> str:  # for the meta element Content-Security-Policy
