@@ -1,0 +1,120 @@
+"""A stream of papers that is killed time and again, the bulk snapshot's form, and a family that has no quick way."""
+
+import gzip
+import json
+import random
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from arxiv_nbclf import label_ids, new_classifier, read_papers, sample
+from arxiv_nbclf.bulk import predict_stream
+from arxiv_nbclf.classifier import Classifier, load_classifier
+from arxiv_nbclf.prediction import predict_table
+from arxiv_nbclf.preprocessing import LABELS
+
+ROWS, REPEATED, KILLS = 1000, 12, 6
+PROGRAM = "import sys; from arxiv_nbclf.bulk import predict_stream; predict_stream(*sys.argv[1:4], rows_per_shard=250)"
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model, and a file of some thousand papers with bad rows among them."""
+    folder = tmp_path_factory.mktemp("bulk")
+    papers = sample(ROWS)
+    new_classifier("linear", C=0.5).fit(papers, label_ids(papers)).save(folder / "model")
+    many = pd.concat([papers] * REPEATED, ignore_index=True)
+    many["aid"] = [f"paper-{row}" for row in range(len(many))]
+    many.loc[::97, "summary"] = " "
+    many.to_parquet(folder / "papers.parquet", row_group_size=3_333)
+    return folder
+
+
+def shards(folder: Path) -> int:
+    """How many are finished."""
+    return len(list(folder.glob("part-*")))
+
+
+def test_a_stream_that_is_killed_at_random_moments_loses_no_row_and_doubles_none(place: Path) -> None:
+    whole = predict_stream(place / "papers.parquet", place / "model", place / "whole", rows_per_shard=5_000)
+    out, rng, kills = place / "killed", random.Random(1), 0
+    partial = out.with_name("killed.partial")
+    while True:
+        before = shards(partial)
+        process = subprocess.Popen([sys.executable, "-c", PROGRAM, place / "papers.parquet", place / "model", out])
+        if kills < KILLS:  # it has got somewhere, and then at a moment that nobody has chosen
+            while process.poll() is None and shards(partial) == before:
+                time.sleep(0.001)
+            time.sleep(rng.uniform(0, 0.03))
+            process.kill()
+        if process.wait() == 0:
+            break
+        assert process.returncode == -9
+        kills += 1
+    assert kills >= 3
+    predictions, expected = pd.read_parquet(out), pd.read_parquet(place / "whole")
+    pd.testing.assert_frame_equal(predictions, expected)
+    assert predictions.aid.is_unique
+    bad = list(range(1, ROWS * REPEATED + 1, 97))
+    assert len(predictions) == whole.papers == ROWS * REPEATED - len(bad)
+    rejects = pd.concat([pd.read_parquet(path) for path in sorted(out.glob("_rejects-*"))])
+    assert rejects.row.tolist() == bad
+    assert not partial.exists() and not list(out.glob(".*"))
+    record = json.loads((out / "_run.json").read_text())
+    assert (record["papers"], record["rejects"], record["shards"]) == (len(predictions), len(bad), shards(out))
+
+
+def test_the_bulk_snapshot_is_read_as_it_comes(place: Path) -> None:
+    papers = sample(300)
+    nested = {"authors_parsed": [[["Erdős", "P.", ""]]] * 300, "versions": [[{"version": "v1"}]] * 300}
+    rows = papers.assign(id=papers.aid, abstract=papers.summary, **nested)
+    snapshot = place / "snapshot"
+    snapshot.mkdir()
+    with gzip.open(snapshot / "arxiv-metadata-oai-snapshot.json.gz", "wt", encoding="utf-8") as file:
+        for row in rows[["id", "title", "abstract", "authors_parsed", "versions"]].to_dict("records"):
+            file.write(json.dumps(row) + "\n")
+        file.write('{"id": "2504.99999", "title": "cut o')
+    stream = predict_stream(snapshot, place / "model", place / "from_snapshot", rows_per_shard=128)
+    assert (stream.papers, stream.rejects, stream.shards) == (300, 1, 3)
+    expected = predict_table(load_classifier(place / "model"), read_papers(papers, purpose="prediction").papers)
+    pd.testing.assert_frame_equal(pd.read_parquet(place / "from_snapshot"), expected)
+
+
+@dataclass(eq=False)
+class Slow(Classifier):
+    """A family that takes long and is not to be asked by two threads at once."""
+
+    text_plan: str = "raw"
+    family: ClassVar[str] = "slow"
+    busy: ClassVar[threading.Lock] = threading.Lock()
+
+    def _fit(self, texts: list[str], labels: np.ndarray, validation: tuple[list[str], np.ndarray] | None) -> None:
+        return None
+
+    def _scores(self, texts: list[str]) -> np.ndarray:
+        assert self.busy.acquire(blocking=False)
+        time.sleep(0.01)
+        self.busy.release()
+        return np.array([[len(text) % 7 == group for group in range(len(LABELS))] for text in texts], dtype=float)
+
+    def _save_weights(self, folder: Path) -> None:
+        (folder / "nothing").write_text("learnt")
+
+    def _load_weights(self, folder: Path) -> None:
+        pass
+
+
+def test_any_family_predicts_a_stream(place: Path) -> None:
+    papers = read_papers(place / "papers.parquet", purpose="prediction").papers
+    slow = Slow().fit(papers[:10], np.arange(10) % 8)
+    stream = predict_stream(place / "papers.parquet", slow, place / "slow", top=2, abstain_below=0.99)
+    assert stream.papers == len(papers)
+    pd.testing.assert_frame_equal(pd.read_parquet(place / "slow"), predict_table(slow, papers, top=2, abstain_below=0.99))
