@@ -18,7 +18,7 @@ from .classifier import hold_out
 from .distances import LEVEL, Part, compare_lengths, compare_mixture, compare_words, moved_words
 from .evaluation import score
 from .intervals import wilson_interval
-from .pages import render, score_text
+from .pages import render, score_text, share_text
 from .preprocessing import LABELS, label_ids, split_papers
 from .taxonomy import GROUPS, ArxivNbclfError, group_of
 
@@ -52,7 +52,8 @@ def score_by_month(
     probabilities: np.ndarray,  # (n_papers, 8)
     fewest: int = 50,  # papers of a row; months with fewer are taken together
     recall: Sequence[float] | np.ndarray | None = None,  # (8,) share of each group that is recognised elsewhere, for `expected`
-) -> pd.DataFrame:  # a row per span: month, papers, accuracy, low, high, macro_f1, log_loss, and expected (with recall)
+    unseen: np.ndarray | None = None,  # (n_papers,) bool: papers of categories that training lacked
+) -> pd.DataFrame:  # a row per span: month, papers, accuracy, low, high, macro_f1, log_loss; expected (with recall), unseen (a share)
     """How good predictions are, by month of publication, with 95 % intervals; undated papers are left out. Raises `BadDrift`."""
     labels, probabilities = np.asarray(labels), np.asarray(probabilities)
     if not len(papers) == len(labels) == len(probabilities):
@@ -67,7 +68,8 @@ def score_by_month(
         low, high = wilson_interval(round(scores.accuracy * scores.n), scores.n)
         row = {"month": span, "papers": scores.n, "accuracy": scores.accuracy, "low": float(low), "high": float(high),
                "macro_f1": scores.macro_f1, "log_loss": scores.log_loss}
-        rows.append(row | ({} if recall is None else {"expected": float(np.asarray(recall)[labels[of]].mean())}))
+        more = {} if recall is None else {"expected": float(np.asarray(recall)[labels[of]].mean())}
+        rows.append(row | more | ({} if unseen is None else {"unseen": float(unseen[of].mean())}))
     return pd.DataFrame(rows)
 
 # %% ../nbs/12f_drift.ipynb #8eee8e51
@@ -84,7 +86,7 @@ def score_over_time(
     papers: pd.DataFrame,  # a papers table with dates
     fewest: int = 50,  # papers of a row
     seed: int = 42,  # of who is held out
-) -> pd.DataFrame:  # side (older or newer), and the columns of `score_by_month` with expected
+) -> pd.DataFrame:  # side (older or newer), and the columns of `score_by_month` with expected and unseen
     """Fit on older papers (the split plan time), score older ones that were held out and the newest. Raises `CannotSplit`, `BadDrift`."""
     labels, newer = label_ids(papers), (split_papers(papers, plan="time") == "test").to_numpy()
     older = np.flatnonzero(~newer)
@@ -95,7 +97,8 @@ def score_over_time(
     right, of = shares["older"].argmax(axis=1) == labels[held], labels[held]
     recall = np.array([right[of == label].mean() if (of == label).any() else right.mean() for label in range(len(LABELS))])
     for side, rows in sides.items():
-        table = score_by_month(papers.iloc[rows], labels[rows], shares[side], fewest, recall)
+        unseen = ~papers["main_category"].iloc[rows].isin(papers["main_category"].iloc[fit]).to_numpy()
+        table = score_by_month(papers.iloc[rows], labels[rows], shares[side], fewest, recall, unseen)
         table.insert(0, "side", side)
         tables.append(table)
     return pd.concat(tables, ignore_index=True)
@@ -110,8 +113,10 @@ def time_verdict(
     found, expected = (float(np.average(newer[name], weights=newer["papers"])) for name in ("accuracy", "expected"))
     error = math.sqrt(expected * (1 - expected) * (1 / papers + 1 / max(int(old["papers"].sum()), 1)))
     words = f"on {papers:,} newer papers accuracy is {score_text(found)} where {score_text(expected)} was to be expected of their groups"
+    share = float(np.average(newer["unseen"], weights=newer["papers"])) if "unseen" in newer else 0.0
+    reason = f"; {share_text(share)} of them are of categories that no older paper has, so it need not be time" if share > 0.2 else ""
     if found < expected - 2 * error:
-        return f"{words}: a fall of {score_text(expected - found)}, beyond chance"
+        return f"{words}: a fall of {score_text(expected - found)}, beyond chance{reason}"
     return f"{words}: " + ("no fall that chance would not bring" if found <= expected + 2 * error else "no fall, they are even easier")
 
 # %% ../nbs/12f_drift.ipynb #f87acfd2
