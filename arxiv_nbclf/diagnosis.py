@@ -92,6 +92,8 @@ def probabilities_of(
     predictions: pd.DataFrame,  # with aid and p_cs … p_stat, in any order; more papers than asked for may be in there
 ) -> np.ndarray:  # float (n_papers, 8), in the papers' order
     "Probabilities out of a table of predictions, matched by id."
+    if not len(papers):
+        raise BadPredictions("no papers: there is nothing to match predictions with; give at least one")
     columns = [f"p_{label}" for label in LABELS]
     if absent := [name for name in ("aid", *columns) if name not in predictions]:
         raise BadPredictions(f"predictions: no column {', '.join(absent)}; give a table that predict wrote")
@@ -210,7 +212,7 @@ def draw_scores_by(
     strict, low, high, lenient = np.array([line[2:6] for line in lines], dtype=float).T
 
     def plot(axes: Any) -> None:
-        ends = np.maximum([strict - low, high - strict], 0)  # an end may be off by a rounding
+        ends = [strict - low, high - strict]
         axes.errorbar(strict, places, xerr=ends, fmt="o", color="#2f5d8a", capsize=3, label="strict, 95 % interval")
         axes.scatter(lenient, places, facecolors="none", edgecolors="#d0651b", zorder=3, label="lenient")
         axes.set_yticks(places, [f"{line[0]} ({line[1]:,})" for line in lines])

@@ -16,7 +16,7 @@ import pandas as pd
 
 from .classifier import hold_out
 from .distances import LEVEL, Part, compare_lengths, compare_mixture, compare_words, moved_words
-from .evaluation import score
+from .evaluation import check_predictions, score
 from .intervals import wilson_interval
 from .pages import render, score_text, share_text
 from .preprocessing import LABELS, label_ids, split_papers
@@ -54,10 +54,13 @@ def score_by_month(
     recall: Sequence[float] | np.ndarray | None = None,  # (8,) share of each group that is recognised elsewhere, for `expected`
     unseen: np.ndarray | None = None,  # (n_papers,) bool: papers of categories that training lacked
 ) -> pd.DataFrame:  # a row per span: month, papers, accuracy, low, high, macro_f1, log_loss; expected (with recall), unseen (a share)
-    """How good predictions are, by month of publication, with 95 % intervals; undated papers are left out. Raises `BadDrift`."""
+    """Scores by month of publication, with 95 % intervals; undated papers are left out. Raises `BadDrift` and `BadScores`."""
     labels, probabilities = np.asarray(labels), np.asarray(probabilities)
     if not len(papers) == len(labels) == len(probabilities):
         raise BadDrift(f"{len(papers)} papers, {len(labels)} labels and {len(probabilities)} rows of probabilities: give one per paper")
+    if not len(papers):
+        raise BadDrift("there are no papers, so there are no months to compare")
+    check_predictions(labels, probabilities)
     stamps = pd.to_datetime(papers["published"], utc=True, errors="coerce") if "published" in papers else pd.Series(pd.NaT, papers.index)
     if stamps.isna().all():
         raise BadDrift("no paper has a date in the column published, so there are no months to compare")

@@ -58,7 +58,7 @@ class Exploration:
     def __repr__(self) -> str:
         present = int((self.groups["papers"][: len(GROUPS)] > 0).sum())
         source = f" from {self.source}" if self.source else ""
-        return f"Exploration({self.rows:,} papers{source}, {present} groups, {self.span})"
+        return f"Exploration({self.rows:,} papers{source}, {present} group{'' if present == 1 else 's'}, {self.span})"
 
     def _repr_html_(self) -> str:
         shown = "<p>{{ text }}</p>{{ groups | table(formats) }}"
@@ -86,7 +86,7 @@ def _twins(
     found["cluster"] += 1
     return found.join(papers[["main_category"]] if "main_category" in papers else papers[[]]).reset_index(drop=True)
 
-# %% ../nbs/03_exploration.ipynb #3c7e48ee
+# %% ../nbs/03_exploration.ipynb #1154cbc1
 def _explore(
     papers: pd.DataFrame,  # a papers table with at least one row
     rejects: pd.DataFrame | None,  # the rows that were not usable

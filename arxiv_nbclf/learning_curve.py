@@ -91,6 +91,8 @@ def _planned(
     """Raise `BadCurve` unless a curve can be made; the whole table is fitted once only, for it is the same for every seed."""
     if n_papers != (len(labels), len(test_labels)):
         raise BadCurve(f"{n_papers[0]} and {n_papers[1]} papers but {len(labels)} and {len(test_labels)} labels: give one label per paper")
+    if not len(labels):
+        raise BadCurve("there are no papers to learn from: give the papers and labels of the train split")
     if not len(test_labels):
         raise BadCurve("there are no test papers, so nothing can be scored: give the papers and labels of the test split")
     if not len(seeds) or len(set(seeds)) < len(seeds):

@@ -14,7 +14,7 @@ import pandas as pd
 
 from .diagnosis import BadPredictions, accepted_groups
 from .encoders import require
-from .evaluation import score
+from .evaluation import check_predictions, score
 from .intervals import wilson_interval
 from .pages import count_text, score_text, share_text
 from .preprocessing import LABELS, label_ids
@@ -30,7 +30,7 @@ def suspect_labels(
     from cleanlab.filter import find_label_issues
     from cleanlab.rank import get_label_quality_scores
 
-    score(labels, probabilities)  # checks both
+    check_predictions(labels, probabilities, groups=2)
     if len(labels) != len(papers):
         raise BadPredictions(f"{len(papers)} papers but {len(labels)} labels and rows of probabilities: give one each, in their order")
     given, shares = np.asarray(labels, dtype=np.int64), np.asarray(probabilities, dtype=np.float64)
