@@ -7,8 +7,8 @@ __all__ = ['app', 'Version', 'Quiet', 'Debug', 'A_TABLE', 'SPLITS', 'FAMILIES', 
            'DATABASE', 'FOLDS', 'CHECK', 'Papers', 'Out', 'Model', 'Family', 'Encoder', 'Recipe', 'Set', 'Split',
            'Seed', 'Strict', 'Table', 'Rows', 'Tune', 'SampleSeed', 'Trials', 'SpaceWords', 'Objective', 'Minutes',
            'Folds', 'CheckFolds', 'Retrain', 'Sampler', 'Pruner', 'Storage', 'StudyName', 'Heartbeat', 'Show',
-           'Predictions', 'Top', 'Abstain', 'main', 'sample', 'explore', 'run', 'train', 'tune', 'evaluate', 'compare',
-           'drift', 'predict']
+           'Predictions', 'Top', 'ToPredict', 'OwnModel', 'Abstain', 'main', 'sample', 'explore', 'run', 'train',
+           'tune', 'evaluate', 'compare', 'drift', 'predict']
 
 # %% ../nbs/18_cli.ipynb #973ade67
 import logging
@@ -303,14 +303,16 @@ def drift(old: Papers, new: Annotated[str, typer.Argument(metavar="NEW", help="L
 # %% ../nbs/18_cli.ipynb #c83262fd
 Predictions = Annotated[str, typer.Option("--out", metavar="FILE|DIR|-", help="A table, a folder, or - for JSON lines")]
 Top = Annotated[int, typer.Option("--top", help="How many groups to name, best first")]
+ToPredict = Annotated[str, typer.Argument(metavar="PAPERS", help=f"{A_TABLE}, or - for JSON lines on stdin")]
+OwnModel = Annotated[Path | None, typer.Option("--model", metavar="DIR", help="A run folder or a saved model; absent: the package's own")]
 Abstain = Annotated[str | None, typer.Option("--abstain-below", metavar="P", help=SURE)]
 
 
 @app.command()
 def predict(
-    papers: Papers,
-    model: Model,
+    papers: ToPredict,
     out: Predictions,
+    model: OwnModel = None,
     top: Top = 1,
     abstain_below: Abstain = None,
     strict: Strict = False,
@@ -318,6 +320,5 @@ def predict(
     "Predict the group of each paper of a table; title and summary are enough."
     from arxiv_nbclf import files, verbs
 
-    found = verbs.predict_file(papers, model, out, top=top, abstain_below=abstain_below, strict=strict)
-    place = "stdout" if out == "-" else out
-    files.log.info("%s: %d papers predicted, %d abstained", place, len(found), found.abstained.sum())
+    done = verbs.predict_file(papers, model, out, top=top, abstain_below=abstain_below, strict=strict)
+    files.log.info("%s: %s", "stdout" if out == "-" else out, done)
