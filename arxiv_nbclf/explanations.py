@@ -182,7 +182,7 @@ def explain(
     units = units.sort_values("contribution", key=np.abs, ascending=False, kind="stable", ignore_index=True)
     return Explanation(seen, LABELS[asked], exact, total, constant, units, spans, top)
 
-# %% ../nbs/12d_explanations.ipynb #6ab4872c
+# %% ../nbs/12d_explanations.ipynb #bc1211c1
 def fall_without(
     classifier: Any,  # anything fitted with predict_proba for a list of texts
     text: str,  # as the model sees it
