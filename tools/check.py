@@ -87,8 +87,11 @@ def check_export() -> None:
 
 
 def check_readme() -> None:
-    """README.md is made from the index."""
+    """README.md is made from the index, which names every notebook."""
     call(sys.executable, "tools/readme.py", "--check")
+    told = (ROOT / "README.md").read_text(encoding="utf-8")
+    if missing := sorted(path.name for path in ROOT.glob("nbs/[0-9]*.ipynb") if f"(nbs/{path.name})" not in told):
+        raise Failed(f"README.md does not name {', '.join(missing)}: run nbs/index.ipynb, then make readme")
 
 
 def check_ruff() -> None:
@@ -191,6 +194,7 @@ def try_wheel(
     if refused.returncode != 2 or "arxiv_nbclf[train]" not in refused.stderr.splitlines()[-1]:
         raise Failed(f"a missing extra is not told of in one line: {refused.stderr!r}")
     call(command, "predict", "papers.csv", "--model", "trained", "--out", "predictions.csv", cwd=folder, quiet=True)
+    call(command, "predict", "papers.csv", "--out", "by-package", cwd=folder, quiet=True)  # by the model that the wheel brings along
     with open(folder / "predictions.csv", encoding="utf-8", newline="") as file:
         predicted = list(csv.DictReader(file))
     if len(predicted) != rows or not all(row["predicted"] for row in predicted):

@@ -29,13 +29,19 @@ def reader_cell(
     folder: str,  # the notebook's folder as seen from the README
 ) -> NotebookNode:  # the same without directive lines; links lead from the root
     """A cell as a reader of the README should see it."""
+    def from_root(text: str) -> str:
+        return LOCAL_LINK.sub(lambda link: posixpath.normpath(posixpath.join(folder, link[0])), text)
+
     if cell.cell_type == "markdown":
-        cell.source = LOCAL_LINK.sub(lambda link: posixpath.normpath(posixpath.join(folder, link[0])), cell.source)
+        cell.source = from_root(cell.source)
         return cell
     flags = directives(cell.source)
     cell.source = "\n".join(line for line in cell.source.splitlines() if not DIRECTIVE.match(line)).strip("\n")
     cell.metadata["transient"] = {"remove_source": flags.get("echo") == "false"}
     cell.outputs = [] if flags.get("output") == "false" else [o for o in cell.outputs if o.get("name") != "stderr"]
+    for shown in cell.outputs:
+        if "text/markdown" in shown.get("data", {}):
+            shown["data"]["text/markdown"] = from_root(shown["data"]["text/markdown"])
     return cell
 
 
