@@ -77,15 +77,16 @@ def read_tested(
 
 # %% ../nbs/11c_comparison.ipynb #0a529575
 def _some(
-    aids: set[str],
+    aids: set[str],  # ids of papers, one or more
 ) -> str:  # up to three ids
+    "Ids for a message."
     ids = sorted(aids)
     return ", ".join(ids[:3]) + (f" and {len(ids) - 3:,} more" if len(ids) > 3 else "")
 
 
 def check_same_papers(
-    first: Tested,
-    other: Tested,
+    first: Tested,  # a run
+    other: Tested,  # another one
 ) -> None:
     "Raise `CannotCompare` unless two runs were tested on the same papers."
     pair = f"{first.name} and {other.name}"
@@ -141,15 +142,15 @@ class Compared:
 
 # %% ../nbs/11c_comparison.ipynb #2ea87c06
 def _score_text(
-    value: float,
-    low: float,
-    high: float,
+    value: float,  # a score
+    low: float,  # end of its interval
+    high: float,  # the other end
 ) -> str:  # such as 0.882 [0.869, 0.894]
     return f"{value:.3f} [{low:.3f}, {high:.3f}]"
 
 
 def _against(
-    compared: Compared,
+    compared: Compared,  # runs side by side
 ) -> pd.DataFrame:  # a row per run but the baseline: a verdict per metric, and McNemar's p
     "The verdicts as short text."
     rows = {
@@ -161,7 +162,7 @@ def _against(
 
 
 def _caution(
-    compared: Compared,
+    compared: Compared,  # runs side by side
 ) -> str:
     "What a reader of several verdicts must know."
     told = f"Against {compared.baseline}, on the same {compared.n:,} papers; undecided where the 95 % interval of the difference holds 0."
@@ -170,14 +171,14 @@ def _caution(
 
 # %% ../nbs/11c_comparison.ipynb #e6117360
 def _as_text(
-    compared: Compared,
+    compared: Compared,  # runs side by side
 ) -> str:
     "Both tables as text."
     return f"{compared.scores.to_string()}\n\n{_caution(compared)}\n{_against(compared).to_string()}"
 
 
 def _as_html(
-    compared: Compared,
+    compared: Compared,  # runs side by side
 ) -> str:
     "Both tables for a notebook."
     return f"{compared.scores.to_html(border=0)}<p>{escape(_caution(compared))}</p>{_against(compared).to_html(border=0)}"

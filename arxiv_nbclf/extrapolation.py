@@ -46,7 +46,7 @@ def _law(
     """Scores by the law."""
     return a[:, None] - b[:, None] * np.asarray(sizes, dtype=float) ** -c[:, None]
 
-# %% ../nbs/12da_extrapolation.ipynb #9d0533ba
+# %% ../nbs/12da_extrapolation.ipynb #b93431db
 METRICS = {"accuracy": "accuracy", "macro_f1": "macro F1", "weighted_f1": "weighted F1"}
 
 
@@ -60,7 +60,7 @@ class _HasPoints(Protocol):
     @property
     def points(self) -> pd.DataFrame: ...
 
-
+# %% ../nbs/12da_extrapolation.ipynb #9d0533ba
 class CannotExtrapolate(ArxivNbclfError):
     """A learning curve that does not support a statement about more papers."""
 
@@ -75,7 +75,7 @@ class Law:
 
     metric: str  # which score
     a: float  # the score that endless papers would lead to
-    b: float
+    b: float  # what more papers can still win back
     c: float  # how fast it is approached
     largest: int  # the most papers that were tried
     refusal: str  # why nothing is said beyond that; empty if there is no reason

@@ -36,9 +36,9 @@ BLOCK = 4_000_000  # draws held at once: 32 MB of numbers, however many papers t
 def resampled_sums(
     labels: np.ndarray,  # (n,) true class ids
     values: np.ndarray,  # (n, n_columns) what to add up
-    n_classes: int,
-    resamples: int = 2000,
-    seed: int = 0,
+    n_classes: int,  # ids run from 0 to one less
+    resamples: int = 2000,  # how often to draw
+    seed: int = 0,  # of the draws
 ) -> np.ndarray:  # (resamples, n_classes, n_columns)
     "Sums of each column over the papers of each true class, in each stratified resample."
     rng = np.random.default_rng(seed)
@@ -144,8 +144,8 @@ class Intervals:
 # %% ../nbs/11a_intervals.ipynb #e9cb395d
 def _text(
     value: float,  # a score
-    low: float,
-    high: float,
+    low: float,  # end of its interval
+    high: float,  # the other end
 ) -> str:  # such as 0.882 [0.869, 0.894]
     "A score and its interval."
     return "–" if math.isnan(value) else f"{value:.3f} [{low:.3f}, {high:.3f}]"
@@ -167,7 +167,7 @@ def _class_table(
 
 # %% ../nbs/11a_intervals.ipynb #71d90483
 def _as_json(
-    intervals: Intervals,
+    intervals: Intervals,  # any
 ) -> dict[str, Any]:
     "Intervals as plain Python numbers and dicts."
     def plain(*values: float) -> dict[str, float | None]:
@@ -219,8 +219,9 @@ def _ends(
 
 # %% ../nbs/11a_intervals.ipynb #cd34e5c0
 def _check_resamples(
-    resamples: int,
+    resamples: int,  # as asked
 ) -> None:
+    "Raise `BadScores` at too few resamples."
     if resamples < 100:
         raise BadScores(f"resamples={resamples}: the ends of a 95 % interval need 100 at least; 2000 is usual")
 
@@ -276,9 +277,9 @@ COMPARED = ("accuracy", "macro_f1", "weighted_f1", "log_loss")
 
 
 def verdict_of(
-    low: float,  # ends of the difference's interval
-    high: float,
-    lower_is_better: bool = False,
+    low: float,  # end of the difference's interval
+    high: float,  # the other end
+    lower_is_better: bool = False,  # as for the log loss
 ) -> str:  # better, worse or undecided
     "What an interval of a difference allows to say of the second model."
     if not (low > 0 or high < 0):
