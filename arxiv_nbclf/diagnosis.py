@@ -15,9 +15,9 @@ import pandas as pd
 from sklearn.metrics import f1_score
 
 from .evaluation import score
-from .intervals import wilson_interval
 from .pages import Picture, draw, score_text
 from .preprocessing import LABELS
+from .resampling import wilson_interval
 from .taxonomy import ALIASES, ArxivNbclfError, group_of, split_codes
 
 # %% ../nbs/12_diagnosis.ipynb #402b755e

@@ -15,9 +15,9 @@ import pandas as pd
 from .diagnosis import BadPredictions, accepted_groups
 from .encoders import require
 from .evaluation import check_predictions, score
-from .intervals import wilson_interval
 from .pages import count_text, score_text, share_text
 from .preprocessing import LABELS, label_ids
+from .resampling import wilson_interval
 
 # %% ../nbs/12c_suspects.ipynb #5980232e
 def suspect_labels(
