@@ -17,6 +17,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from .chunks import Chunk, json_line_chunks, papers_of_chunk, read_chunks
@@ -74,6 +75,7 @@ def write_shard(
     if len(chunk.rejects):
         write_table(chunk.rejects, folder / f"_rejects-{chunk.number:05d}.parquet")
     write_table(predictions, folder / part_name(chunk.number))
+    pa.default_memory_pool().release_unused()  # or else Arrow's share of the memory creeps up, shard by shard
     return len(chunk.papers)
 
 # %% ../nbs/15_bulk.ipynb #bfda0949
@@ -152,7 +154,7 @@ def predict_stream(
     out: str | Path,  # the folder to make: shards that read as one parquet dataset
     top: int = 1,  # how many groups to name
     abstain_below: Abstain = None,  # probability under which a row is flagged as abstained, or auto
-    rows_per_shard: int = 20_000,  # rows of the source; what a kill can cost, and what is held in memory a few times
+    rows_per_shard: int = 10_000,  # rows of the source; what a kill can cost, and what is held in memory a few times
 ) -> Stream:  # how much came of it
     "Predict any number of papers in bounded memory; the same call again goes on after a kill. Raises `FolderTaken` and `BadPapers`."
     from tqdm import tqdm

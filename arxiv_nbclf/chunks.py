@@ -285,7 +285,7 @@ def _raw_chunks(
 
 def read_chunks(
     source: str | Path | pd.DataFrame,  # a file, a folder of files, a table, or the word sample
-    rows: int = 20_000,  # of a chunk
+    rows: int = 10_000,  # of a chunk
     finished: Finished = nothing_finished,  # told the number of a chunk: whether it may be left out
 ) -> Iterator[Chunk | None]:  # None for a chunk that was left out
     "Read papers for prediction, chunk by chunk. Raises `BadPapers`."

@@ -16,6 +16,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
@@ -77,19 +78,19 @@ def predict_and_kill(
     *words: object,  # source, model, out
 ) -> list[float]:  # after how many seconds of its process each kill came
     """Predict, killed time and again; the last time undisturbed."""
-    rng = random.Random(0)
+    rng, out = random.Random(0), Path(str(words[-1]))
     after: list[float] = []
     while len(after) < kills:
         process = begin(*words)
         wait = rng.uniform(0, seconds / 3)
-        try:
+        with suppress(subprocess.TimeoutExpired):
             process.wait(wait)
-        except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGKILL)
-            process.communicate()
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        if out.exists():  # it was done before the kill: once more from the start
+            shutil.rmtree(out)
+        else:
             after.append(round(wait, 2))
-        else:  # it was done before the kill: once more from the start
-            shutil.rmtree(Path(str(words[-1])))
     predict(*words)
     return after
 
