@@ -24,6 +24,7 @@ from .papers import BadPapers, read_papers
 from .prediction import Abstain, Model, find_model, predict_table
 from .preparation import tell_rejects
 from .tables import file_records, write_table
+from .token_counts import measures
 
 # %% ../nbs/17b_verbs.ipynb #bf397e0d
 @dataclass(frozen=True)
@@ -143,6 +144,6 @@ def explore_file(
     tell_rejects(rejects, len(table), strict)
     with run_folder(out, {"verb": "explore", "source": file_records(papers)}) as partial:
         name = "the synthetic sample" if str(papers) == "sample" else Path(papers).name
-        found = explore(table, partial, rejects=rejects, source=name)
+        found = explore(table, partial, rejects=rejects, source=name, measures=measures())
         write_table(rejects, partial / "rejects.parquet")
     return found
