@@ -1,0 +1,143 @@
+"""Exports of a fine-tuned model against the original and a reference script, on the same papers and machine: prints one JSON line.
+
+    python benchmarks/export_speed.py PAPERS.xlsx [--reference SCRIPT] [--encoder minilm] [--rows 1200] [--model DIR] [--threads 2]
+
+A model is fine-tuned on the first rows of the train side (or read from DIR), exported to ONNX in 32 and in 8 bits, and all of them
+answer the test side: `agreement` compares each with the original in full precision, paper by paper, and `scores` are those against the true groups.
+Papers per second are measured on the first `--timed` papers of the test side, tokenising included. The reference is a script that
+predicts by a plain recipe (blocks of a thousand texts padded to their longest, batches of eight) and prints one JSON line with
+predict_docs_per_s. It is called as `SCRIPT PAPERS --model FOLDER --rows N --epochs 0.05 --threads N` and predicts the same papers; the
+8-bit export is timed before and after it, and the slower figure counts.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.metrics import f1_score
+from sklearn.model_selection import train_test_split
+
+from arxiv_nbclf.batches import tokenize
+from arxiv_nbclf.classifier import load_classifier
+from arxiv_nbclf.encoders import find_encoder
+from arxiv_nbclf.export import compare_probabilities, export_model
+from arxiv_nbclf.exported import load_exported
+from arxiv_nbclf.papers import read_papers
+from arxiv_nbclf.pipelines import exact_scores
+from arxiv_nbclf.preparation import machine, versions
+from arxiv_nbclf.preprocessing import label_ids, paper_texts
+from arxiv_nbclf.training import FineTunedClassifier
+
+
+def reference_speed(
+    script: str,
+    papers: str,  # a table
+    encoder: Path,  # a folder
+    rows: int,  # papers to predict
+    threads: int,
+) -> dict[str, Any]:  # what it printed
+    """Let the reference predict, after next to no training."""
+    words = [papers, "--model", str(encoder), "--rows", str(rows), "--epochs", "0.05", "--threads", str(threads)]
+    with TemporaryDirectory() as scratch:
+        done = subprocess.run([sys.executable, script, *words, "--out", scratch], capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(f"{script} exited {done.returncode}:\n{done.stderr[-2000:]}")
+    return json.loads(done.stdout.strip().splitlines()[-1])
+
+
+def papers_per_s(
+    predict: Callable[[Any], Any],
+    papers: Any,  # to predict
+) -> float:
+    """How many papers are predicted in a second."""
+    predict(papers[:2])
+    start = perf_counter()
+    predict(papers)
+    return round(len(papers) / (perf_counter() - start), 2)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("papers", help="a table of papers")
+    parser.add_argument("--reference", help="the reference script; without it, only our side is run")
+    parser.add_argument("--encoder", default="minilm", help="a name that find_encoder knows, or a folder")
+    parser.add_argument("--model", help="a fine-tuned model of this table's train side; without it, one is trained")
+    parser.add_argument("--rows", type=int, default=1200, help="papers to train on")
+    parser.add_argument("--epochs", type=int, default=2)
+    parser.add_argument("--test", type=int, default=2000, help="papers to compare by")
+    parser.add_argument("--timed", type=int, default=256, help="of these, papers to be timed with")
+    parser.add_argument("--threads", type=int, default=2)
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    papers = read_papers(options.papers).papers
+    labels = label_ids(papers)
+    rest, test = train_test_split(np.arange(len(papers)), test_size=0.2, random_state=42, stratify=labels)
+    train, validation = train_test_split(rest, test_size=0.1, random_state=42, stratify=labels[rest])
+    test, timed = test[: options.test], papers.iloc[test[: options.timed]]
+    with TemporaryDirectory() as scratch:
+        model = options.model or f"{scratch}/model"
+        if not options.model:
+            classifier = FineTunedClassifier(encoder=options.encoder, epochs=options.epochs, patience=0)
+            train = train[: options.rows]
+            held = validation[:500]
+            classifier.fit(papers.iloc[train], labels[train], validation=(papers.iloc[held], labels[held])).save(model)
+        original = load_classifier(model)
+        assert isinstance(original, FineTunedClassifier)
+        texts = paper_texts(papers.iloc[test], original.resolved().text_plan)
+        probabilities = {"original": original.calibration_(exact_scores(original, texts))}
+        speeds = {"original": papers_per_s(original.predict_proba, timed)}
+        sizes, paces = {}, {}
+        for to in ("onnx", "onnx-int8"):
+            made = export_model(model, to, f"{scratch}/{to}", papers=papers.iloc[validation[:200]])
+            export = load_exported(made.folder, threads=options.threads)
+            probabilities[to], speeds[to] = export.predict_proba(texts), papers_per_s(export.predict_proba, timed)
+            sizes[to], paces[to] = (made.folder / "model.onnx").stat().st_size, made.record["paces"]
+        reference = None
+        if options.reference:
+            folder = find_encoder(options.encoder).folder
+            reference = reference_speed(options.reference, options.papers, folder, options.timed, options.threads)
+            again = papers_per_s(export.predict_proba, timed)
+            speeds["onnx-int8, before and after"] = [speeds["onnx-int8"], again]  # type: ignore[assignment]
+            speeds |= {"onnx-int8": min(speeds["onnx-int8"], again), "reference": reference["predict_docs_per_s"]}
+        tokens = tokenize(original.tokenizer_, original._texts(timed), original.resolved().window)
+        scores = {
+            name: {
+                "accuracy": round(float((found.argmax(axis=1) == labels[test]).mean()), 4),
+                "macro_f1": round(float(f1_score(labels[test], found.argmax(axis=1), average="macro", zero_division=0)), 4),
+            }
+            for name, found in probabilities.items()
+        }
+    result = {
+        "benchmark": "export_speed",
+        "encoder": options.encoder,
+        "trained_on": len(train) if not options.model else original.fitted_["n_train"],
+        "test": len(test),
+        "timed": len(timed),
+        "threads": options.threads,
+        "window": original.resolved().window,
+        "mean_tokens": round(float(tokens.lengths.mean()), 1),
+        "papers_per_s": speeds,
+        "ratio_to_reference": round(speeds["onnx-int8"] / speeds["reference"], 2) if reference else None,
+        "reference": reference,
+        "agreement": {to: asdict(compare_probabilities(probabilities["original"], probabilities[to])) for to in ("onnx", "onnx-int8")},
+        "scores": scores,
+        "macro_f1_difference": round(scores["onnx-int8"]["macro_f1"] - scores["original"]["macro_f1"], 4),
+        "graph_bytes": sizes,
+        "paces": paces,
+        "machine": machine(),
+        "versions": versions(),
+    }
+    print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main()
