@@ -212,7 +212,7 @@ def draw_scores_by(
     strict, low, high, lenient = np.array([line[2:6] for line in lines], dtype=float).T
 
     def plot(axes: Any) -> None:
-        ends = [strict - low, high - strict]
+        ends = np.clip([strict - low, high - strict], 0, None)  # where all are right, an end can be off by a rounding
         axes.errorbar(strict, places, xerr=ends, fmt="o", color="#2f5d8a", capsize=3, label="strict, 95 % interval")
         axes.scatter(lenient, places, facecolors="none", edgecolors="#d0651b", zorder=3, label="lenient")
         axes.set_yticks(places, [f"{line[0]} ({line[1]:,})" for line in lines])
