@@ -7,8 +7,8 @@ __all__ = ['app', 'Version', 'Quiet', 'Debug', 'A_TABLE', 'SPLITS', 'FAMILIES', 
            'DATABASE', 'FOLDS', 'CHECK', 'Papers', 'Out', 'Model', 'Family', 'Encoder', 'Recipe', 'Set', 'Split',
            'Seed', 'Strict', 'Table', 'Rows', 'Tune', 'SampleSeed', 'Trials', 'SpaceWords', 'Objective', 'Minutes',
            'Folds', 'CheckFolds', 'Retrain', 'Sampler', 'Pruner', 'Storage', 'StudyName', 'Heartbeat', 'Show',
-           'Predictions', 'Top', 'ToPredict', 'OwnModel', 'Abstain', 'main', 'sample', 'explore', 'run', 'train',
-           'tune', 'evaluate', 'compare', 'drift', 'predict']
+           'Predictions', 'Top', 'ToPredict', 'OwnModel', 'Abstain', 'FORMS', 'main', 'sample', 'explore', 'run',
+           'train', 'tune', 'evaluate', 'compare', 'drift', 'predict', 'export']
 
 # %% ../nbs/18_cli.ipynb #973ade67
 import logging
@@ -322,3 +322,20 @@ def predict(
 
     done = verbs.predict_file(papers, model, out, top=top, abstain_below=abstain_below, strict=strict)
     files.log.info("%s: %s", "stdout" if out == "-" else out, done)
+
+# %% ../nbs/18_cli.ipynb #f35fbabc
+FORMS = "hf (a folder for transformers), onnx (a graph), onnx-int8 (the same in 8-bit whole numbers, quicker on a processor)"
+
+
+@app.command()
+def export(
+    model: Annotated[Path, typer.Argument(metavar="DIR", help="A run folder or a saved model, fine-tuned or hybrid")],
+    out: Out,
+    to: Annotated[str, typer.Option("--to", metavar="FORMAT", help=FORMS)],
+    papers: Annotated[str | None, typer.Option("--papers", help="Papers to compare both by; synthetic ones otherwise")] = None,
+) -> None:
+    "Write a saved model in another form, and how far it agrees with the original."
+    from arxiv_nbclf import export as room
+    from arxiv_nbclf.papers import read_papers
+
+    room.export_model(model, to, out, read_papers(papers, purpose="prediction").papers if papers else None)

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 import numpy as np
 
 from .batches import KEEP, Tokens, like_lengths, pad, tokenize
-from .classifier import FAMILIES, BadSettings, Classifier, load_arrays, save_arrays
+from .classifier import BadSettings, Classifier, load_arrays, save_arrays
 from .encoders import CONFIG, load_encoder, load_tokenizer, require
 from .features import KEPT, cores
 from .files import one_line, whole_file
@@ -278,9 +278,6 @@ class ExportedClassifier(ExportSettings):
         "Work in another way, or with fewer cores."
         self.side_by_side, self.batch_tokens, self.threads_ = pace.side_by_side, pace.batch_tokens, threads or cores()
         self.graph_ = OnnxEncoder(self.folder_ / GRAPH, threads=1 if pace.side_by_side else self.threads_)
-
-# %% ../nbs/15b_exported.ipynb #c8c5b7b1
-FAMILIES[ExportSettings.family] = f"{__name__}.{ExportedClassifier.__name__}"
 
 # %% ../nbs/15b_exported.ipynb #e8c5bdb5
 def _write_encoder(

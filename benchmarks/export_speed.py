@@ -2,10 +2,10 @@
 
     python benchmarks/export_speed.py PAPERS.xlsx [--reference SCRIPT] [--encoder minilm] [--rows 1200] [--model DIR] [--threads 2]
 
-A model is fine-tuned on the first rows of the train side (or read from DIR), exported to ONNX in 32 and in 8 bits, and all of them
-answer the test side: `agreement` compares each with the original in full precision, paper by paper, and `scores` are those against the true groups.
-Papers per second are measured on the first `--timed` papers of the test side, tokenising included. The reference is a script that
-predicts by a plain recipe (blocks of a thousand texts padded to their longest, batches of eight) and prints one JSON line with
+A model is fine-tuned on the first rows of the train side (or read from DIR) and exported to ONNX in 32 and in 8 bits. All of them answer
+the test side: `agreement` compares each export with the original in full precision, paper by paper, and `scores` are those against the
+true groups. Papers per second are measured on the first `--timed` papers of the test side, tokenising included. The reference is a script
+that predicts by a plain recipe (blocks of a thousand texts padded to their longest, batches of eight) and prints one JSON line with
 predict_docs_per_s. It is called as `SCRIPT PAPERS --model FOLDER --rows N --epochs 0.05 --threads N` and predicts the same papers; the
 8-bit export is timed before and after it, and the slower figure counts.
 """
