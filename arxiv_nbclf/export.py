@@ -288,7 +288,7 @@ def export_model(
         record = {
             "to": to, "library_version": version("arxiv_nbclf"), "labels": list(LABELS), "machine": machine(),
             "made_of": {"family": classifier.family, "base_model": _base_model(classifier)},
-            "agreed_on": "the synthetic sample" if papers is None else "papers of the user's",
+            "agreed_on": "the synthetic sample" if papers is None else "papers that were given",
         } | _made(classifier, to, given, part)  # fmt: skip
         _add_papers_of_its_own(model_folder, record, out.name, license, part)
     log.info("%s: %s", out, Agreement(**record["agreement"]))

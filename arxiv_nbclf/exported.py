@@ -239,7 +239,7 @@ class ExportedClassifier(ExportSettings):
 
     def _scores(self, texts: list[str]) -> np.ndarray:
         tokens = tokenize(self.tokenizer_, texts, self.window, self.keep)
-        found = run_graph(self.graph_, tokens, self.pad_id, self.pace, self.threads_)
+        found = run_graph(self._graph(len(texts)), tokens, self.pad_id, self.pace, self.threads_)
         if self.kind == "finetuned":
             scores = found + self.arrays_["offsets"]
         else:
@@ -278,6 +278,18 @@ class ExportedClassifier(ExportSettings):
         "Work in another way, or with fewer cores."
         self.side_by_side, self.batch_tokens, self.threads_ = pace.side_by_side, pace.batch_tokens, threads or cores()
         self.graph_ = OnnxEncoder(self.folder_ / GRAPH, threads=1 if pace.side_by_side else self.threads_)
+        self.wide_graph_ = None if pace.side_by_side and self.threads_ > 1 else self.graph_
+
+    def _graph(
+        self,
+        texts: int,  # how many are asked about
+    ) -> OnnxEncoder:
+        "The graph on one core, for texts side by side; on all of them, for a text that is alone."
+        if texts > 1:
+            return self.graph_
+        if self.wide_graph_ is None:
+            self.wide_graph_ = OnnxEncoder(self.folder_ / GRAPH, threads=self.threads_)
+        return self.wide_graph_
 
 # %% ../nbs/15b_exported.ipynb #e8c5bdb5
 def _write_encoder(

@@ -17,6 +17,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
+from statistics import median
 from tempfile import TemporaryDirectory
 from time import perf_counter
 from typing import Any
@@ -65,6 +66,19 @@ def papers_per_s(
     return round(len(papers) / (perf_counter() - start), 2)
 
 
+def one_paper_ms(
+    predict: Callable[[Any], Any],
+    papers: Any,  # each is asked about alone
+) -> float:  # the median
+    """Milliseconds until one paper is answered, once the model is loaded."""
+    seconds = []
+    for row in range(len(papers)):
+        start = perf_counter()
+        predict(papers[row : row + 1])
+        seconds.append(perf_counter() - start)
+    return round(median(seconds) * 1000, 1)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("papers", help="a table of papers")
@@ -95,11 +109,13 @@ def main() -> None:
         texts = paper_texts(papers.iloc[test], original.resolved().text_plan)
         probabilities = {"original": original.calibration_(exact_scores(original, texts))}
         speeds = {"original": papers_per_s(original.predict_proba, timed)}
+        latencies = {"original": one_paper_ms(original.predict_proba, timed[:60])}
         sizes, paces = {}, {}
         for to in ("onnx", "onnx-int8"):
             made = export_model(model, to, f"{scratch}/{to}", papers=papers.iloc[validation[:200]])
             export = load_exported(made.folder, threads=options.threads)
             probabilities[to], speeds[to] = export.predict_proba(texts), papers_per_s(export.predict_proba, timed)
+            latencies[to] = one_paper_ms(export.predict_proba, timed[:60])
             sizes[to], paces[to] = (made.folder / "model.onnx").stat().st_size, made.record["paces"]
         reference = None
         if options.reference:
@@ -127,6 +143,7 @@ def main() -> None:
         "mean_tokens": round(float(tokens.lengths.mean()), 1),
         "papers_per_s": speeds,
         "ratio_to_reference": round(speeds["onnx-int8"] / speeds["reference"], 2) if reference else None,
+        "one_paper_ms": latencies,
         "reference": reference,
         "agreement": {to: asdict(compare_probabilities(probabilities["original"], probabilities[to])) for to in ("onnx", "onnx-int8")},
         "scores": scores,
