@@ -115,7 +115,7 @@ def _is_last(
     from optuna.trial import TrialState
 
     others = {trial.number for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))}
-    end = time.monotonic() + 6 * heartbeat
+    end = time.monotonic() + max(60, 6 * heartbeat)  # a busy machine is slow to notice
     while others and time.monotonic() < end:
         give_up_stale(study, heartbeat)
         states = {trial.number: trial.state for trial in study.get_trials(deepcopy=False) if trial.number in others}
