@@ -75,7 +75,7 @@ def make_classifier(
 ) -> Classifier:  # unfitted, its settings checked
     "The classifier that a request means. Raises `BadSettings`."
     cls, settings = family_class(family), dict(settings or {})
-    for field in fields(cls):
+    for field in fields(cls):  # type: ignore[arg-type]
         if isinstance(field.default, tuple) and isinstance(settings.get(field.name), str):
             settings[field.name] = [settings[field.name]]  # a list of one
     if encoder and "encoder" in cls._get_param_names():

@@ -24,10 +24,9 @@ from typing import Any, ClassVar, Self, TypeAlias, Union, get_args, get_origin, 
 
 import numpy as np
 import pandas as pd
-from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils.validation import check_is_fitted
 
 from .calibrators import Calibration, Temperature, Threshold, cross_fit, fit_matrix_scaling, fit_thresholds, read_calibration
+from .estimator import Estimator, check_is_fitted
 from .files import CannotWrite, check_free, reason, whole_file, write_json
 from .preprocessing import LABELS, TEXT_PLANS, paper_texts
 from .taxonomy import ArxivNbclfError
@@ -167,7 +166,7 @@ class Saved(Family):
         return classifier
 
 # %% ../nbs/05_classifier.ipynb #6c8ba43c
-class Classifier(ClassifierMixin, BaseEstimator, Saved):
+class Classifier(Estimator, Saved):
     "What every family offers: from papers (a table or a list of texts) to probabilities of the eight groups."
 
     @property

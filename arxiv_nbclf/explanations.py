@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.utils.validation import check_is_fitted
 
 from .classifier import Classifier
+from .estimator import check_is_fitted
 from .linear import LinearClassifier, bucket, count_features, tfidf, tokens
 from .pages import render
 from .preprocessing import LABELS

@@ -20,9 +20,11 @@ from typing import ClassVar, TypeAlias
 import numpy as np
 from scipy.sparse import csr_matrix, diags_array
 
-from .classifier import BadSettings, Classifier, load_arrays, save_arrays
+from .classifier import BadSettings, Classifier, Papers, load_arrays, save_arrays
+from .estimator import check_is_fitted
 from .memory import remembered
 from .preprocessing import LABELS
+from .scorer import FEW, count_natively, new_hasher, new_scorer, score_few, worthwhile
 
 # %% ../nbs/06_linear.ipynb #3146748b
 _MARKS = re.compile("[\u0300-\u036f]+")
@@ -81,6 +83,9 @@ def count_features(
     "Count each text's tokens in hashed buckets."
     from tqdm import tqdm
 
+    texts = list(texts)
+    if worthwhile(texts):
+        return count_natively(texts, new_hasher(fold, STOP_WORDS, bits, pairs))
     known: dict[str, int] = {}
     columns, ends = array("i"), array("q", [0])
     for text in tqdm(texts, "counting words", unit="paper", leave=False, disable=None, delay=1):
@@ -305,10 +310,24 @@ class LinearClassifier(Classifier):
         return margins + offsets, labels
 
     def _scores(self, texts: list[str]) -> np.ndarray:
+        if len(texts) <= FEW:
+            buckets = [[bucket(token, self.bits) for token in tokens(text, self.pairs)] for text in texts]
+            return score_few(buckets, self.idf_, self.weights_, self.intercepts_)
         return (
             tfidf(count_features(texts, self.bits, self.pairs), self.idf_) @ self.weights_.T
             + self.intercepts_
         )
+
+    def decision_function(
+        self,
+        papers: Papers,  # to score
+    ) -> np.ndarray:  # (n_papers, 8), the highest wins
+        "Scores before calibration; in native code if there are many papers."
+        check_is_fitted(self, "calibration_")
+        if not worthwhile(papers):
+            return super().decision_function(papers)
+        hasher = new_hasher(fold, STOP_WORDS, self.bits, self.pairs, self.text_plan)
+        return new_scorer(hasher, self.idf_, self.weights_, self.intercepts_)(papers)
 
     def _save_weights(self, folder: Path) -> None:
         arrays = {"weights": self.weights_, "intercepts": self.intercepts_, "idf": self.idf_}

@@ -14,12 +14,10 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-from sklearn.utils.validation import check_is_fitted
 
-from .classifier import BadSettings, Classifier, Papers, load_arrays, load_classifier, save_arrays
-from .linear import STOP_WORDS, LinearClassifier, bucket, fold, tokens
+from .classifier import BadSettings, Classifier, load_arrays, load_classifier, save_arrays
+from .linear import LinearClassifier
 from .preprocessing import LABELS
-from .scorer import FEW, new_hasher, new_scorer, score_few, worthwhile
 from .taxonomy import ArxivNbclfError
 
 # %% ../nbs/06f_packaged.ipynb #e5a62012
@@ -72,23 +70,6 @@ class CompactClassifier(LinearClassifier):
             raise BadSettings(f"weights {found} do not fit bits={self.bits}: save the model again")
         self._round(arrays["weights"], arrays["scales"], arrays["idf"])
         self.intercepts_ = arrays["intercepts"]
-
-    def _scores(self, texts: list[str]) -> np.ndarray:
-        if len(texts) > FEW:
-            return super()._scores(texts)
-        buckets = [[bucket(token, self.bits) for token in tokens(text, self.pairs)] for text in texts]
-        return score_few(buckets, self.idf_, self.weights_, self.intercepts_)
-
-    def decision_function(
-        self,
-        papers: Papers,  # to score
-    ) -> np.ndarray:  # (n_papers, 8), the highest wins
-        "Scores before calibration; in native code if there are many papers."
-        check_is_fitted(self, "calibration_")
-        if not worthwhile(papers):
-            return super().decision_function(papers)
-        hasher = new_hasher(fold, STOP_WORDS, self.bits, self.pairs, self.text_plan)
-        return new_scorer(hasher, self.idf_, self.weights_, self.intercepts_)(papers)
 
 # %% ../nbs/06f_packaged.ipynb #da814cf4
 class NoPackagedModel(ArxivNbclfError):

@@ -41,7 +41,7 @@ def main() -> None:
     start = perf_counter()
     ensemble.fit(*train, validation=validation)
     fitted = perf_counter()
-    probabilities = {member.family: member.predict_proba(test[0]) for member in ensemble.members_}
+    probabilities = {member.family: member.predict_proba(test[0]) for member in ensemble.members_}  # type: ignore[attr-defined]
     probabilities["ensemble"] = ensemble.predict_proba(test[0])
     scored = perf_counter()
     offsets = fit_offsets(log_probabilities(ensemble.predict_proba(validation[0])), validation[1], OFFSETS)
