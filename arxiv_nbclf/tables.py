@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['ENDINGS', 'Choose', 'BadPapers', 'cell_text', 'text_column', 'RawTable', 'plain_html', 'raw_frame', 'file_ending',
-           'every_column', 'read_table', 'source_files', 'file_records', 'write_table']
+           'every_column', 'open_bytes', 'read_table', 'source_files', 'file_records', 'write_table']
 
 # %% ../nbs/00b_tables.ipynb #d9a012a4
 import json
@@ -13,12 +13,12 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import date
 from gzip import BadGzipFile, GzipFile
-from gzip import decompress as gunzip
 from hashlib import file_digest
 from html import escape
 from io import BytesIO
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, BinaryIO, NamedTuple, Self
+from zipfile import ZipFile
 from zlib import error as ZlibError
 
 import numpy as np
@@ -128,7 +128,7 @@ def file_ending(
 ) -> str:  # ".csv" also for "a.csv.gz"; "" for an ending that is not known
     """The ending that says how a file is read."""
     suffixes = [suffix.lower() for suffix in path.suffixes]
-    zipped = suffixes[-1:] == [".gz"]
+    zipped = suffixes[-1:] in ([".gz"], [".zip"])
     ending = suffixes[-2 if zipped else -1] if len(suffixes) > zipped else ""
     return ending if ending in (ENDINGS[2:] if zipped else ENDINGS) else ""
 
@@ -281,6 +281,24 @@ def _read_parquet(
     rows = range(1, file.metadata.num_rows + 1)
     return RawTable(names, [columns.get(name, ()) for name in names], rows)
 
+# %% ../nbs/00b_tables.ipynb #fee33942
+def open_bytes(
+    path: Path,  # a file; of a .gz or .zip what is in it (one file)
+) -> BinaryIO:  # its bytes, unzipped
+    """Open a file as a stream. Raises `BadPapers` for an archive of none or several files, or with a password."""
+    match path.suffix.lower():
+        case ".gz":
+            return GzipFile(path)  # type: ignore[return-value]
+        case ".zip":
+            with ZipFile(path) as archive:
+                inside = [member for member in archive.infolist() if not member.is_dir() and not member.filename.startswith("__MACOSX/")]
+                if len(inside) != 1:
+                    raise BadPapers.at(path, f"{len(inside):,} files are in the archive, and one is wanted; unzip it first")
+                if inside[0].flag_bits & 1:
+                    raise BadPapers.at(path, "the archive has a password; unzip it first")
+                return archive.open(inside[0])  # type: ignore[return-value]
+    return path.open("rb")
+
 # %% ../nbs/00b_tables.ipynb #093a062d
 def read_table(
     path: str | Path,  # a file with a known ending
@@ -290,9 +308,8 @@ def read_table(
     """Read one file. Raises `BadPapers` in one line, whatever a library has to say."""
     path = Path(path)
     try:
-        data = path.read_bytes()
-        if path.suffix.lower() == ".gz":
-            data = gunzip(data)
+        with open_bytes(path) as file:
+            data = file.read()
         if not data:
             raise BadPapers.at(path, "the file is empty (0 bytes)")
         return _read_bytes(data, path, choose, keep_broken)
@@ -333,12 +350,12 @@ def source_files(
     if path.is_dir():
         files = sorted(file for file in path.iterdir() if file.name[0] not in "._~" and file_ending(file) and file.is_file())
         if not files:
-            raise BadPapers.at(path, f"the folder holds no table of papers ({', '.join(ENDINGS)}; .gz of the text ones)")
+            raise BadPapers.at(path, f"the folder holds no table of papers ({', '.join(ENDINGS)}; .gz and .zip of the text ones)")
         return files
     if not path.is_file():
         raise BadPapers.at(path, "no such file or folder")
     if not file_ending(path):
-        raise BadPapers.at(path, f"unknown ending {path.suffix!r}; known are {', '.join(ENDINGS)}, and .gz of the text ones")
+        raise BadPapers.at(path, f"unknown ending {path.suffix!r}; known are {', '.join(ENDINGS)}, and .gz and .zip of the text ones")
     return [path]
 
 # %% ../nbs/00b_tables.ipynb #999051c6
@@ -451,7 +468,7 @@ def write_table(
     """Write a table whole or not at all, in the format that the ending names. Raises `CannotWrite`."""
     path = Path(path)
     ending = file_ending(path)
-    if not ending:
+    if not ending or path.suffix.lower() == ".zip":
         raise CannotWrite(f"{path}: unknown ending {path.suffix!r}; known are {', '.join(ENDINGS)}, and .gz of the text ones")
     plain = _arrow_table(table, path)
     with whole_file(path) as part:
