@@ -1,0 +1,50 @@
+"""Write the packaged model as a script, model.js, for the page of the site that runs it in a browser (nbs/try.qmd)."""
+
+import argparse
+import base64
+import inspect
+import json
+from pathlib import Path
+
+from arxiv_nbclf.calibrators import HAIR, MatrixScaling
+from arxiv_nbclf.classifier import BadBundle, Classifier, load_classifier
+from arxiv_nbclf.files import whole_file
+from arxiv_nbclf.linear import STOP_WORDS
+from arxiv_nbclf.packaged import CompactClassifier, packaged_model, told_of
+from arxiv_nbclf.preprocessing import MARK
+from arxiv_nbclf.taxonomy import GROUP_NAMES
+
+ACCURACY: float = inspect.signature(Classifier.threshold).parameters["accuracy"].default  # of the answers that count as sure
+
+
+def write_try_model(
+    folder: Path,  # the folder try of a built site; made if it is not there
+    bundle: Path | None = None,  # a compact model; None: the packaged one
+) -> Path:  # the script, model.js
+    """The model's files as they are, and what Python knows beside them. Raises `BadBundle`, and `BadSettings` if it has no threshold."""
+    bundle = bundle or packaged_model()
+    classifier = load_classifier(bundle)
+    fits = isinstance(classifier, CompactClassifier) and classifier.text_plan == "raw"
+    if not fits or not isinstance(classifier.calibration_, MatrixScaling):
+        raise BadBundle(f"{bundle} is no model that a browser can run: give a compact one, of raw text and calibrated by matrix scaling")
+    packed = {
+        "bundle": json.loads((bundle / "bundle.json").read_text(encoding="utf-8")),
+        "weights": base64.b64encode((bundle / "weights.safetensors").read_bytes()).decode(),
+        "mark": MARK, "hair": HAIR, "stop_words": sorted(STOP_WORDS), "names": GROUP_NAMES,
+        "told": told_of(classifier), "sure": {"accuracy": ACCURACY, "threshold": classifier.threshold()},
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    with whole_file(folder / "model.js") as part:
+        part.write_text(f"const arxivNbclfModel = {json.dumps(packed, separators=(',', ':'))};\n", encoding="ascii")
+    return folder / "model.js"
+
+
+def main() -> None:
+    """The command."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path, help="the folder try of a built site, such as _docs/try")
+    print(write_try_model(parser.parse_args().folder))
+
+
+if __name__ == "__main__":
+    main()
