@@ -6,14 +6,10 @@
 __all__ = ['Finished', 'LONGEST', 'recut', 'nothing_finished', 'json_line_chunks', 'papers_of_chunk', 'Chunk', 'read_chunks']
 
 # %% ../nbs/14b_chunks.ipynb #719b3bde
-import gzip
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
-from zipfile import BadZipFile
-from zlib import error as ZlibError
 
 import numpy as np
 import pandas as pd
@@ -21,10 +17,9 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
-from .files import reason
 from .papers import BadPapers, ReadPapers, _raw_papers, _validate, _wanted
 from .synthetic import sample
-from .tables import RawTable, _looks_like, _read_json_lines, file_ending, open_bytes, raw_frame, read_table, source_files
+from .tables import RawTable, _looks_like, _read_json_lines, file_ending, in_one_line, open_bytes, raw_frame, read_table, source_files
 
 # %% ../nbs/14b_chunks.ipynb #6bc4c228
 def recut(
@@ -213,22 +208,6 @@ def _file_chunks(
             with open_bytes(path) as file:
                 yield from json_line_chunks(file, path, rows, finished)
 
-
-@contextmanager
-def _in_one_line(
-    path: Path,  # what is being read
-) -> Iterator[None]:
-    "Turn the errors of libraries into `BadPapers`."
-    try:
-        yield
-    except (gzip.BadGzipFile, BadZipFile, EOFError, ZlibError) as error:
-        kind = "zip" if path.suffix.lower() == ".zip" else "gzip"
-        raise BadPapers.at(path, f"not a {kind} file, or cut off or damaged ({error})") from error
-    except OSError as error:
-        raise BadPapers.at(path, f"cannot be read: {reason(error)}") from error
-    except pa.ArrowException as error:
-        raise BadPapers.at(path, f"not a readable {file_ending(path)} file, or damaged ({error})") from error
-
 # %% ../nbs/14b_chunks.ipynb #1a7eb443
 _SURE = {"title": "a", "summary": "paper"}
 
@@ -271,7 +250,7 @@ def _raw_chunks(
             yield table, name, name, False
     number = 0
     for path in files:
-        with _in_one_line(path):
+        with in_one_line(path):
             for table in _file_chunks(path, rows, lambda local, before=number: finished(before + local)):  # type: ignore[misc]
                 yield table, path.name, path, len(files) > 1
                 number += 1

@@ -4,13 +4,13 @@
 
 # %% auto #0
 __all__ = ['ENDINGS', 'Choose', 'BadPapers', 'cell_text', 'text_column', 'RawTable', 'plain_html', 'raw_frame', 'file_ending',
-           'every_column', 'open_bytes', 'read_table', 'source_files', 'file_records', 'write_table']
+           'every_column', 'open_bytes', 'in_one_line', 'read_table', 'source_files', 'file_records', 'write_table']
 
 # %% ../nbs/00b_tables.ipynb #d9a012a4
 import json
 import re
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from datetime import date
 from gzip import BadGzipFile, GzipFile
 from hashlib import file_digest
@@ -18,7 +18,7 @@ from html import escape
 from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, Self
-from zipfile import ZipFile
+from zipfile import BadZipFile, ZipFile
 from zlib import error as ZlibError
 
 import numpy as np
@@ -281,7 +281,7 @@ def _read_parquet(
     rows = range(1, file.metadata.num_rows + 1)
     return RawTable(names, [columns.get(name, ()) for name in names], rows)
 
-# %% ../nbs/00b_tables.ipynb #fee33942
+# %% ../nbs/00b_tables.ipynb #3bf18a52
 def open_bytes(
     path: Path,  # a file; of a .gz or .zip what is in it (one file)
 ) -> BinaryIO:  # its bytes, unzipped
@@ -299,6 +299,22 @@ def open_bytes(
                 return archive.open(inside[0])  # type: ignore[return-value]
     return path.open("rb")
 
+# %% ../nbs/00b_tables.ipynb #ea6d11a8
+@contextmanager
+def in_one_line(
+    path: Path,  # what is being read
+) -> Iterator[None]:
+    """Turn what the libraries say of a bad file into one line: `BadPapers`."""
+    try:
+        yield
+    except (BadGzipFile, BadZipFile, EOFError, ZlibError) as error:
+        kind = "zip" if path.suffix.lower() == ".zip" else "gzip"
+        raise BadPapers.at(path, f"not a {kind} file, or cut off or damaged ({error})") from error
+    except OSError as error:
+        raise BadPapers.at(path, f"cannot be read: {reason(error)}") from error
+    except pa.ArrowException as error:
+        raise BadPapers.at(path, f"not a readable {file_ending(path)} file, or damaged ({error})") from error
+
 # %% ../nbs/00b_tables.ipynb #093a062d
 def read_table(
     path: str | Path,  # a file with a known ending
@@ -308,18 +324,15 @@ def read_table(
     """Read one file. Raises `BadPapers` in one line, whatever a library has to say."""
     path = Path(path)
     try:
-        with open_bytes(path) as file:
-            data = file.read()
-        if not data:
-            raise BadPapers.at(path, "the file is empty (0 bytes)")
-        return _read_bytes(data, path, choose, keep_broken)
+        with in_one_line(path):
+            with open_bytes(path) as file:
+                data = file.read()
+            if not data:
+                raise BadPapers.at(path, "the file is empty (0 bytes)")
+            return _read_bytes(data, path, choose, keep_broken)
     except BadPapers:
         raise
-    except (BadGzipFile, EOFError, ZlibError) as error:
-        raise BadPapers.at(path, f"not a gzip file, or cut off or damaged ({error})") from error
-    except OSError as error:
-        raise BadPapers.at(path, f"cannot be read: {reason(error)}") from error
-    except Exception as error:  # calamine, Arrow and zip each have errors of their own
+    except Exception as error:  # calamine has errors of its own, and a workbook is an archive of much that can break
         raise BadPapers.at(path, f"not a readable {file_ending(path)} file, or damaged ({error or type(error).__name__})") from error
 
 
