@@ -15,6 +15,12 @@ const arxivNbclf = (() => {
     return (bits >> 15 ? -1 : 1) * (exponent ? (1 + fraction) * 2 ** (exponent - 15) : fraction * 2 ** -14);
   };
 
+  const bytesOf = (base64) => {
+    const letters = atob(base64), bytes = new Uint8Array(letters.length);
+    for (let i = 0; i < letters.length; i++) bytes[i] = letters.charCodeAt(i);
+    return bytes;
+  };
+
   /** The arrays of a safetensors file: eight bytes with the length of a header, the header as JSON, then the numbers. */
   const readArrays = (bytes) => {
     const start = 8 + Number(new DataView(bytes.buffer).getBigUint64(0, true));
@@ -26,7 +32,7 @@ const arxivNbclf = (() => {
 
   /** A model to work with, of what model.js holds. */
   const read = (packed) => {
-    const arrays = readArrays(Uint8Array.from(atob(packed.weights), (letter) => letter.charCodeAt(0)));
+    const arrays = readArrays(bytesOf(packed.weights));
     const {labels, settings: {bits, pairs}, calibration} = packed.bundle;
     return {
       labels, bits, pairs, calibration, mark: packed.mark, hair: packed.hair, stopWords: new Set(packed.stop_words),
