@@ -139,10 +139,10 @@ def test_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "no such file" in complaint(tmp_path / "link.csv")
     (tmp_path / "locked.csv").write_text(GOOD)
 
-    def refuse(path: Path) -> bytes:
+    def refuse(path: Path, mode: str = "r") -> None:
         raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr(Path, "read_bytes", refuse)
+    monkeypatch.setattr(Path, "open", refuse)
     assert complaint(tmp_path / "locked.csv").endswith("cannot be read: Permission denied")
 
 
