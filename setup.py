@@ -30,7 +30,7 @@ setup(
     packages=find_packages(include=["arxiv_nbclf", "arxiv_nbclf.*"]),
     package_data={"arxiv_nbclf": ["py.typed", "models/*/*"]},
     install_requires=settings["requirements"].split(),
-    extras_require={name: settings[f"{name}_requirements"].split() for name in ("train", "offline", "diagnose", "fast", "harvest", "dev")},
+    extras_require={name: settings[f"{name}_requirements"].split() for name in ("train", "offline", "diagnose", "fast", "harvest", "ray", "dev")},
     entry_points={
         "console_scripts": settings["console_scripts"].split(),
         "nbdev": [f"{settings['lib_name']}={settings['lib_path']}._modidx:d"],
