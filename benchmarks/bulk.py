@@ -25,10 +25,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from _origin import origin
 
 from arxiv_nbclf.packaged import packaged_model
 from arxiv_nbclf.papers import read_papers
-from arxiv_nbclf.runs import machine, versions
 
 PROGRAM = """
 import json, resource, sys
@@ -122,7 +122,7 @@ def main() -> None:
             "same": resumed.equals(whole) and resumed["aid"].to_pylist() == wanted,
         }
     result["memory_ratio"] = round(float(np.divide(result["all"]["peak_mb"], result["tenth"]["peak_mb"])), 3)
-    print(json.dumps(result | {"machine": machine(), "versions": versions()}))
+    print(json.dumps(result | origin()))
 
 
 if __name__ == "__main__":

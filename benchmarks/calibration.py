@@ -18,6 +18,7 @@ from functools import partial
 from time import perf_counter
 
 import numpy as np
+from _origin import origin
 
 from arxiv_nbclf.calibration import brier_score, calibration_error, coverage_curve, threshold_for
 from arxiv_nbclf.calibrators import BadCalibration, cross_fit, fit_matrix_scaling, fit_temperature, keep_decisions
@@ -25,7 +26,6 @@ from arxiv_nbclf.classifier import new_classifier
 from arxiv_nbclf.evaluation import score
 from arxiv_nbclf.papers import read_papers
 from arxiv_nbclf.preprocessing import label_ids, split_papers
-from arxiv_nbclf.runs import machine, versions
 
 Way = Callable[[np.ndarray, np.ndarray], Callable[[np.ndarray], np.ndarray]]
 STRENGTHS = (0.3, 3.0, 10.0, 30.0, 100.0)
@@ -119,8 +119,7 @@ def main() -> None:
         "accuracy_wanted": arguments.accuracy,
         "families": families,
         "seconds": round(perf_counter() - begin, 1),
-        "machine": machine(),
-        "versions": versions(),
+        **origin(),
     }
     print(json.dumps(result))
 

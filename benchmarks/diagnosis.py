@@ -15,12 +15,12 @@ from time import perf_counter
 
 import numpy as np
 import pandas as pd
+from _origin import origin
 
 from arxiv_nbclf.classifier import new_classifier
 from arxiv_nbclf.diagnosis import BINS, confused_pairs, lenient_accuracy, scores_by
 from arxiv_nbclf.papers import read_papers
 from arxiv_nbclf.preprocessing import label_ids, split_papers
-from arxiv_nbclf.runs import machine, versions
 from arxiv_nbclf.suspects import ambiguity_ceiling, suspect_labels
 
 FAMILIES = ("linear", "hybrid")
@@ -74,8 +74,7 @@ def main() -> None:
         "benchmark": "diagnosis",
         "papers": len(papers),
         "families": families,
-        "machine": machine(),
-        "versions": versions() | {"cleanlab": version("cleanlab")},
+        **origin({"cleanlab": version("cleanlab")}),
     }
     print(json.dumps(result))
 

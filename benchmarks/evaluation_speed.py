@@ -13,11 +13,11 @@ from collections.abc import Callable
 from time import perf_counter
 
 import numpy as np
+from _origin import origin
 from sklearn.metrics import accuracy_score, log_loss, precision_recall_fscore_support, top_k_accuracy_score
 
 from arxiv_nbclf.intervals import compare_predictions, score_intervals
 from arxiv_nbclf.preprocessing import LABELS
-from arxiv_nbclf.runs import machine, versions
 
 SHARES = (1051, 17, 105, 423, 795, 20, 9, 51)  # papers of each group in the original's test split
 
@@ -84,8 +84,7 @@ def main() -> None:
             "times_as_long": round(theirs / ours, 1),
             "width_of_its_intervals": dict(zip(found.scores.index, (widths[1] / widths[0]).round(2).tolist(), strict=True)),
         },
-        "machine": machine(),
-        "versions": versions(),
+        **origin(),
     }
     print(json.dumps(result))
 

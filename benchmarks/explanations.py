@@ -14,12 +14,12 @@ from importlib.util import find_spec
 from time import perf_counter
 
 import numpy as np
+from _origin import origin
 
 from arxiv_nbclf.classifier import Classifier, new_classifier
 from arxiv_nbclf.explanations import Spans, fall_without, occlusion, sentence_spans, word_spans
 from arxiv_nbclf.papers import read_papers
 from arxiv_nbclf.preprocessing import label_ids, paper_texts, split_papers
-from arxiv_nbclf.runs import machine, versions
 
 LEFT_OUT = (3, 6, 12)  # words
 
@@ -83,8 +83,7 @@ def main() -> None:
         "seconds_per_paper": {name: round(float(np.median(times)), 2) for name, times in seconds.items()},
         "fall_of_probability_without_words": means,
         "captum": {"installed": bool(find_spec("captum")), "largest_difference_from_its_ablation": apart},
-        "machine": machine(),
-        "versions": versions(),
+        **origin(),
     }
     print(json.dumps(result))
 

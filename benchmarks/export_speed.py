@@ -24,6 +24,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from _origin import origin
 from sklearn.metrics import f1_score
 from sklearn.model_selection import train_test_split
 
@@ -34,7 +35,6 @@ from arxiv_nbclf.export import compare_probabilities, export_model
 from arxiv_nbclf.exported import load_exported
 from arxiv_nbclf.papers import read_papers
 from arxiv_nbclf.pipelines import exact_scores
-from arxiv_nbclf.preparation import machine, versions
 from arxiv_nbclf.preprocessing import label_ids, paper_texts
 from arxiv_nbclf.training import FineTunedClassifier
 
@@ -150,8 +150,7 @@ def main() -> None:
         "macro_f1_difference": round(scores["onnx-int8"]["macro_f1"] - scores["original"]["macro_f1"], 4),
         "graph_bytes": sizes,
         "paces": paces,
-        "machine": machine(),
-        "versions": versions(),
+        **origin(),
     }
     print(json.dumps(result))
 

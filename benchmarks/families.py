@@ -15,6 +15,7 @@ from pathlib import Path
 from time import perf_counter
 
 import numpy as np
+from _origin import origin
 from _scores import figures, gains
 
 from arxiv_nbclf.choices import make_classifier, parse_settings
@@ -22,7 +23,6 @@ from arxiv_nbclf.ensemble import OFFSETS, log_probabilities
 from arxiv_nbclf.linear import fit_offsets
 from arxiv_nbclf.papers import read_papers
 from arxiv_nbclf.preprocessing import label_ids, split_papers
-from arxiv_nbclf.runs import machine, versions
 
 
 def main() -> None:
@@ -64,8 +64,7 @@ def main() -> None:
         "fit_s": round(fitted - start, 1),
         "score_s": round(scored - fitted, 1),
         "peak_memory_gb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 2),
-        "machine": machine(),
-        "versions": versions(),
+        **origin(),
     }
     print(json.dumps(result))
 

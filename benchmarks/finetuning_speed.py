@@ -17,9 +17,9 @@ import sys
 from time import perf_counter
 
 import numpy as np
+from _origin import origin
 
 from arxiv_nbclf.encoders import find_encoder
-from arxiv_nbclf.runs import machine, versions
 
 
 def ours(arguments: argparse.Namespace) -> dict:
@@ -103,8 +103,7 @@ def main() -> None:
         "reference_s_to_its_best_f1": reference_s,
         "fast_s_to_that_f1": fast_s,
         "time_ratio": round(reference_s / fast_s, 1) if reference_s and fast_s else None,
-        "machine": machine(),
-        "versions": versions(),
+        **origin(),
     }
     print(json.dumps(result))
 

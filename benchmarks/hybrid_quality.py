@@ -16,6 +16,7 @@ import tempfile
 from time import perf_counter
 
 import numpy as np
+from _origin import origin
 from _scores import figures, gains
 from sklearn.model_selection import StratifiedKFold
 
@@ -25,7 +26,6 @@ from arxiv_nbclf.features import encoder_features
 from arxiv_nbclf.hybrid import HybridClassifier
 from arxiv_nbclf.papers import read_papers
 from arxiv_nbclf.preprocessing import LABELS, label_ids, paper_texts, split_papers
-from arxiv_nbclf.runs import machine, versions
 
 FAMILIES = ("linear", "hybrid")
 
@@ -84,8 +84,7 @@ def main() -> None:
         },
         "read_s": round(read - start, 2),
         "peak_memory_gb": round(peak_gb, 2),
-        "machine": machine(),
-        "versions": versions(),
+        **origin(),
     }
     print(json.dumps(result))
 

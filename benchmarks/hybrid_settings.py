@@ -12,13 +12,13 @@ import json
 from typing import Any
 
 import numpy as np
+from _origin import origin
 from sklearn.metrics import accuracy_score, f1_score
 from sklearn.model_selection import StratifiedKFold
 
 from arxiv_nbclf.classifier import new_classifier
 from arxiv_nbclf.papers import read_papers
 from arxiv_nbclf.preprocessing import label_ids, paper_texts
-from arxiv_nbclf.runs import machine, versions
 
 OTHERS: list[dict[str, Any]] = [
     {},
@@ -52,7 +52,7 @@ def main() -> None:
             scores.append((accuracy_score(labels, predicted), f1_score(labels, predicted, average="macro")))
         accuracy, macro_f1 = np.mean(scores, axis=0).round(4).tolist()
         rows.append({"change": change, "accuracy": accuracy, "macro_f1": macro_f1})
-    record = {"benchmark": "hybrid_settings", "papers": len(papers), "settings": rows, "machine": machine(), "versions": versions()}
+    record = {"benchmark": "hybrid_settings", "papers": len(papers), "settings": rows, **origin()}
     print(json.dumps(record))
 
 

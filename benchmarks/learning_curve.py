@@ -14,6 +14,7 @@ from time import perf_counter
 
 import numpy as np
 import pandas as pd
+from _origin import origin
 
 from arxiv_nbclf.classifier import new_classifier
 from arxiv_nbclf.evaluation import evaluate
@@ -21,7 +22,6 @@ from arxiv_nbclf.extrapolation import METRICS, CannotExtrapolate, Law, fit_law
 from arxiv_nbclf.learning_curve import learning_curve
 from arxiv_nbclf.papers import read_papers
 from arxiv_nbclf.preprocessing import label_ids, split_papers
-from arxiv_nbclf.runs import machine, versions
 
 
 def promised(law: Law, papers: int) -> list[float] | str:
@@ -69,8 +69,7 @@ def main() -> None:
         **curve.to_dict(),
         "laws": {metric: law.to_dict() for metric, law in laws.items()},
         "seconds": round(perf_counter() - start, 1),
-        "machine": machine(),
-        "versions": versions(),
+        **origin(),
     }
     if arguments.more:
         result["with_more"] = kept(laws, arguments.family, papers[~test], read_papers(arguments.more).papers, papers[test])

@@ -12,6 +12,7 @@ import json
 from time import perf_counter
 
 import numpy as np
+from _origin import origin
 from _scores import figures, metrics
 from sklearn.model_selection import StratifiedKFold
 
@@ -19,7 +20,6 @@ from arxiv_nbclf.classifier import new_classifier
 from arxiv_nbclf.evaluation import score
 from arxiv_nbclf.papers import read_papers
 from arxiv_nbclf.preprocessing import LABELS, label_ids, split_papers
-from arxiv_nbclf.runs import machine, versions
 
 
 def macro_f1_interval(labels: np.ndarray, predicted: np.ndarray, resamples: int = 2000) -> list[float]:
@@ -67,8 +67,7 @@ def main() -> None:
             "fit_s": round(fitted - start, 2),
             "evaluate_s": round(evaluated - fitted, 2),
         },
-        "machine": machine(),
-        "versions": versions(),
+        **origin(),
     }
     print(json.dumps(result))
 

@@ -10,13 +10,13 @@ import argparse
 import json
 
 import numpy as np
+from _origin import origin
 from sklearn.metrics import accuracy_score, f1_score
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 
 from arxiv_nbclf.classifier import new_classifier
 from arxiv_nbclf.papers import read_papers
 from arxiv_nbclf.preprocessing import label_ids, paper_texts
-from arxiv_nbclf.runs import machine, versions
 
 CHANGES: list[dict[str, object]] = [
     {},
@@ -45,7 +45,7 @@ def main() -> None:
             scores.append((accuracy_score(labels, predicted), f1_score(labels, predicted, average="macro")))
         accuracy, macro_f1 = np.mean(scores, axis=0).round(4).tolist()
         rows.append({"change": change, "accuracy": accuracy, "macro_f1": macro_f1})
-    record = {"benchmark": "linear_settings", "papers": len(papers), "settings": rows, "machine": machine(), "versions": versions()}
+    record = {"benchmark": "linear_settings", "papers": len(papers), "settings": rows, **origin()}
     print(json.dumps(record))
 
 

@@ -20,11 +20,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from _origin import origin
 
 from arxiv_nbclf.linear import STOP_WORDS, LinearClassifier, bucket, count_features, fold, tfidf, tokens
 from arxiv_nbclf.papers import read_papers
 from arxiv_nbclf.preprocessing import label_ids, paper_texts, split_papers
-from arxiv_nbclf.runs import machine, versions
 from arxiv_nbclf.scorer import new_hasher, new_scorer, score_few
 
 LOAD = """
@@ -110,7 +110,7 @@ def main() -> None:
         classifier = LinearClassifier(pairs=pairs, C=0.5).fit(papers[train], label_ids(papers[train]))
         result["words_and_pairs" if pairs else "words"] = compare(classifier, scored, options.threads)
     loads = [float(subprocess.run([sys.executable, "-c", LOAD], check=True, capture_output=True, text=True).stdout) for _ in range(3)]
-    print(json.dumps(result | {"load_s": round(min(loads), 2), "machine": machine(), "versions": versions()}))
+    print(json.dumps(result | {"load_s": round(min(loads), 2), **origin()}))
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from _origin import origin
 
 from arxiv_nbclf.calibration import calibration_error
 from arxiv_nbclf.intervals import score_intervals
@@ -26,7 +27,6 @@ from arxiv_nbclf.linear import STOP_WORDS, accuracy_plus_macro_f1, fit_offsets, 
 from arxiv_nbclf.packaged import CompactClassifier
 from arxiv_nbclf.papers import read_papers, title_key
 from arxiv_nbclf.preprocessing import LABELS, label_ids, split_papers
-from arxiv_nbclf.runs import machine, versions
 from arxiv_nbclf.scorer import count_natively, new_hasher
 from arxiv_nbclf.tables import file_records
 
@@ -185,7 +185,7 @@ def main() -> None:
     else:
         with TemporaryDirectory() as folder:
             result |= make(papers, test, options.tables, Path(folder) / "model")
-    print(json.dumps(result | {"machine": machine(), "versions": versions()}))
+    print(json.dumps(result | origin()))
 
 
 if __name__ == "__main__":

@@ -69,7 +69,7 @@ def main() -> None:
     if options.once:
         print(json.dumps(measure_once(options.papers)))
         return
-    from arxiv_nbclf.runs import machine, versions  # after --once, whose memory is measured
+    from _origin import origin  # after --once, whose memory is measured
 
     read_papers("sample")  # imports and caches are warm for both readers
     with TemporaryDirectory() as name:
@@ -82,7 +82,7 @@ def main() -> None:
     if options.parquet:
         result["parquet"] = measure_in_child(options.parquet, options.repeat)
     readers = {name: version(name) for name in ("openpyxl", "python-calamine")}
-    print(json.dumps(result | {"machine": machine(), "versions": versions() | readers}))
+    print(json.dumps(result | origin(readers)))
 
 
 if __name__ == "__main__":

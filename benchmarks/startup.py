@@ -18,8 +18,9 @@ import tempfile
 import time
 from pathlib import Path
 
+from _origin import origin
+
 import arxiv_nbclf
-from arxiv_nbclf.runs import machine, versions
 
 HEAVY = ("torch", "transformers", "sklearn", "matplotlib")
 IMPORT = "import arxiv_nbclf"
@@ -102,7 +103,7 @@ def main() -> None:
         record["one_paper_ms"] = {
             "packaged": one_paper_ms(None, 200), "linear": one_paper_ms(linear, 200), "hybrid": one_paper_ms(hybrid, 50)
         }
-    print(json.dumps(record | {"machine": machine(), "versions": versions()}))
+    print(json.dumps(record | origin()))
 
 
 if __name__ == "__main__":

@@ -13,11 +13,11 @@ import json
 from time import perf_counter
 
 import pandas as pd
+from _origin import origin
 
 from arxiv_nbclf.classifier import new_classifier
 from arxiv_nbclf.drift import drift_report, score_over_time, time_verdict
 from arxiv_nbclf.papers import read_papers
-from arxiv_nbclf.runs import machine, versions
 
 
 def over_time(papers: pd.DataFrame) -> dict:
@@ -58,8 +58,7 @@ def main() -> None:
         "papers": len(papers),
         "over_time": {name: over_time(table) for name, table in tables.items()},
         "drift": {name: drift(*pair) for name, pair in pairs.items()},
-        "machine": machine(),
-        "versions": versions(),
+        **origin(),
     }
     print(json.dumps(result))
 

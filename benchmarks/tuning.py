@@ -16,13 +16,13 @@ import tempfile
 from pathlib import Path
 from time import perf_counter
 
+from _origin import origin
 from _scores import figures, gains
 
 from arxiv_nbclf.choices import parse_settings
 from arxiv_nbclf.classifier import new_classifier
 from arxiv_nbclf.papers import read_papers
 from arxiv_nbclf.preprocessing import label_ids, split_papers
-from arxiv_nbclf.runs import machine, versions
 from arxiv_nbclf.spaces import choose_space
 from arxiv_nbclf.studies import new_sampler, open_storage, open_study, quiet_optuna
 from arxiv_nbclf.tuning import Search, run_trials, winner
@@ -83,8 +83,7 @@ def main() -> None:
         "check": tuned.record["check"],
         "test": {"untuned": figures(test[1], before), "tuned": figures(test[1], after)},
         "gain": gains(test[1], before.argmax(axis=1), after.argmax(axis=1)),
-        "machine": machine(),
-        "versions": versions(),
+        **origin(),
     }
     print(json.dumps(result))
 
