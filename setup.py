@@ -6,6 +6,7 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 HERE = Path(__file__).parent
+EXTRAS = ("train", "offline", "diagnose", "fast", "harvest", "ray", "dev")
 config = ConfigParser(delimiters=["="])
 config.read(HERE / "settings.ini", encoding="utf-8")
 settings = config["DEFAULT"]
@@ -30,7 +31,7 @@ setup(
     packages=find_packages(include=["arxiv_nbclf", "arxiv_nbclf.*"]),
     package_data={"arxiv_nbclf": ["py.typed", "models/*/*"]},
     install_requires=settings["requirements"].split(),
-    extras_require={name: settings[f"{name}_requirements"].split() for name in ("train", "offline", "diagnose", "fast", "harvest", "ray", "dev")},
+    extras_require={name: settings[f"{name}_requirements"].split() for name in EXTRAS},
     entry_points={
         "console_scripts": settings["console_scripts"].split(),
         "nbdev": [f"{settings['lib_name']}={settings['lib_path']}._modidx:d"],
