@@ -7,7 +7,7 @@ __all__ = ['app', 'Version', 'Quiet', 'Debug', 'A_TABLE', 'SPLITS', 'FAMILIES', 
            'DATABASE', 'FOLDS', 'CHECK', 'Papers', 'Out', 'Model', 'Family', 'Encoder', 'Recipe', 'Set', 'Split',
            'Seed', 'Strict', 'Table', 'Rows', 'Tune', 'SampleSeed', 'Trials', 'SpaceWords', 'Objective', 'Minutes',
            'Folds', 'CheckFolds', 'Retrain', 'Sampler', 'Pruner', 'Storage', 'StudyName', 'Heartbeat', 'Show',
-           'Predictions', 'Top', 'ToPredict', 'OwnModel', 'Abstain', 'FORMS', 'main', 'sample', 'explore', 'run',
+           'Predictions', 'Top', 'ToPredict', 'OwnModel', 'Abstain', 'BY', 'FORMS', 'main', 'sample', 'explore', 'run',
            'train', 'tune', 'evaluate', 'compare', 'drift', 'predict', 'export']
 
 # %% ../nbs/18_cli.ipynb #973ade67
@@ -306,6 +306,7 @@ Top = Annotated[int, typer.Option("--top", help="How many groups to name, best f
 ToPredict = Annotated[str, typer.Argument(metavar="PAPERS", help=f"{A_TABLE}, or - for JSON lines on stdin")]
 OwnModel = Annotated[Path | None, typer.Option("--model", metavar="DIR", help="A run folder or a saved model; absent: the package's own")]
 Abstain = Annotated[str | None, typer.Option("--abstain-below", metavar="P", help=SURE)]
+BY = "Who works on a folder: this process, or a Ray cluster (that RAY_ADDRESS names; of this machine alone otherwise)"
 
 
 @app.command()
@@ -315,12 +316,13 @@ def predict(
     model: OwnModel = None,
     top: Top = 1,
     abstain_below: Abstain = None,
+    engine: Annotated[str, typer.Option("--engine", metavar="local|ray", help=BY)] = "local",
     strict: Strict = False,
 ) -> None:
     "Predict the group of each paper of a table; title and summary are enough."
     from arxiv_nbclf import files, verbs
 
-    done = verbs.predict_file(papers, model, out, top=top, abstain_below=abstain_below, strict=strict)
+    done = verbs.predict_file(papers, model, out, top=top, abstain_below=abstain_below, strict=strict, engine=engine)
     files.log.info("%s: %s", "stdout" if out == "-" else out, done)
 
 # %% ../nbs/18_cli.ipynb #f35fbabc

@@ -5,12 +5,13 @@
 # %% auto #0
 __all__ = ['LOOPBACK', 'STORE', 'DEATHS', 'device_of', 'Layout', 'BadCluster', 'lay_out', 'Worker', 'ray_engine']
 
-# %% ../nbs/15a_cluster.ipynb #be281a13
+# %% ../nbs/15a_cluster.ipynb #beb9922b
+import logging
 import os
 import shutil
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from socket import gethostname
@@ -34,7 +35,7 @@ from .taxonomy import ArxivNbclfError
 if TYPE_CHECKING:
     from ray.util import ActorPool
 
-# %% ../nbs/15a_cluster.ipynb #96f58a93
+# %% ../nbs/15a_cluster.ipynb #bd176412
 def device_of(
     classifier: Classifier,  # fitted
 ) -> str:  # core, machine or accelerator
@@ -75,7 +76,7 @@ def lay_out(
     each = 1 if device == "core" else min(cpus for cpus, _ in found if cpus)
     return Layout(sum(cpus // each for cpus, _ in found), each)
 
-# %% ../nbs/15a_cluster.ipynb #85b67bba
+# %% ../nbs/15a_cluster.ipynb #2f28bc46
 class Worker:
     "Predicts chunks on one device; Ray makes an actor of it."
 
@@ -115,7 +116,7 @@ class Worker:
             return write_shard(Chunk(number, *papers_of_chunk(*raw)), self.predictor, self.folder, self.top, self.threshold)
         return pq.read_metadata(self.folder / part_name(number)).num_rows
 
-# %% ../nbs/15a_cluster.ipynb #b3c8c993
+# %% ../nbs/15a_cluster.ipynb #3fbdd1b1
 @contextmanager
 def _shared_model(
     job: Job,
@@ -130,7 +131,7 @@ def _shared_model(
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
-# %% ../nbs/15a_cluster.ipynb #cf47f127
+# %% ../nbs/15a_cluster.ipynb #2766f5db
 LOOPBACK = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"  # whatever it says: on any system, 0 keeps Ray to the loopback address
 STORE = 1 << 28  # bytes for chunks on their way, where the cluster is this machine alone
 
@@ -150,15 +151,16 @@ def _connected() -> Iterator[None]:
         return
     alone: dict[str, Any] = {"num_cpus": cores(), "object_store_memory": STORE, "include_dashboard": False} if address == "local" else {}
     try:
-        ray.init(address, log_to_driver=False, logging_level="ERROR", configure_logging=False, **alone)
+        ray.init(address, log_to_driver=False, logging_level=logging.ERROR, configure_logging=False, **alone)
     except Exception as error:  # of Ray, of grpc and of the operating system
         raise BadCluster(one_line(f"Ray at {address}", f"does not answer ({error}); check RAY_ADDRESS and the cluster")) from error
     try:
-        yield
+        with redirect_stdout(sys.stderr):  # where Ray tells of deaths; stdout is for data
+            yield
     finally:
         ray.shutdown()
 
-# %% ../nbs/15a_cluster.ipynb #13b5c681
+# %% ../nbs/15a_cluster.ipynb #0ba1090c
 @contextmanager
 def _in_one_line(
     doing: object,  # what is being done, for messages
@@ -223,7 +225,7 @@ def _hand_out(
             ray.kill(pool.pop_idle())  # whoever has lost its machine gets this one's place
         yield pool.get_next_unordered()
 
-# %% ../nbs/15a_cluster.ipynb #cec2763e
+# %% ../nbs/15a_cluster.ipynb #ab81cc65
 DEATHS = 5  # of one worker, before the job is given up; it can be taken up again
 
 
@@ -239,7 +241,8 @@ def ray_engine(
         log.info("on %d machine%s: %s", len(machines), "s" if len(machines) != 1 else "", layout)
         wanted = {"num_cpus": layout.cpus, "num_gpus": layout.gpus, "max_restarts": DEATHS, "max_task_retries": -1}
         asked = model, job.which | {"library": __version__}, str(job.folder.resolve()), job.top, job.threshold
-        workers = [ray.remote(Worker).options(scheduling_strategy="SPREAD", **wanted).remote(*asked) for _ in range(layout.workers)]
+        actor: Any = ray.remote(Worker).options(scheduling_strategy="SPREAD", **wanted)
+        workers = [actor.remote(*asked) for _ in range(layout.workers)]
         tables = _raw_chunks(job.source, job.rows, lambda number: is_finished(job.folder, number))
         chunks = (
             None if table is None else (number, (table, name, str(where), several))
