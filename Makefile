@@ -25,9 +25,13 @@ run: setup ## the main job, table to report, in a fresh folder (PAPERS=papers.xl
 test: setup ## every check (STEPS='ruff mypy' for some of them)
 	@$(PY) tools/check.py $(STEPS)
 
-docs: setup ## the site, into _docs (needs Quarto)
-	@command -v quarto >/dev/null || { echo "make docs needs Quarto on the PATH: https://quarto.org/docs/get-started" >&2; exit 1; }
-	PATH="$(CURDIR)/.venv/bin:$$PATH" nbdev_docs
+docs: setup ## the site, into _docs: by Quarto where it is on the PATH, otherwise by pandoc
+	@if command -v quarto >/dev/null; then \
+		$(PY) tools/make_site.py --prepare && PATH="$(CURDIR)/.venv/bin:$$PATH" nbdev_docs && $(PY) tools/try_model.py _docs/try \
+			&& echo "site: open file://$(CURDIR)/_docs/index.html"; \
+	else \
+		$(PY) tools/make_site.py; \
+	fi
 
 bench: setup ## every benchmark, one JSON line each (PAPERS=papers.xlsx)
 	@set -e; for script in benchmarks/[a-z]*.py; do $(PY) "$$script" "$(PAPERS)"; done

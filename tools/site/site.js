@@ -1,0 +1,168 @@
+"use strict";
+// The theme is set before the page is painted; the rest waits for the page. Nothing is fetched but the site's own search index.
+(() => {
+  const script = document.currentScript, root = document.documentElement;
+  const kept = { get: () => { try { return localStorage.getItem("theme"); } catch { return null; } },
+                 set: (value) => { try { localStorage.setItem("theme", value); } catch { /* not kept, then */ } } };
+  const dark = () => (root.dataset.theme ?? (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light")) === "dark";
+  if (["dark", "light"].includes(kept.get())) root.dataset.theme = kept.get();
+
+  function theme(button) {
+    const tell = () => button.setAttribute("aria-pressed", String(dark()));
+    button.addEventListener("click", () => { root.dataset.theme = dark() ? "light" : "dark"; kept.set(root.dataset.theme); tell(); });
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", tell);
+    tell();
+  }
+
+  function menu(button) {
+    const pages = document.getElementById("pages");
+    const show = (on) => { document.body.classList.toggle("menu-open", on); button.setAttribute("aria-expanded", String(on)); };
+    button.addEventListener("click", () => {
+      show(!document.body.classList.contains("menu-open"));
+      if (document.body.classList.contains("menu-open")) (pages.querySelector("[aria-current]") ?? pages.querySelector("a, summary"))?.focus();
+    });
+    document.addEventListener("keydown", (event) => {
+      if (event.key === "Escape" && document.body.classList.contains("menu-open")) { show(false); button.focus(); }
+    });
+    document.getElementById("main").addEventListener("click", () => show(false));
+  }
+
+  function current(toc) {
+    const links = new Map([...toc.querySelectorAll("a[href^='#']")].map((link) => [decodeURIComponent(link.hash.slice(1)), link]));
+    const headings = [...document.querySelectorAll("main :is(h2, h3)[id]")].filter((heading) => links.has(heading.id));
+    let waiting = false;
+    const mark = () => {
+      waiting = false;
+      let at = null;
+      for (const heading of headings) { if (heading.getBoundingClientRect().top < 120) at = heading; else break; }
+      for (const [id, link] of links) { if (at && id === at.id) link.setAttribute("aria-current", "true"); else link.removeAttribute("aria-current"); }
+    };
+    addEventListener("scroll", () => { if (!waiting) { waiting = true; requestAnimationFrame(mark); } }, { passive: true });
+    mark();
+  }
+
+  function copying() {
+    for (const block of document.querySelectorAll(".cell > .code, article > .code")) {
+      const button = Object.assign(document.createElement("button"), { type: "button", className: "copy", textContent: "Copy" });
+      button.setAttribute("aria-label", "Copy this code");
+      button.addEventListener("click", async () => {
+        try { await navigator.clipboard.writeText(block.querySelector("pre").innerText); button.textContent = "Copied"; }
+        catch { button.textContent = "Not allowed"; }
+        setTimeout(() => { button.textContent = "Copy"; }, 1500);
+      });
+      block.append(button);
+    }
+  }
+
+  const fold = (text) => text.normalize("NFKD").replace(/[\u0300-\u036f]/g, "").toLowerCase();
+
+  // How well an entry fits all words: names and headings first, whole words before beginnings before middles.
+  function fit(entry, words) {
+    const [, page, heading, text] = entry.folded;
+    let sum = 0;
+    for (const word of words) {
+      const at = (place, whole, start, middle) => {
+        if (place === word) return whole * 2;
+        const found = place.indexOf(word);
+        if (found < 0) return 0;
+        const clear = (index) => index < 0 || index >= place.length || !/[\p{L}\p{N}]/u.test(place[index]);
+        return clear(found - 1) ? (clear(found + word.length) ? whole : start) : middle;
+      };
+      const best = Math.max(at(heading, 60, 40, 15), heading ? at(page, 8, 6, 2) : at(page, 70, 45, 15), at(text, 6, 4, 1));
+      if (!best) return 0;
+      sum += best;
+    }
+    return sum;
+  }
+
+  function snippet(text, words) {
+    const folded = fold(text), first = Math.max(0, Math.min(...words.map((word) => { const at = folded.indexOf(word); return at < 0 ? Infinity : at; })));
+    const from = first === Infinity || first < 60 ? 0 : text.indexOf(" ", first - 50) + 1;
+    return (from ? "… " : "") + text.slice(from, from + 150) + (text.length > from + 150 ? " …" : "");
+  }
+
+  // The words found stand out; text is only ever set as text.
+  function marked(text, words) {
+    const part = document.createElement("span"), folded = fold(text);
+    if (folded.length !== text.length) { part.textContent = text; return part; }
+    let at = 0;
+    while (at < text.length) {
+      let next = Infinity, length = 0;
+      for (const word of words) { const found = folded.indexOf(word, at); if (found >= 0 && found < next) { next = found; length = word.length; } }
+      if (next === Infinity) break;
+      part.append(text.slice(at, next), Object.assign(document.createElement("mark"), { textContent: text.slice(next, next + length) }));
+      at = next + length;
+    }
+    part.append(text.slice(at));
+    return part;
+  }
+
+  function search(button) {
+    const dialog = document.querySelector("dialog.search"), input = dialog.querySelector("input"), list = dialog.querySelector("ul");
+    const told = dialog.querySelector(".told");
+    let chosen = -1;
+    const load = () => window.siteSearch ? Promise.resolve() : new Promise((done, failed) => {
+      const index = Object.assign(document.createElement("script"), { src: `${script.dataset.root}site/search-index.js`, onload: done, onerror: failed });
+      document.head.append(index);
+    });
+    const choose = (number) => {
+      const items = [...list.children];
+      chosen = items.length ? (number + items.length) % items.length : -1;
+      items.forEach((item, at) => item.setAttribute("aria-selected", String(at === chosen)));
+      if (chosen >= 0) { input.setAttribute("aria-activedescendant", items[chosen].id); items[chosen].scrollIntoView({ block: "nearest" }); }
+      else input.removeAttribute("aria-activedescendant");
+    };
+    const look = () => {
+      const words = fold(input.value).split(/[^\p{L}\p{N}_]+/u).filter(Boolean);
+      for (const entry of window.siteSearch ?? []) entry.folded ??= entry.map(fold);
+      const found = words.length ? (window.siteSearch ?? []).map((entry) => [fit(entry, words), entry]).filter(([how]) => how)
+        .sort((one, other) => other[0] - one[0] || one[1][3].length - other[1][3].length) : [];
+      list.replaceChildren(...found.slice(0, 12).map(([, [href, page, heading, text]], number) => {
+        const item = Object.assign(document.createElement("li"), { id: `found-${number}` });
+        item.setAttribute("role", "option");
+        const link = Object.assign(document.createElement("a"), { href: script.dataset.root + href, tabIndex: -1 });
+        const title = Object.assign(document.createElement("span"), { className: "title" });
+        title.append(marked(heading || page, words));
+        if (heading) title.append(Object.assign(document.createElement("span"), { className: "in", textContent: page }));
+        const line = Object.assign(document.createElement("span"), { className: "line" });
+        line.append(marked(snippet(text, words), words));
+        link.append(title, line);
+        item.append(link);
+        link.addEventListener("click", () => dialog.close());
+        return item;
+      }));
+      input.setAttribute("aria-expanded", String(found.length > 0));
+      told.textContent = words.length ? (found.length ? `${found.length} found` : "Nothing found") : "";
+      choose(0);
+    };
+    const open = async () => {
+      if (!dialog.open) dialog.showModal();
+      input.select();
+      try { await load(); look(); } catch { told.textContent = "The search index cannot be read."; }
+    };
+    button.addEventListener("click", open);
+    input.addEventListener("input", look);
+    input.addEventListener("keydown", (event) => {
+      if (event.key === "ArrowDown" || event.key === "ArrowUp") { event.preventDefault(); choose(chosen + (event.key === "ArrowDown" ? 1 : -1)); }
+      if (event.key === "Enter" && chosen >= 0) list.children[chosen].querySelector("a").click();
+    });
+    dialog.addEventListener("click", (event) => { if (event.target === dialog) dialog.close(); });
+    document.addEventListener("keydown", (event) => {
+      const typing = /^(INPUT|TEXTAREA|SELECT)$/.test(event.target.tagName) || event.target.isContentEditable;
+      if ((event.key === "/" && !typing && !event.ctrlKey && !event.metaKey && !event.altKey) || (event.key === "k" && (event.ctrlKey || event.metaKey))) {
+        event.preventDefault();
+        open();
+      }
+    });
+  }
+
+  document.addEventListener("DOMContentLoaded", () => {
+    for (const [selector, start] of [[".theme", theme], [".menu", menu], ["aside.toc", current], [".search-open", search]]) {
+      const found = document.querySelector(selector);
+      if (found) start(found);
+    }
+    copying();
+    const here = document.querySelector("nav.pages [aria-current]"), pages = document.getElementById("pages");
+    if (here && here.offsetTop > pages.clientHeight - 60) pages.scrollTop = here.offsetTop - pages.clientHeight / 2;
+  });
+})();
