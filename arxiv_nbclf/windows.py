@@ -6,7 +6,7 @@
 __all__ = ['FIRST_DAY', 'category_codes', 'category_query', 'today', 'day_range', 'Window', 'Finished', 'write_finished',
            'read_finished']
 
-# %% ../nbs/01c_windows.ipynb #6139ba45
+# %% ../nbs/01c_windows.ipynb #0826c59d
 import difflib
 import json
 from collections.abc import Iterable, Sequence
@@ -18,7 +18,7 @@ from typing import Any, Self
 from .files import write_json
 from .taxonomy import ARCHIVED, CATEGORIES, GROUPS, BadDate, UnknownCategory, _as_date, _unknown, group_of, split_codes
 
-# %% ../nbs/01c_windows.ipynb #c5451c4a
+# %% ../nbs/01c_windows.ipynb #041ad96a
 def _archive(
     code: str,  # a category
 ) -> str:  # what stands before its point
@@ -60,7 +60,7 @@ def category_codes(
         raise UnknownCategory("no category is given: name some, such as cs.CL, math.* or q-bio")
     return [code for code in CATEGORIES if code in found]
 
-# %% ../nbs/01c_windows.ipynb #59bd83bd
+# %% ../nbs/01c_windows.ipynb #0b0277ed
 def category_query(
     codes: Sequence[str],  # active codes
 ) -> str:  # in the language of the interface
@@ -72,7 +72,7 @@ def category_query(
         words[f"cat:{archive}.*" if len(whole) > 1 and whole <= set(codes) else f"cat:{code}"] = None
     return " OR ".join(words)
 
-# %% ../nbs/01c_windows.ipynb #996e97eb
+# %% ../nbs/01c_windows.ipynb #724fd537
 FIRST_DAY = date(1991, 8, 14)  # when arXiv opened; older papers were added later, with dates of their own
 
 
@@ -93,7 +93,7 @@ def day_range(
         raise BadDate(f"from {first} to {last}: {late[0]} is in the future; today is {today()} (UTC)")
     return first, last
 
-# %% ../nbs/01c_windows.ipynb #b9abf0ba
+# %% ../nbs/01c_windows.ipynb #f16344e0
 @dataclass(frozen=True, order=True)
 class Window:
     """A stretch of time."""
@@ -117,10 +117,10 @@ class Window:
 
     def query(
         self,
-        codes: Sequence[str],  # active codes
+        categories: str,  # from `category_query`
     ) -> str:  # in the language of the interface
         """Ask for its papers."""
-        return f"({category_query(codes)}) AND submittedDate:[{self.start:%Y%m%d%H%M} TO {self.end:%Y%m%d%H%M}]"
+        return f"({categories}) AND submittedDate:[{self.start:%Y%m%d%H%M} TO {self.end:%Y%m%d%H%M}]"
 
     def cut(
         self,
@@ -148,7 +148,7 @@ class Window:
     def __str__(self) -> str:
         return f"{self.start:%Y-%m-%d %H:%M} to {self.end:%Y-%m-%d %H:%M}"
 
-# %% ../nbs/01c_windows.ipynb #a5eb05db
+# %% ../nbs/01c_windows.ipynb #fd87d7d9
 @dataclass(frozen=True)
 class Finished:
     """A window of which all papers were asked for."""
