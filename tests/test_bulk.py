@@ -18,8 +18,12 @@ import pytest
 from arxiv_nbclf import label_ids, new_classifier, read_papers, sample
 from arxiv_nbclf.bulk import predict_stream
 from arxiv_nbclf.classifier import Classifier, load_classifier
+from arxiv_nbclf.encoders import tiny_encoder
+from arxiv_nbclf.export import export_model
+from arxiv_nbclf.exported import Pace, as_export
+from arxiv_nbclf.hybrid import HybridClassifier
 from arxiv_nbclf.prediction import predict_table
-from arxiv_nbclf.preprocessing import LABELS
+from arxiv_nbclf.preprocessing import LABELS, paper_texts
 
 ROWS, REPEATED, KILLS = 1000, 12, 6
 PROGRAM = "import sys; from arxiv_nbclf.bulk import predict_stream; predict_stream(*sys.argv[1:4], rows_per_shard=250)"
@@ -118,3 +122,39 @@ def test_any_family_predicts_a_stream(place: Path) -> None:
     stream = predict_stream(place / "papers.parquet", slow, place / "slow", top=2, abstain_below=0.99)
     assert stream.papers == len(papers)
     pd.testing.assert_frame_equal(pd.read_parquet(place / "slow"), predict_table(slow, papers, top=2, abstain_below=0.99))
+
+
+@pytest.fixture(scope="module")
+def hybrid(place: Path) -> Path:
+    """A model with a tiny encoder, and fewer papers for it."""
+    read_papers(place / "papers.parquet", purpose="prediction").papers.head(250).to_parquet(place / "few.parquet")
+    train = read_papers(sample(200, seed=1)).papers
+    encoder = tiny_encoder(place / "tiny", paper_texts(train), layers=1)
+    model = HybridClassifier(encoder=str(encoder.folder), window=128, folds=2).fit(train, label_ids(train))
+    return model.save(place / "hybrid")
+
+
+def test_families_with_an_encoder_predict_a_stream(place: Path, hybrid: Path) -> None:
+    papers = pd.read_parquet(place / "few.parquet")
+    export_model(hybrid, "onnx-int8", place / "exported", papers=papers.head(8))
+    for model in ("hybrid", "exported"):
+        stream = predict_stream(place / "few.parquet", place / model, place / f"by_{model}", rows_per_shard=60)
+        assert (stream.papers, stream.shards) == (250, 5)
+        expected = predict_table(load_classifier(place / model), papers)
+        pd.testing.assert_frame_equal(pd.read_parquet(stream.folder), expected)
+
+
+def test_a_shard_is_encoded_in_batches_of_like_lengths(place: Path, hybrid: Path, tmp_path: Path) -> None:
+    export = as_export(load_classifier(hybrid), "fp32", tmp_path)
+    export.set_pace(Pace(batch_tokens=1_024))
+    graph, batches = export.graph_, []
+
+    def watched(ids: np.ndarray, mask: np.ndarray) -> np.ndarray:
+        batches.append(mask)
+        return graph(ids, mask)
+
+    export.graph_ = watched  # type: ignore[assignment]
+    stream = predict_stream(place / "few.parquet", export, place / "in_batches", rows_per_shard=125)
+    assert sum(len(mask) for mask in batches) == stream.papers == 250
+    assert max(mask.size for mask in batches) <= 1_024  # what is in memory at once
+    assert sum(mask.size for mask in batches) < 1.1 * sum(mask.sum() for mask in batches)  # hardly any filling
