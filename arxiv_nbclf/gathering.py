@@ -6,7 +6,7 @@
 __all__ = ['PAGE', 'ROUNDS', 'MOST', 'LIMIT', 'RECORD', 'IDS', 'Fetched', 'first_page', 'all_pages', 'TooMany', 'Gatherer',
            'BadIds', 'is_id', 'harvest_ids']
 
-# %% ../nbs/01f_gathering.ipynb #1216b6a8
+# %% ../nbs/01f_gathering.ipynb #8def22d2
 import re
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -24,7 +24,7 @@ from .tables import write_table
 from .taxonomy import ArxivNbclfError
 from .windows import Finished, Window, category_query, read_finished, write_finished
 
-# %% ../nbs/01f_gathering.ipynb #bdcd809a
+# %% ../nbs/01f_gathering.ipynb #092ebde9
 PAGE = 1000  # papers to ask for at once; arXiv gives 2,000 at most, and fails more often the more they are
 ROUNDS = 2  # times to turn all pages while papers are missing
 _SORTED: dict[str, Any] = {"sortBy": "submittedDate", "sortOrder": "ascending"}
@@ -50,10 +50,10 @@ def _once_each(
 def first_page(
     client: ApiClient,
     query: str,  # in the language of the interface
-    papers: int = PAGE,  # at most
+    papers: int | None = None,  # at most; None: PAGE
 ) -> Feed:
     """The first page of a question; that nothing is found has to be said twice."""
-    question: dict[str, Any] = {"search_query": query, "start": 0, "max_results": papers} | _SORTED
+    question: dict[str, Any] = {"search_query": query, "start": 0, "max_results": papers or PAGE} | _SORTED
     feed = client.ask(**question)
     return feed if feed.total else client.ask(**question)
 
@@ -85,7 +85,7 @@ def all_pages(
             break
     return Fetched(papers, total, len(papers) + unusable)
 
-# %% ../nbs/01f_gathering.ipynb #bc354385
+# %% ../nbs/01f_gathering.ipynb #a11b310d
 MOST = 5000  # papers of a window; arXiv answers no further than to 10,000
 LIMIT = 10_000
 RECORD = "record.json"
@@ -171,7 +171,7 @@ class Gatherer:
             todo.extendleft((part, True) for part in reversed(self._fetch(piece, query, group, counted)))
         return [done for done in self.finished if same(done)]
 
-# %% ../nbs/01f_gathering.ipynb #f5d5812a
+# %% ../nbs/01f_gathering.ipynb #3842b2f9
 IDS = 100  # to ask for at once, so that the address does not grow too long
 
 
