@@ -5,10 +5,11 @@
 # %% auto #0
 __all__ = ['app', 'Version', 'Quiet', 'Debug', 'A_TABLE', 'SPLITS', 'FAMILIES', 'A_SETTING', 'RECIPES', 'SURE', 'A_SPACE',
            'DATABASE', 'FOLDS', 'CHECK', 'Papers', 'Out', 'Model', 'Family', 'Encoder', 'Recipe', 'Set', 'Split',
-           'Seed', 'Strict', 'Table', 'Rows', 'Tune', 'SampleSeed', 'Trials', 'SpaceWords', 'Objective', 'Minutes',
-           'Folds', 'CheckFolds', 'Retrain', 'Sampler', 'Pruner', 'Storage', 'StudyName', 'Heartbeat', 'Show',
-           'Predictions', 'Top', 'ToPredict', 'OwnModel', 'Abstain', 'BY', 'FORMS', 'main', 'sample', 'explore', 'run',
-           'train', 'tune', 'evaluate', 'compare', 'drift', 'predict', 'export']
+           'Seed', 'Strict', 'Table', 'Rows', 'Tune', 'SampleSeed', 'LISTED', 'A_SHARE', 'A_HARVEST', 'BULK', 'Trials',
+           'SpaceWords', 'Objective', 'Minutes', 'Folds', 'CheckFolds', 'Retrain', 'Sampler', 'Pruner', 'Storage',
+           'StudyName', 'Heartbeat', 'Show', 'Predictions', 'Top', 'ToPredict', 'OwnModel', 'Abstain', 'BY', 'FORMS',
+           'main', 'sample', 'harvest', 'explore', 'run', 'train', 'tune', 'evaluate', 'compare', 'drift', 'predict',
+           'export']
 
 # %% ../nbs/18_cli.ipynb #973ade67
 import logging
@@ -142,6 +143,32 @@ def sample(out: Table, rows: Rows = 2000, seed: SampleSeed = 42) -> None:
     files.check_free(out)
     tables.write_table(synthetic.sample(rows, seed), out)
     files.log.info("%s: %d synthetic papers", out, rows)
+
+# %% ../nbs/18_cli.ipynb #5e718887
+LISTED = "Codes, groups or stars, parted by commas: cs.CL,math.*,q-bio; a paper counts under each of its categories"
+A_SHARE = "Papers that every group shall have at least; older ones are added, and marked in the column chosen"
+A_HARVEST = "csv, tsv, parquet, jsonl or xlsx; a harvested table gets what is new"
+BULK = "arXiv's bulk snapshot, a file (.json, .gz, .zip), to be read instead of asking"
+
+
+@app.command()
+def harvest(
+    out: Annotated[Path, typer.Option("--out", metavar="FILE", help=A_HARVEST)],
+    categories: Annotated[str | None, typer.Option("--categories", metavar="CODES", help=LISTED)] = None,
+    start: Annotated[str | None, typer.Option("--from", metavar="DATE", help="First day of a first version, UTC: 2025-04-01")] = None,
+    end: Annotated[str | None, typer.Option("--to", metavar="DATE", help="Last day, inclusive")] = None,
+    per_group: Annotated[int | None, typer.Option("--per-group", metavar="N", help=A_SHARE)] = None,
+    ids: Annotated[str | None, typer.Option("--ids", metavar="IDS", help="Single papers instead: 2504.15253,math/0211159")] = None,
+    api: Annotated[str | None, typer.Option("--api", metavar="URL", help="Address of the interface; absent: arXiv's")] = None,
+    delay: Annotated[float, typer.Option("--delay", min=0, help="Seconds between questions; arXiv asks for three")] = 3.0,
+    snapshot: Annotated[Path | None, typer.Option("--snapshot", metavar="FILE", help=BULK)] = None,
+) -> None:
+    "Gather a table of papers from arXiv, by categories and days or by ids; the same command goes on where it was."
+    from arxiv_nbclf import client, files
+    from arxiv_nbclf import harvest as room
+
+    done = room.harvest(categories, start, end, out, per_group, ids, api or client.API, delay, snapshot)
+    files.log.info("%s", done)
 
 # %% ../nbs/18_cli.ipynb #c9b1d619
 @app.command()
