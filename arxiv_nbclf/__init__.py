@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from .evaluation import evaluate as evaluate
     from .evaluation import score as score
     from .exploration import explore as explore
-    from .harvest import harvest as harvest
+    from .harvesting import harvest as harvest
     from .papers import read_papers as read_papers
     from .prediction import predict as predict
     from .preprocessing import label_ids as label_ids
@@ -30,7 +30,7 @@ _HOMES = {
     "classifier": ("load_classifier", "new_classifier"),
     "evaluation": ("evaluate", "score"),
     "exploration": ("explore",),
-    "harvest": ("harvest",),
+    "harvesting": ("harvest",),
     "papers": ("read_papers",),
     "prediction": ("predict",),
     "preprocessing": ("label_ids", "split_papers"),

@@ -165,7 +165,7 @@ def harvest(
 ) -> None:
     "Gather a table of papers from arXiv, by categories and days or by ids; the same command goes on where it was."
     from arxiv_nbclf import client, files
-    from arxiv_nbclf import harvest as room
+    from arxiv_nbclf import harvesting as room
 
     done = room.harvest(categories, start, end, out, per_group, ids, api or client.API, delay, snapshot)
     files.log.info("%s", done)

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['COLUMNS_OUT', 'OLDEST', 'STEP', 'Harvest', 'record_path', 'harvest']
 
-# %% ../nbs/02_harvest.ipynb #147da31a
+# %% ../nbs/02_harvest.ipynb #8d1749f0
 import json
 import shutil
 from collections.abc import Iterator, Sequence
@@ -27,7 +27,7 @@ from .tables import ENDINGS, RawTable, file_ending, write_table
 from .taxonomy import ArxivNbclfError, group_of
 from .windows import BadHarvest, Finished, Request, Window, make_request, read_finished, write_finished
 
-# %% ../nbs/02_harvest.ipynb #50609eca
+# %% ../nbs/02_harvest.ipynb #feb98be2
 COLUMNS_OUT = [*COLUMNS, *MARKS]
 
 
@@ -46,7 +46,7 @@ def _merge(
     table["chosen"] = table.chosen.mask(is_natural, "natural").astype("str")
     return table.drop_duplicates("aid").sort_values(["published", "aid"], kind="stable").reset_index(drop=True)
 
-# %% ../nbs/02_harvest.ipynb #142019b7
+# %% ../nbs/02_harvest.ipynb #31487b25
 OLDEST = datetime(1986, 1, 1)  # arXiv's oldest papers are of April 1986, added later
 STEP = timedelta(days=30)
 
@@ -104,7 +104,7 @@ def _top_up(
         added.append(newest)
     return pd.concat(added, ignore_index=True)
 
-# %% ../nbs/02_harvest.ipynb #7cae6d68
+# %% ../nbs/02_harvest.ipynb #ad2f274d
 @dataclass(frozen=True)
 class Harvest:
     """What came of a harvest."""
@@ -128,7 +128,7 @@ def record_path(
     """Where it is written down how a table was harvested; no reader of tables takes it for one."""
     return Path(out).with_name(f"_{Path(out).name}.harvest.json")
 
-# %% ../nbs/02_harvest.ipynb #60fadfb7
+# %% ../nbs/02_harvest.ipynb #d5ea1c13
 @contextmanager
 def _workplace(
     out: Path,  # the table
@@ -187,7 +187,7 @@ def _write(
     new = len(table) if old is None else int((~table.aid.isin(old.aid)).sum())
     return Harvest(out, table.chosen.value_counts().rename(None), new, tuple(done for done in finished if done.shortfall))
 
-# %% ../nbs/02_harvest.ipynb #a6370cd7
+# %% ../nbs/02_harvest.ipynb #711279c0
 def _in_days(
     papers: pd.DataFrame,
     window: Window,
@@ -219,7 +219,7 @@ def _from_api(
     plain = [Finished(done.window, done.query, done.total, done.papers) for done in finished]
     return _merge(table, natural, topped), plain
 
-# %% ../nbs/02_harvest.ipynb #602665d4
+# %% ../nbs/02_harvest.ipynb #3ee01f26
 def _snapshot_papers(
     part: RawTable,  # of the snapshot
     where: str,  # its name
@@ -262,7 +262,7 @@ def _from_snapshot(
         table = _merge(table, natural, pd.concat(newest.values(), ignore_index=True))
     return table
 
-# %% ../nbs/02_harvest.ipynb #1272856a
+# %% ../nbs/02_harvest.ipynb #4c769900
 def harvest(
     categories: str | Sequence[str] | None = None,  # codes, groups or stars (cs.CL, physics, math.*); cross-lists count
     start: date | str | None = None,  # the first day, UTC, of a paper's first version
