@@ -14,7 +14,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from .calibrators import Temperature, fit_temperature
-from .classifier import FAMILIES, BadSettings, Classifier, hold_out, load_arrays, load_classifier, new_classifier, save_arrays
+from .bundles import load_arrays, save_arrays
+from .classifier import FAMILIES, BadSettings, Classifier, hold_out, load_classifier, new_classifier
 from .files import is_helper, log
 from .linear import fit_offsets
 from .preprocessing import LABELS
@@ -157,9 +158,6 @@ class EnsembleClassifier(Classifier):
             member.save(folder / "members" / member.family)
 
     def _load_weights(self, folder: Path) -> None:
-        arrays = load_arrays(folder / "weights.safetensors")
-        self.weights_, self.offsets_, self.temperatures_ = arrays["weights"], arrays["offsets"], arrays["temperatures"]
+        shapes = {"weights": (len(self.members),), "offsets": (len(LABELS),), "temperatures": (len(self.members),)}
+        self.weights_, self.offsets_, self.temperatures_ = load_arrays(folder / "weights.safetensors", shapes).values()
         self.members_ = [load_classifier(folder / "members" / name) for name in self.members]
-        shapes = [array.shape for array in (self.weights_, self.temperatures_, self.offsets_)]
-        if shapes != [(len(self.members_),), (len(self.members_),), (len(LABELS),)]:
-            raise BadSettings(f"{self.weights_.shape} weights do not fit {len(self.members_)} members: save the model again")

@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 import numpy as np
 
 from .batches import KEEP, Tokens, like_lengths, pad, tokenize
-from .classifier import BadSettings, Classifier, load_arrays, save_arrays
+from .bundles import load_arrays, save_arrays
+from .classifier import BadSettings, Classifier
 from .encoders import CONFIG, load_encoder, load_tokenizer, require
 from .features import KEPT, cores
 from .files import one_line, whole_file
@@ -217,19 +218,6 @@ class ExportSettings(Classifier):
 GRAPH, ARRAYS = "model.onnx", "weights.safetensors"
 
 
-def _check_arrays(
-    arrays: dict[str, np.ndarray],  # as they were loaded
-    shapes: dict[str, tuple[int | None, ...]],  # name → what they must look like; None: any length
-) -> None:  # or BadExport
-    "Refuse numbers that do not fit."
-    for name, shape in shapes.items():
-        found = arrays.get(name)
-        if found is None or found.ndim != len(shape) or any(want not in (None, has) for want, has in zip(shape, found.shape, strict=True)):
-            raise BadExport(f"{ARRAYS}: {name} is {'absent' if found is None else found.shape}, not {shape}: copy the whole folder again")
-        if found.dtype.kind != "f" or not np.isfinite(found).all():
-            raise BadExport(f"{ARRAYS}: {name} holds more than finite numbers: do not use it")
-
-
 @dataclass(eq=False)
 class ExportedClassifier(ExportSettings):
     "A fine-tuned or hybrid classifier whose transformer is a graph. It predicts; it cannot be fitted."
@@ -258,10 +246,9 @@ class ExportedClassifier(ExportSettings):
         save_arrays(folder / ARRAYS, self.arrays_)
 
     def _load_weights(self, folder: Path) -> None:
-        arrays, classes = load_arrays(folder / ARRAYS), len(LABELS)
-        buckets = 1 << self.bits
+        classes, buckets = len(LABELS), 1 << self.bits
         shapes = {"weights": (classes, buckets), "dense_weights": (classes, None), "intercepts": (classes,), "idf": (buckets,)}
-        _check_arrays(arrays, {"offsets": (classes,)} if self.kind == "finetuned" else shapes)
+        arrays = load_arrays(folder / ARRAYS, {"offsets": (classes,)} if self.kind == "finetuned" else shapes)
         check_graph(folder / GRAPH)
         self.folder_, self.arrays_, self.tokenizer_ = folder, arrays, read_tokenizer(folder / TOKENIZER)
         self.set_pace(self.pace)

@@ -27,7 +27,7 @@ def one_line(
     problem: object,  # what is wrong, in words or as the exception of a library
 ) -> str:  # one line of 400 characters at most
     """The message of an error about a file."""
-    line = " ".join(f"{where}: {problem}".split())
+    line = "".join(sign if sign.isprintable() else "�" for sign in " ".join(f"{where}: {problem}".split()))
     return line if len(line) <= 400 else line[:399] + "…"
 
 # %% ../nbs/00a_files.ipynb #c6bcdd3b

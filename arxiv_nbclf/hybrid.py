@@ -8,14 +8,16 @@ __all__ = ['unit_rows', 'Whitener', 'fit_whitener', 'both_blocks', 'hybrid_recip
 # %% ../nbs/07_hybrid.ipynb #0537507b
 from dataclasses import dataclass, replace
 from pathlib import Path
+from reprlib import repr as brief
 from typing import ClassVar
 
 import numpy as np
 from scipy.sparse import csr_matrix, hstack
 
 from .batches import KEEP
-from .classifier import BadBundle, BadSettings, Classifier, load_arrays, save_arrays
-from .encoders import copy_encoder, find_encoder
+from .bundles import BadBundle, load_arrays, save_arrays
+from .classifier import BadSettings, Classifier
+from .encoders import copy_encoder, describe_encoder, find_encoder
 from .features import PRECISIONS, Features, choose_precision, encoder_features
 from .files import log
 from .linear import Recipe, choose_C, count_features, fit_margins, inverse_document_frequency, tfidf, tfidf_recipe
@@ -180,11 +182,13 @@ class HybridClassifier(Classifier):
         copy_encoder(self.encoder_, folder / "encoder")
 
     def _load_weights(self, folder: Path) -> None:
-        arrays = load_arrays(folder / "weights.safetensors")
-        self.weights_, self.dense_weights_ = arrays["weights"], arrays["dense_weights"]
-        self.intercepts_, self.idf_ = arrays["intercepts"], arrays["idf"]
-        if self.weights_.shape != (len(LABELS), 1 << self.bits) or self.idf_.shape != (1 << self.bits,):
-            raise BadSettings(f"weights {self.weights_.shape} do not fit bits={self.bits}: save the model again")
+        groups, buckets = len(LABELS), 1 << self.bits
+        shapes = {"weights": (groups, buckets), "dense_weights": (groups, None), "intercepts": (groups,), "idf": (buckets,)}
+        arrays = load_arrays(folder / "weights.safetensors", shapes)
+        self.weights_, self.dense_weights_, self.intercepts_, self.idf_ = arrays.values()
         if not (folder / "encoder").is_dir():
             raise BadBundle(f"{folder} has no folder encoder: copy the whole folder again")
         self.encoder_ = replace(find_encoder(str(folder / "encoder")), name=self.encoder)
+        width, precision = describe_encoder(self.encoder_).width, self.fitted_.get("precision")
+        if width != self.dense_weights_.shape[1] or precision not in PRECISIONS:
+            raise BadBundle(f"{folder}: the weights were not learnt with an encoder of width {width} in {brief(precision)}: save the model again")

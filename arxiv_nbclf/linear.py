@@ -20,7 +20,8 @@ from typing import ClassVar, TypeAlias
 import numpy as np
 from scipy.sparse import csr_matrix, diags_array
 
-from .classifier import BadSettings, Classifier, Papers, load_arrays, save_arrays
+from .bundles import load_arrays, save_arrays
+from .classifier import BadSettings, Classifier, Papers
 from .estimator import check_is_fitted
 from .memory import remembered
 from .preprocessing import LABELS
@@ -334,13 +335,6 @@ class LinearClassifier(Classifier):
         save_arrays(folder / "weights.safetensors", arrays)
 
     def _load_weights(self, folder: Path) -> None:
-        arrays = load_arrays(folder / "weights.safetensors")
-        self.weights_, self.intercepts_, self.idf_ = (
-            arrays["weights"],
-            arrays["intercepts"],
-            arrays["idf"],
-        )
-        if self.weights_.shape != (len(LABELS), 1 << self.bits) or self.idf_.shape != (1 << self.bits,):
-            raise BadSettings(
-                f"weights {self.weights_.shape} do not fit bits={self.bits}: save the model again"
-            )
+        groups, buckets = len(LABELS), 1 << self.bits
+        shapes = {"weights": (groups, buckets), "intercepts": (groups,), "idf": (buckets,)}
+        self.weights_, self.intercepts_, self.idf_ = load_arrays(folder / "weights.safetensors", shapes).values()

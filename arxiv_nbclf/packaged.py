@@ -15,7 +15,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from .classifier import BadSettings, Classifier, load_arrays, load_classifier, save_arrays
+from .bundles import BadBundle, load_arrays, save_arrays
+from .classifier import Classifier, load_classifier
 from .linear import LinearClassifier
 from .preprocessing import LABELS
 from .taxonomy import ArxivNbclfError
@@ -62,14 +63,12 @@ class CompactClassifier(LinearClassifier):
         save_arrays(folder / "weights.safetensors", arrays)
 
     def _load_weights(self, folder: Path) -> None:
-        arrays = load_arrays(folder / "weights.safetensors")
-        buckets, groups = 1 << self.bits, len(LABELS)
-        shapes = {"weights": (groups, buckets), "scales": (groups,), "intercepts": (groups,), "idf": (buckets,)}
-        found = {name: array.shape for name, array in arrays.items()}
-        if found != shapes or arrays["weights"].dtype != np.int8:
-            raise BadSettings(f"weights {found} do not fit bits={self.bits}: save the model again")
-        self._round(arrays["weights"], arrays["scales"], arrays["idf"])
-        self.intercepts_ = arrays["intercepts"]
+        groups, buckets = len(LABELS), 1 << self.bits
+        shapes = {"weights": (groups, buckets), "scales": (groups,), "idf": (buckets,), "intercepts": (groups,)}
+        steps, scales, idf, self.intercepts_ = load_arrays(folder / "weights.safetensors", shapes).values()
+        if steps.dtype != np.int8:
+            raise BadBundle(f"{folder}: the weights are {steps.dtype}, not int8: save the model again")
+        self._round(steps, scales, idf)
 
 # %% ../nbs/06f_packaged.ipynb #da814cf4
 class NoPackagedModel(ArxivNbclfError):

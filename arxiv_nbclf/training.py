@@ -18,7 +18,8 @@ import numpy as np
 
 from .batches import Tokens, tokenize
 from .checkpoints import cannot_write, checkpoint_keeper, is_over, last_checkpoint, request_digest, trainer_state
-from .classifier import BadSettings, Classifier, Papers, check_types, load_arrays, save_arrays
+from .bundles import load_arrays, save_arrays
+from .classifier import BadSettings, Classifier, Papers, check_types
 from .encoders import accelerator, describe_encoder, find_encoder, load_for_classification, load_tokenizer, require
 from .files import log
 from .linear import NEVER
@@ -298,8 +299,8 @@ class FineTunedClassifier(FineTuningSettings):
     def _load_weights(self, folder: Path) -> None:
         require("train", "torch", "transformers")
         encoder, machine, precision = find_encoder(str(folder / "encoder")), accelerator(), self.resolved().precision
-        self.model_, self.tokenizer_ = load_for_classification(encoder), load_tokenizer(encoder)
+        self.model_, self.tokenizer_ = load_for_classification(encoder, whole=True), load_tokenizer(encoder)
         self.model_.to(machine.kind)
         self._bf16 = machine.bf16 if precision == "auto" else precision == "bf16"
-        self.offsets_ = load_arrays(folder / "offsets.safetensors")["offsets"]
+        self.offsets_ = load_arrays(folder / "offsets.safetensors", {"offsets": (len(LABELS),)})["offsets"]
         self.loggers = tuple(self.loggers)

@@ -26,7 +26,6 @@ from arxiv_nbclf.preprocessing import label_ids, paper_texts
 from arxiv_nbclf.training import FineTunedClassifier
 
 Copy = Callable[[str], Path]
-HOLE = pytest.mark.xfail(reason="load_classifier and the encoders do not look that closely yet")
 
 
 @pytest.fixture(scope="module")
@@ -116,7 +115,6 @@ def test_a_folder_that_is_a_link_to_the_outside(copy: Copy, tmp_path: Path) -> N
     refused(folder, "outside of itself")
 
 
-@HOLE
 @pytest.mark.parametrize("name", ["../escape", "/etc/passwd", "encoder/../../escape", "nul\0byte", "x" * 5_000])
 def test_a_path_that_leads_outside(copy: Copy, name: str) -> None:
     folder = copy("linear")
@@ -124,7 +122,6 @@ def test_a_path_that_leads_outside(copy: Copy, name: str) -> None:
     refused(folder)
 
 
-@HOLE
 @pytest.mark.parametrize(
     ("name", "file"),
     [("linear", "weights.safetensors"), ("finetuned", "encoder/model.safetensors"), ("finetuned", "encoder/config.json"),
@@ -157,7 +154,6 @@ def outcome(folder: Path, seconds: float = 30) -> tuple[int, list[str]]:
     return done.returncode, done.stdout.splitlines() + done.stderr.splitlines()[-1:] * (done.returncode != 0)
 
 
-@HOLE
 def test_a_pipe_in_the_place_of_a_file(copy: Copy) -> None:
     folder = copy("linear")
     (folder / "weights.safetensors").unlink()
@@ -167,7 +163,6 @@ def test_a_pipe_in_the_place_of_a_file(copy: Copy) -> None:
     assert status == 0 and len(said) == 1, (status, said)
 
 
-@HOLE
 @pytest.mark.parametrize(
     "text",
     ["", "[]", "null", "{", "[" * 100_000, '{"a":' * 100_000, "\ufeff{}", '{"format": 1}', "1" * 10_000],
@@ -179,14 +174,12 @@ def test_a_description_that_is_none(copy: Copy, text: str) -> None:
     refused(folder)
 
 
-@HOLE
 def test_a_description_larger_than_any(copy: Copy) -> None:
     folder = copy("linear")
     describe(folder, padding="x" * 200_000_000)
     refused(folder)
 
 
-@HOLE
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
@@ -236,7 +229,6 @@ TAMPERINGS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 }
 
 
-@HOLE
 @pytest.mark.parametrize("how", TAMPERINGS)
 @pytest.mark.parametrize("file", ["linear/weights.safetensors", "finetuned/offsets.safetensors", "exported/weights.safetensors"])
 def test_numbers_that_do_not_fit(copy: Copy, file: str, how: str) -> None:
@@ -249,7 +241,6 @@ def test_numbers_that_do_not_fit(copy: Copy, file: str, how: str) -> None:
         refused(folder)
 
 
-@HOLE
 @pytest.mark.parametrize("how", ["no number", "one more", "a dimension more", "empty"])
 def test_a_transformer_whose_numbers_do_not_fit(copy: Copy, how: str) -> None:
     folder = copy("finetuned")
@@ -260,7 +251,6 @@ def test_a_transformer_whose_numbers_do_not_fit(copy: Copy, how: str) -> None:
         refused(folder)
 
 
-@HOLE
 def test_a_head_that_is_not_there(copy: Copy) -> None:
     folder = copy("finetuned")
     tensors = load_file(folder / "encoder" / "model.safetensors")
@@ -312,7 +302,6 @@ def test_a_pickle_beside_a_transformer_is_not_opened(copy: Copy, tmp_path: Path)
     assert not proof.exists()
 
 
-@HOLE
 @pytest.mark.parametrize(
     "changes",
     [{"n_layers": 10**6}, {"dim": 2**30}, {"vocab_size": 2**45}, {"max_position_embeddings": 2**45}, {"n_heads": 0},

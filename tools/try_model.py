@@ -7,7 +7,8 @@ import json
 from pathlib import Path
 
 from arxiv_nbclf.calibrators import HAIR, MatrixScaling
-from arxiv_nbclf.classifier import BadBundle, Classifier, load_classifier
+from arxiv_nbclf.bundles import BadBundle
+from arxiv_nbclf.classifier import Classifier, load_classifier
 from arxiv_nbclf.files import whole_file
 from arxiv_nbclf.linear import STOP_WORDS
 from arxiv_nbclf.packaged import CompactClassifier, packaged_model, told_of
