@@ -7,9 +7,9 @@ __all__ = ['app', 'Version', 'Quiet', 'Debug', 'A_TABLE', 'SPLITS', 'FAMILIES', 
            'DATABASE', 'FOLDS', 'CHECK', 'Papers', 'Out', 'Model', 'Family', 'Encoder', 'Recipe', 'Set', 'Split',
            'Seed', 'Strict', 'Table', 'Rows', 'Tune', 'SampleSeed', 'LISTED', 'A_SHARE', 'A_HARVEST', 'BULK', 'Trials',
            'SpaceWords', 'Objective', 'Minutes', 'Folds', 'CheckFolds', 'Retrain', 'Sampler', 'Pruner', 'Storage',
-           'StudyName', 'Heartbeat', 'Show', 'Predictions', 'Top', 'ToPredict', 'OwnModel', 'Abstain', 'BY', 'FORMS',
-           'main', 'sample', 'harvest', 'explore', 'run', 'train', 'tune', 'evaluate', 'compare', 'drift', 'predict',
-           'export']
+           'StudyName', 'Heartbeat', 'Show', 'Predictions', 'Top', 'WANTED', 'ToPredict', 'OwnModel', 'Abstain', 'BY',
+           'FORMS', 'main', 'sample', 'harvest', 'explore', 'run', 'train', 'tune', 'evaluate', 'compare', 'drift',
+           'predict', 'export']
 
 # %% ../nbs/18_cli.ipynb #973ade67
 import logging
@@ -328,9 +328,10 @@ def drift(old: Papers, new: Annotated[str, typer.Argument(metavar="NEW", help="L
     typer.echo(room.drift_report(before, after))
 
 # %% ../nbs/18_cli.ipynb #c83262fd
-Predictions = Annotated[str, typer.Option("--out", metavar="FILE|DIR|-", help="A table, a folder, or - for JSON lines")]
+Predictions = Annotated[str, typer.Option("--out", metavar="FILE|DIR|-", help="A table, a folder, or - for JSON lines on stdout")]
 Top = Annotated[int, typer.Option("--top", help="How many groups to name, best first")]
-ToPredict = Annotated[str, typer.Argument(metavar="PAPERS", help=f"{A_TABLE}, or - for JSON lines on stdin")]
+WANTED = "A file (xlsx, csv, parquet, jsonl), a folder of files, sample, - for JSON lines on stdin, or ids of papers on arXiv"
+ToPredict = Annotated[list[str], typer.Argument(metavar="PAPERS|ID…", help=WANTED)]
 OwnModel = Annotated[Path | None, typer.Option("--model", metavar="DIR", help="A run folder or a saved model; absent: the package's own")]
 Abstain = Annotated[str | None, typer.Option("--abstain-below", metavar="P", help=SURE)]
 BY = "Who works on a folder: this process, or a Ray cluster (that RAY_ADDRESS names; of this machine alone otherwise)"
@@ -339,17 +340,18 @@ BY = "Who works on a folder: this process, or a Ray cluster (that RAY_ADDRESS na
 @app.command()
 def predict(
     papers: ToPredict,
-    out: Predictions,
+    out: Predictions = "-",
     model: OwnModel = None,
     top: Top = 1,
     abstain_below: Abstain = None,
     engine: Annotated[str, typer.Option("--engine", metavar="local|ray", help=BY)] = "local",
     strict: Strict = False,
+    api: Annotated[str | None, typer.Option("--api", metavar="URL", help="Where papers are fetched by id; absent: arXiv")] = None,
 ) -> None:
-    "Predict the group of each paper of a table; title and summary are enough."
+    "Predict the group of each paper of a table, or of papers on arXiv; title and summary are enough."
     from arxiv_nbclf import files, verbs
 
-    done = verbs.predict_file(papers, model, out, top=top, abstain_below=abstain_below, strict=strict, engine=engine)
+    done = verbs.predict_file(papers, model, out, top, abstain_below, strict, engine, api)
     files.log.info("%s: %s", "stdout" if out == "-" else out, done)
 
 # %% ../nbs/18_cli.ipynb #f35fbabc

@@ -7,6 +7,7 @@ __all__ = ['ENGINES', 'Predicted', 'rejects_beside', 'predict_file', 'explore_fi
 
 # %% ../nbs/17b_verbs.ipynb #fb4850d3
 import sys
+from collections.abc import Sequence
 from dataclasses import astuple, dataclass
 from pathlib import Path
 
@@ -37,8 +38,8 @@ class Predicted:
     rejects: int  # rows without a prediction
 
     def __str__(self) -> str:
-        rejected = f", {self.rejects:,} rows rejected" if self.rejects else ""
-        return f"{self.papers:,} papers predicted, {self.abstained:,} abstained{rejected}"
+        papers, rows = (f"{n:,} {noun}{'s' * (n != 1)}" for n, noun in ((self.papers, "paper"), (self.rejects, "row")))
+        return f"{papers} predicted, {self.abstained:,} abstained{f', {rows} rejected' if self.rejects else ''}"
 
 # %% ../nbs/17b_verbs.ipynb #9d42778c
 def rejects_beside(
@@ -112,16 +113,34 @@ def _to_folder(
     return Predicted(done.papers, flags.count_rows(filter=field("abstained")), done.rejects)
 
 
+def _by_id(
+    words: Sequence[str],  # what somebody wants to have predicted
+    api: str | None,  # address of arXiv's interface; None: arXiv's own
+) -> pd.DataFrame | None:  # a papers table; None if it is a file, a folder, sample or -
+    "The papers that ids stand for, from arXiv."
+    if len(words) == 1 and (words[0] in ("sample", "-") or Path(words[0]).exists()):
+        return None
+    from arxiv_nbclf.gathering import API, harvest_ids, is_id
+
+    if wrong := [word for word in words if not is_id(word)]:
+        if len(words) == 1:
+            return None
+        raise BadPrediction(f"{wrong[0]} is no arXiv id: give one table (a file, or a folder of files), or ids such as 2504.15253")
+    return harvest_ids(words, api or API)
+
+
 def predict_file(
-    papers: str | Path,  # a file, a folder of files, the word sample, or - for JSON lines on stdin; title and summary are enough
+    papers: str | Path | Sequence[str],  # a file, a folder, the word sample, - for JSON lines on stdin, or ids of papers on arXiv
     model: Model | None,  # a run folder or a bundle; None: the model of the package
     out: str | Path,  # a file (csv, tsv, parquet, jsonl, xlsx), a folder, or - for JSON lines on stdout
     top: int = 1,  # how many groups to name
     abstain_below: Abstain = None,  # probability under which a row is flagged as abstained, or auto, or auto:0.97
     strict: bool = False,  # whether a rejected row is an error
     engine: str = "local",  # who does the work on a folder: local, this process; ray, a cluster
+    api: str | None = None,  # where papers are fetched by id; None: arXiv
 ) -> Predicted:  # how much came of it
-    "Predict papers with a saved model and write the predictions."
+    "Predict papers with a saved model and write the predictions; title and summary are enough."
+    words = [str(papers)] if isinstance(papers, str | Path) else list(papers)
     whole = str(out) == "-" or bool(Path(out).suffix)
     if engine not in ENGINES:
         raise BadPrediction(f"engine={engine!r} is not known: take one of {', '.join(ENGINES)}")
@@ -129,16 +148,18 @@ def predict_file(
         raise BadPrediction(f"{engine} writes shards into a folder that all machines share, not into {out}: name a folder with --out")
     if str(out) != "-":
         check_free(out)
-    if str(papers) == "-" and not whole:
+    if words == ["-"] and not whole:
         raise BadPapers(f"standard input cannot be predicted into the folder {out}: give a file, such as {out}.parquet, or -")
-    classifier = find_model(model)
+    classifier, fetched = find_model(model), _by_id(words, api)
+    if fetched is not None and not whole:
+        raise BadPrediction(f"papers that are fetched by id go to a file or to -, not into the folder {out}")
     if model is None:
         log.info("%s", told_of(classifier))
-    if str(papers) == "-":
+    if words == ["-"]:
         return _from_stdin(classifier, out, top, abstain_below, strict)
     if not whole:
-        return _to_folder(papers, model, out, top, abstain_below, strict, engine)
-    table, rejects = read_papers(papers, purpose="prediction")
+        return _to_folder(words[0], model, out, top, abstain_below, strict, engine)
+    table, rejects = read_papers(words[0] if fetched is None else fetched, purpose="prediction")
     tell_rejects(rejects, len(table), strict)
     return _write(predict_table(classifier, table, top, abstain_below), rejects, out)
 
