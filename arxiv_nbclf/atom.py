@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['LONGEST_FEED', 'BadFeed', 'RefusedFeed', 'Feed', 'parse_feed', 'write_feed']
 
-# %% ../nbs/01b_atom.ipynb #951d30de
+# %% ../nbs/01b_atom.ipynb #88349b5a
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
@@ -19,7 +19,7 @@ from .papers import COLUMNS, BadPapers, read_papers
 from .snapshot import withdrawn
 from .taxonomy import ArxivNbclfError
 
-# %% ../nbs/01b_atom.ipynb #8e627fd1
+# %% ../nbs/01b_atom.ipynb #5c8d7526
 class BadFeed(ArxivNbclfError):
     """An answer that is cut off or garbled; asked again, the same question may be answered well."""
 
@@ -27,7 +27,7 @@ class BadFeed(ArxivNbclfError):
 class RefusedFeed(ArxivNbclfError):
     """An answer that is no feed, a dangerous one, or an error that the interface reports; asking again will not help."""
 
-# %% ../nbs/01b_atom.ipynb #1417cc04
+# %% ../nbs/01b_atom.ipynb #06edd0cc
 LONGEST_FEED = 1 << 25  # bytes; two thousand papers, the most that arXiv gives at once, are about six million
 
 
@@ -56,7 +56,7 @@ def _root(
         raise RefusedFeed(f"the answer is XML but no Atom feed (its root is {root.tag[:60]!r}): is the address right?")
     return root
 
-# %% ../nbs/01b_atom.ipynb #b77d54ef
+# %% ../nbs/01b_atom.ipynb #2419f4cf
 _ATOM, _ARXIV = "{http://www.w3.org/2005/Atom}", "{http://arxiv.org/schemas/atom}"
 _SEARCH = "{http://a9.com/-/spec/opensearch/1.1/}"
 
@@ -74,7 +74,7 @@ def _entry(
             "main_category": None if primary is None else primary.get("term"), "published": texts["published"],
             "comment": element.findtext(f"{_ARXIV}comment")}
 
-# %% ../nbs/01b_atom.ipynb #5eca8a08
+# %% ../nbs/01b_atom.ipynb #9eb6aed8
 @dataclass(frozen=True)
 class Feed:
     """A page of papers, as the interface gave it."""
@@ -129,13 +129,13 @@ def parse_feed(
     papers = _papers(entries)
     return Feed(total, start, papers, len(entries), len(entries) - len(papers))
 
-# %% ../nbs/01b_atom.ipynb #a75a2b17
+# %% ../nbs/01b_atom.ipynb #bc11d8a0
 _HEAD = (f'<feed xmlns:opensearch="{_SEARCH[1:-1]}" xmlns:arxiv="{_ARXIV[1:-1]}" xmlns="{_ATOM[1:-1]}">'
          "<opensearch:totalResults>{total}</opensearch:totalResults><opensearch:startIndex>{start}</opensearch:startIndex>")
 
 
 def write_feed(
-    papers: pd.DataFrame,  # aid, title, summary, categories, main_category, published; version and withdrawn if it has them
+    papers: pd.DataFrame,  # aid, title, summary, categories, main_category, published; version, other_subjects, withdrawn if it has them
     total: int,  # what the feed shall say: papers that match
     start: int = 0,  # place of the first one among them
 ) -> bytes:  # XML
@@ -146,7 +146,8 @@ def write_feed(
         parts.append(f"<entry><id>http://arxiv.org/abs/{escape(paper['aid'])}v{1 if pd.isna(version) else version}</id>")
         parts.append(f"<published>{pd.Timestamp(paper['published']):%Y-%m-%dT%H:%M:%SZ}</published>")
         parts += [f"<{name}>{escape(paper[name])}</{name}>" for name in ("title", "summary")]
-        parts += [f'<category term="{escape(code)}"/>' for code in str(paper["categories"]).split(",")]
+        codes = f"{paper['categories']},{paper.get('other_subjects') or ''}".strip(",").split(",")
+        parts += [f'<category term="{escape(code)}"/>' for code in codes]
         if isinstance(paper["main_category"], str):
             parts.append(f'<arxiv:primary_category term="{escape(paper["main_category"])}"/>')
         parts.append("<arxiv:comment>withdrawn</arxiv:comment></entry>" if paper.get("withdrawn") else "</entry>")

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Answer', 'Fault', 'FAULTS', 'matching', 'StandIn', 'stand_in']
 
-# %% ../nbs/01e_standin.ipynb #e3e70c8b
+# %% ../nbs/01e_standin.ipynb #44012d19
 import re
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -20,7 +20,7 @@ import pandas as pd
 
 from .atom import LONGEST_FEED, write_feed
 
-# %% ../nbs/01e_standin.ipynb #2e1b39b8
+# %% ../nbs/01e_standin.ipynb #6266ca0a
 def _listed(
     codes: str,  # of a paper, parted by commas
     query: str,  # cat:cs.CL OR cat:math.*
@@ -38,13 +38,14 @@ def matching(
     if ids := [re.sub(r"v\d+$", "", word) for word in question.get("id_list", "").split(",") if word]:
         return papers.set_index("aid", drop=False).loc[[word for word in ids if word in set(papers.aid)]]
     query = question.get("search_query", "")
-    found = papers[[_listed(codes, query) for codes in papers.categories]]
+    listed = {codes: _listed(codes, query) for codes in papers.categories.unique()}
+    found = papers[papers.categories.map(listed)]
     if days := re.search(r"submittedDate:\[(\d{12}) TO (\d{12})\]", query):
         start, end = (pd.Timestamp(datetime.strptime(text, "%Y%m%d%H%M"), tz="UTC") for text in days.groups())
         found = found[found.published.dt.floor("min").between(start, end)]
     return found.sort_values(["published", "aid"])
 
-# %% ../nbs/01e_standin.ipynb #95b9a72c
+# %% ../nbs/01e_standin.ipynb #8a76a9d5
 Answer = tuple[int, dict[str, str], bytes]  # status, headers, body
 Fault = Callable[[Answer, pd.DataFrame, dict[str, str]], Answer]  # the right answer, its papers, the question → what is sent
 
@@ -93,7 +94,7 @@ FAULTS: dict[str, Fault] = {
     "error": _body(lambda body: body.replace(b"/abs/", b"/api/errors#", 1)),
 }
 
-# %% ../nbs/01e_standin.ipynb #0005c8dc
+# %% ../nbs/01e_standin.ipynb #e0c2465e
 @dataclass
 class StandIn:
     """A running stand-in."""
@@ -146,6 +147,13 @@ def _handler(
     return Handler
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, *_: Any) -> None:
+        """Somebody hung up, or was killed."""
+
+
 @contextmanager
 def stand_in(
     papers: pd.DataFrame,  # a papers table, dates included
@@ -155,8 +163,7 @@ def stand_in(
     """Run a stand-in for arXiv's interface on this machine as long as the block runs."""
     by_number = dict(faults) if isinstance(faults, dict) else dict(enumerate(faults, 1))
     running = StandIn(papers, {number: name for number, name in by_number.items() if name}, always)
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(running))
-    server.daemon_threads = True
+    server = _Server(("127.0.0.1", 0), _handler(running))
     running.api = f"http://127.0.0.1:{server.server_port}/api/query"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
     thread.start()
