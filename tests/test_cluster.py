@@ -4,7 +4,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 from functools import partial
 from itertools import islice
@@ -26,19 +26,27 @@ from ray.cluster_utils import Cluster  # noqa: E402
 from arxiv_nbclf import cli, label_ids, new_classifier, sample  # noqa: E402
 from arxiv_nbclf import cluster as room  # noqa: E402
 from arxiv_nbclf.bulk import Engine, Job, Stream, local_engine, predict_stream  # noqa: E402
-from arxiv_nbclf.cluster import BadCluster, ray_engine  # noqa: E402
+from arxiv_nbclf.cluster import BadCluster, Interrupted, ray_engine  # noqa: E402
 from arxiv_nbclf.encoders import tiny_encoder  # noqa: E402
 from arxiv_nbclf.preprocessing import paper_texts  # noqa: E402
 
 ROWS, ROWS_PER_SHARD = 3_000, 100
 
 
+def add(cluster: Cluster, **has: Any) -> Any:
+    """One more machine. Ray waits half a minute for it, which may be too little where others work, too."""
+    with suppress(Exception):
+        return cluster.add_node(**has)
+    return cluster.add_node(**has)
+
+
 @pytest.fixture(scope="module")
 def machines() -> Iterator[Cluster]:
-    """Two machines of one core each, and this process connected to them."""
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    """Two machines of one core each, one with accelerators, and this process connected to them."""
+    cluster = Cluster()
     try:
-        cluster.add_node(num_cpus=1)
+        add(cluster, num_cpus=1, include_dashboard=False)
+        add(cluster, num_cpus=1, num_gpus=2)  # as far as Ray knows
         ray.init(cluster.address, log_to_driver=False, logging_level="ERROR")
         yield cluster
     finally:
@@ -161,6 +169,20 @@ def test_what_is_wrong_on_a_machine_is_told_in_one_line(machines: Cluster, place
     assert len(str(told.value).splitlines()) == 1
 
 
+def test_what_was_written_stays_when_workers_die_too_often(machines: Cluster, place: Path) -> None:
+    def kill(done: int) -> None:
+        if done == 2:
+            for pid in workers(machines):
+                os.kill(pid, signal.SIGKILL)
+
+    with patch.object(room, "DEATHS", 0), pytest.raises(Interrupted, match="workers die, .*the same command goes on") as told:
+        predict(place, "given_up", partial(disturbed, disturb=kill))
+    assert len(str(told.value).splitlines()) == 1
+    stream = predict(place, "given_up", local_engine)
+    assert stream.found_finished >= 3
+    check(stream, place / "local")
+
+
 class Seen(room.Worker):
     """A worker that leaves a note of the accelerators that it was given."""
 
@@ -171,7 +193,6 @@ class Seen(room.Worker):
 
 def test_each_accelerator_has_a_worker(machines: Cluster, place: Path) -> None:
     cloudpickle.register_pickle_by_value(sys.modules[__name__])
-    node = machines.add_node(num_cpus=2, num_gpus=2)  # as far as Ray knows
     with patch.object(room, "Worker", Seen), patch.object(room, "device_of", return_value="accelerator"):
         begun = begin(place, "cards", ray_engine)
     stream = predict(place, "cards", local_engine)
@@ -181,7 +202,6 @@ def test_each_accelerator_has_a_worker(machines: Cluster, place: Path) -> None:
     for path in notes:
         path.unlink()
     check(stream, place / "local")
-    machines.remove_node(node)
 
 
 def test_a_machine_that_is_lost_is_done_without(machines: Cluster, place: Path) -> None:
