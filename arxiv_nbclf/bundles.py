@@ -56,7 +56,8 @@ def load_arrays(
         raise BadBundle(one_line(path, f"is not a whole safetensors file ({error}); copy the whole folder again")) from None
     for name, wanted in shapes.items():
         found = arrays.get(name)
-        if found is None or found.ndim != len(wanted) or any(want not in (None, has) for want, has in zip(wanted, found.shape, strict=True)):
+        fits = found is not None and found.ndim == len(wanted)
+        if found is None or not fits or any(want not in (None, has) for want, has in zip(wanted, found.shape, strict=True)):
             there = "absent" if found is None else f"of shape {found.shape}"
             raise BadBundle(one_line(path, f"{name} is {there}, not {wanted}; save the model again"))
         if found.dtype.kind not in "fi" or not (np.abs(found, dtype=np.float64) < LARGEST).all():

@@ -13,8 +13,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from .calibrators import Temperature, fit_temperature
 from .bundles import load_arrays, save_arrays
+from .calibrators import Temperature, fit_temperature
 from .classifier import FAMILIES, BadSettings, Classifier, hold_out, load_classifier, new_classifier
 from .files import is_helper, log
 from .linear import fit_offsets

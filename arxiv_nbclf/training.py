@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from .batches import Tokens, tokenize
-from .checkpoints import cannot_write, checkpoint_keeper, is_over, last_checkpoint, request_digest, trainer_state
 from .bundles import load_arrays, save_arrays
+from .checkpoints import cannot_write, checkpoint_keeper, is_over, last_checkpoint, request_digest, trainer_state
 from .classifier import BadSettings, Classifier, Papers, check_types
 from .encoders import accelerator, describe_encoder, find_encoder, load_for_classification, load_tokenizer, require
 from .files import log

@@ -14,8 +14,8 @@ import pytest
 import test_browser
 
 from arxiv_nbclf import sample
-from arxiv_nbclf.calibrators import keep_decisions
 from arxiv_nbclf.bundles import BadBundle
+from arxiv_nbclf.calibrators import keep_decisions
 from arxiv_nbclf.explanations import word_contributions
 from arxiv_nbclf.linear import LinearClassifier, fnv1a, tokens
 from arxiv_nbclf.packaged import CompactClassifier, load_packaged, told_of

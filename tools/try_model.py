@@ -6,8 +6,8 @@ import inspect
 import json
 from pathlib import Path
 
-from arxiv_nbclf.calibrators import HAIR, MatrixScaling
 from arxiv_nbclf.bundles import BadBundle
+from arxiv_nbclf.calibrators import HAIR, MatrixScaling
 from arxiv_nbclf.classifier import Classifier, load_classifier
 from arxiv_nbclf.files import whole_file
 from arxiv_nbclf.linear import STOP_WORDS
