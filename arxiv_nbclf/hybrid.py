@@ -191,4 +191,4 @@ class HybridClassifier(Classifier):
         self.encoder_ = replace(find_encoder(str(folder / "encoder")), name=self.encoder)
         width, precision = describe_encoder(self.encoder_).width, self.fitted_.get("precision")
         if width != self.dense_weights_.shape[1] or precision not in PRECISIONS:
-            raise BadBundle(f"{folder}: the weights do not belong to an encoder of width {width} in {brief(precision)}: save the model again")
+            raise BadBundle(f"{folder}: the weights do not belong to an encoder of width {width} in {brief(precision)}: save it again")
