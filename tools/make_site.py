@@ -45,7 +45,7 @@ from reference import Definition, Module, Parameter, read_package, reference_pag
 
 ASSETS = Path(__file__).parent / "site"
 SECTIONS = {  # of the sidebar: heading → names of pages, in the order of their names
-    "Start": ["index.ipynb", "try.qmd", "results.ipynb", "reference.qmd"],
+    "Start": ["index.ipynb", "try.qmd", "results*", "reference.qmd"],
     "Tutorials": ["tutorials/*"],
     "Papers": ["0[0-3]*"],
     "Preprocessing": ["04*", "05*"],
@@ -176,7 +176,11 @@ def output(
         if flags.get("fig-cap"):
             inner = raw("<figure>") + inner + raw(f"<figcaption>{html.escape(flags['fig-cap'])}</figcaption></figure>")
     elif "text/html" in data:
-        inner = raw(re.sub(r"<style scoped>.*?</style>\s*", "", joined(data["text/html"]), flags=re.S))
+        markup = re.sub(r"<style scoped>.*?</style>\s*", "", joined(data["text/html"]), flags=re.S)
+        ids = set(re.findall(r'\bid="([^"]+)"', markup))  # a part of a page may lead to parts that are not shown
+        markup = re.sub(r'<a href="#([^"]+)"', lambda link: link[0] if link[1] in ids else "<a", markup)
+        used = set(re.findall(r'(?:href="#|for="|aria-\w+=")([^"]+)"', markup))  # and stand twice on this one
+        inner = raw(re.sub(r' id="([^"]+)"', lambda own: own[0] if own[1] in used else "", markup))
     elif "text/plain" in data:
         inner = fenced(joined(data["text/plain"]), ".output")
     else:
@@ -271,8 +275,9 @@ def documented(
     if not match:
         return shown
     head = f"{match['level']} {match['name']}\n\n[source]({match['url']}){{.doc-source aria-label=\"Source of {match['name']}\"}}\n\n"
+    opened, closed = raw('<div class="doc">'), raw("</div>")  # pandoc would make a section of a fenced one that begins with a heading
     if not definition or definition.kind == "constant":
-        return f":::: {{.doc}}\n{head}{fenced(match['code'], '.python .signature')}\n{match['doc']}\n::::\n"
+        return f"{opened}\n\n{head}{fenced(match['code'], '.python .signature')}\n{match['doc']}\n\n{closed}"
     called = fenced(signature(definition), ".python .signature") if definition.parameters or definition.kind == "function" else ""
     parts = [head, called, match["doc"].strip().removeprefix("*").removesuffix("*")]
     if definition.bases:
@@ -283,7 +288,25 @@ def documented(
         parts.append(raw(listed(list(definition.parameters), heading, types)))
     if definition.returns and definition.returns.type not in ("", "None"):
         parts.append(raw(listed([definition.returns], "Returns", types)))
-    return ":::: {.doc}\n" + "\n\n".join(parts) + "\n::::\n"
+    methods = [
+        one for name, one in package[definition.module].definitions.items()
+        if one.inside and name.startswith(f"{definition.name}.") and not one.name.rpartition(".")[2].startswith("_")
+    ]
+    parts += [method(one, types) for one in methods]
+    return "\n\n".join([opened, *parts, closed])
+
+
+def method(
+    definition: Definition,  # of a method in its class
+    types: dict[str, str],  # name of a class → its page and anchor
+) -> str:
+    """A method as its class's page shows it."""
+    described = any(one.comment for one in definition.parameters)
+    told = listed(list(definition.parameters), "Parameters", types) if described else ""
+    if definition.returns and definition.returns.comment:
+        told += listed([definition.returns], "Returns", types)
+    head, foot = f'<div class="method" id="{definition.name.lower()}">', "</div>"
+    return raw(head) + fenced(signature(definition), ".python .signature") + f"\n\n{definition.doc}\n\n" + raw(told + foot)
 
 
 def read_notebook(
@@ -410,7 +433,7 @@ def aligned(
         number = iter(columns * len(rows))
         if columns and all(len(row) == len(columns) for row in rows):
             table = re.sub(r"<(t[dh])>", lambda cell: f'<{cell[1]} class="number">' if next(number) else cell[0], table)
-    return f'<div class="table" tabindex="0" role="region" aria-label="Table">{table}</div>'
+    return f'<div class="table" tabindex="0" role="group" aria-label="Table">{table}</div>'
 
 
 def finished(
@@ -558,7 +581,7 @@ def search_index(
             continue
         for anchor, heading, text in words.sections:
             told = " ".join(f"{page.meta.get('description', '') if not anchor else ''} {text}".split())
-            told = re.sub(r" ?\bsource\b (?=\w*)", " ", told, count=1) if told.startswith("source ") else told
+            told = told.removeprefix("source ")
             if anchor or told:
                 entries.append([page.target + (f"#{anchor}" if anchor else ""), page.title, heading.strip(), told.strip()])
     for module in package.values():

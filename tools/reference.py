@@ -40,6 +40,7 @@ class Definition:
     returns: Parameter | None = None
     bases: tuple[str, ...] = ()
     value: str = ""  # of a constant, as written
+    inside: bool = False  # a method that stands in its class, not patched in
 
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -133,14 +134,14 @@ class Module:
         if spec.kwarg:
             yield Parameter(f"**{spec.kwarg.arg}", self.text(spec.kwarg.annotation), "", self.comment(spec.kwarg))
 
-    def define(self, node: Function, name: str) -> None:
+    def define(self, node: Function, name: str, inside: bool = False) -> None:
         """Take in a function or method."""
         returns = Parameter("", self.text(node.returns), "", self.comment(node.returns) if node.returns else "")
         parameters = tuple(self.parameters(node))
         if parameters and node.returns and node.returns.end_lineno == node.lineno and returns.comment == parameters[-1].comment:
             parameters = tuple(Parameter(p.name, p.type, p.default, "") for p in parameters)  # one line: its comment is the result's
         doc = ast.get_docstring(node) or ""
-        self.definitions[name] = Definition(name, self.name, "function", node.lineno, doc, parameters, returns)
+        self.definitions[name] = Definition(name, self.name, "function", node.lineno, doc, parameters, returns, inside=inside)
 
     def add_class(self, node: ast.ClassDef) -> None:
         """Take in a class: its fields, or the parameters of its `__init__`, and its methods."""
@@ -151,7 +152,7 @@ class Module:
         ]
         methods = [part for part in node.body if isinstance(part, Function)]
         for method in methods:
-            self.define(method, f"{node.name}.{method.name}")
+            self.define(method, f"{node.name}.{method.name}", inside=True)
         made = self.definitions.get(f"{node.name}.__init__")
         self.definitions[node.name] = Definition(
             node.name, self.name, "class", node.lineno, ast.get_docstring(node) or "",

@@ -15,7 +15,7 @@
   }
 
   function menu(button) {
-    const pages = document.getElementById("pages");
+    const pages = document.getElementById("site-pages");
     const show = (on) => { document.body.classList.toggle("menu-open", on); button.setAttribute("aria-expanded", String(on)); };
     button.addEventListener("click", () => {
       show(!document.body.classList.contains("menu-open"));
@@ -24,7 +24,7 @@
     document.addEventListener("keydown", (event) => {
       if (event.key === "Escape" && document.body.classList.contains("menu-open")) { show(false); button.focus(); }
     });
-    document.getElementById("main").addEventListener("click", () => show(false));
+    document.getElementById("site-content").addEventListener("click", () => show(false));
   }
 
   function current(toc) {
@@ -120,38 +120,42 @@
       list.replaceChildren(...found.slice(0, 12).map(([, [href, page, heading, text]], number) => {
         const item = Object.assign(document.createElement("li"), { id: `found-${number}` });
         item.setAttribute("role", "option");
-        const link = Object.assign(document.createElement("a"), { href: script.dataset.root + href, tabIndex: -1 });
         const title = Object.assign(document.createElement("span"), { className: "title" });
         title.append(marked(heading || page, words));
         if (heading) title.append(Object.assign(document.createElement("span"), { className: "in", textContent: page }));
         const line = Object.assign(document.createElement("span"), { className: "line" });
         line.append(marked(snippet(text, words), words));
-        link.append(title, line);
-        item.append(link);
-        link.addEventListener("click", () => dialog.close());
+        item.append(title, line);
+        item.dataset.href = href;
+        item.addEventListener("click", (event) => {
+          if (event.ctrlKey || event.metaKey) { open(script.dataset.root + href); return; }
+          dialog.close();
+          location.href = script.dataset.root + href;
+        });
         return item;
       }));
       input.setAttribute("aria-expanded", String(found.length > 0));
       told.textContent = words.length ? (found.length ? `${found.length} found` : "Nothing found") : "";
       choose(0);
     };
-    const open = async () => {
+    const show = async () => {
       if (!dialog.open) dialog.showModal();
       input.select();
       try { await load(); look(); } catch { told.textContent = "The search index cannot be read."; }
     };
-    button.addEventListener("click", open);
+    button.addEventListener("click", show);
     input.addEventListener("input", look);
     input.addEventListener("keydown", (event) => {
       if (event.key === "ArrowDown" || event.key === "ArrowUp") { event.preventDefault(); choose(chosen + (event.key === "ArrowDown" ? 1 : -1)); }
-      if (event.key === "Enter" && chosen >= 0) list.children[chosen].querySelector("a").click();
+      if (event.key === "Escape") dialog.close();
+      if (event.key === "Enter" && chosen >= 0) list.children[chosen].click();
     });
     dialog.addEventListener("click", (event) => { if (event.target === dialog) dialog.close(); });
     document.addEventListener("keydown", (event) => {
       const typing = /^(INPUT|TEXTAREA|SELECT)$/.test(event.target.tagName) || event.target.isContentEditable;
       if ((event.key === "/" && !typing && !event.ctrlKey && !event.metaKey && !event.altKey) || (event.key === "k" && (event.ctrlKey || event.metaKey))) {
         event.preventDefault();
-        open();
+        show();
       }
     });
   }
@@ -162,7 +166,7 @@
       if (found) start(found);
     }
     copying();
-    const here = document.querySelector("nav.pages [aria-current]"), pages = document.getElementById("pages");
+    const here = document.querySelector("nav.pages [aria-current]"), pages = document.getElementById("site-pages");
     if (here && here.offsetTop > pages.clientHeight - 60) pages.scrollTop = here.offsetTop - pages.clientHeight / 2;
   });
 })();

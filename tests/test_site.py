@@ -1,0 +1,367 @@
+"""The built site: nothing is broken, everything is named, and it can be read on a phone, in the dark, by keyboard and by a screen reader.
+
+The folder is that of `make docs`, or the one that the variable SITE names; pictures of some pages are left in build/screens.
+"""
+
+import importlib
+import os
+import pkgutil
+import posixpath
+import re
+import shutil
+import sys
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
+
+import arxiv_nbclf
+
+ROOT = Path(__file__).parents[1]
+SITE = Path(os.environ.get("SITE") or ROOT / "_docs").resolve()
+SCREENS = ROOT / "build" / "screens"
+NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
+QUIET = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update",
+    "--disable-sync",
+]
+PHONE, DESK = {"width": 390, "height": 844}, {"width": 1440, "height": 900}
+MEGABYTE = 1_000_000
+
+sys.path.insert(0, str(ROOT / "tools"))
+make_site = importlib.import_module("make_site")
+
+if not (SITE / "index.html").exists():
+    pytest.skip("the site is not built: make docs", allow_module_level=True)
+PAGES = sorted(path.relative_to(SITE).as_posix() for path in SITE.glob("**/*.html"))
+
+
+class Read(HTMLParser):
+    """What a page consists of, as far as it is checked."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.ids: list[str] = []
+        self.links: list[str] = []
+        self.loaded: list[str] = []
+        self.pictures: list[dict[str, str | None]] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        found = dict(attrs)
+        if found.get("id"):
+            self.ids.append(found["id"] or "")
+        if tag == "a" and found.get("href"):
+            self.links.append(found["href"] or "")
+        if tag == "img":
+            self.pictures.append(found)
+        if address := found.get("href") if tag == "link" else found.get("src"):
+            self.loaded.append(address)
+
+
+@pytest.fixture(scope="module")
+def read() -> dict[str, Read]:
+    """Every page, by its path."""
+    return {page: Read((SITE / page).read_text(encoding="utf-8")) for page in PAGES}
+
+
+def place(page: str, link: str) -> tuple[str, str]:
+    """The file and the anchor to which a link leads."""
+    path, _, anchor = link.partition("#")
+    return posixpath.normpath(posixpath.join(posixpath.dirname(page), unquote(path))) if path else page, unquote(anchor)
+
+
+def test_no_link_is_broken(read: dict[str, Read]) -> None:
+    broken = []
+    for page, parts in read.items():
+        for link in parts.links:
+            if re.match(r"(https?|mailto):", link):
+                continue
+            path, anchor = place(page, link)
+            if not (SITE / path).is_file() or (anchor and (path not in read or anchor not in read[path].ids)):
+                broken.append(f"{page}: {link}")
+    assert not broken, "\n".join(broken)
+
+
+def test_what_pages_load_is_there_and_nothing_comes_from_elsewhere(read: dict[str, Read]) -> None:
+    for page, parts in read.items():
+        for address in parts.loaded:
+            assert not re.match(r"(https?:)?//", address), f"{page} loads {address}"
+            assert address.startswith("data:") or (SITE / place(page, address)[0]).is_file(), f"{page} lacks {address}"
+    styles = "".join(path.read_text(encoding="utf-8") for path in [*SITE.glob("**/*.css"), SITE / "site" / "site.js"])
+    assert not re.search(r"https?:|@import|url\(", styles)
+
+
+def test_pictures_are_described(read: dict[str, Read]) -> None:
+    bare = [f"{page}: {one.get('src') or ''}"[:90] for page, parts in read.items() for one in parts.pictures if not one.get("alt")]
+    assert not bare, "\n".join(bare)
+
+
+def test_pages_are_light_and_anchors_are_single(read: dict[str, Read]) -> None:
+    heavy = {path.relative_to(SITE).as_posix(): path.stat().st_size for path in SITE.glob("**/*.*") if path.stat().st_size > MEGABYTE}
+    assert not heavy
+    for page, parts in read.items():
+        twice = {one for one in parts.ids if parts.ids.count(one) > 1}
+        assert not twice, f"{page}: {twice}"
+
+
+def test_each_document_has_a_page_that_the_sidebar_names(read: dict[str, Read]) -> None:
+    named = {place("index.html", link)[0] for link in read["index.html"].links if not re.match("https?:", link)}
+    assert set(PAGES) <= named, set(PAGES) - named
+    documents = {name for ending in make_site.SOURCES for name in make_site.sources(ROOT / "nbs", ending)} | {"reference.qmd"}
+    assert len(PAGES) == len(documents)
+
+
+def public_names() -> Iterator[tuple[str, str]]:
+    """Module and name, of all that is public."""
+    for name in arxiv_nbclf.__all__:
+        yield "arxiv_nbclf", name
+    for module in pkgutil.walk_packages(arxiv_nbclf.__path__):
+        if not module.name.rpartition(".")[2].startswith("_"):
+            for name in importlib.import_module(f"arxiv_nbclf.{module.name}").__all__:
+                yield module.name, name
+
+
+def test_every_public_name_is_in_the_reference(read: dict[str, Read]) -> None:
+    listed, text = set(read["reference.html"].ids), (SITE / "reference.html").read_text(encoding="utf-8")
+    names = list(public_names())
+    assert len(names) > 500
+    assert not [f"{module}.{name}" for module, name in names if f"{module}.{name}" not in listed]
+    told = dict(re.findall(r'id="([\w.]+)"><a\s+href="([^"]+)"', text))
+    unread = [name for name in (f"arxiv_nbclf.{name}" for name in arxiv_nbclf.__all__) if name not in told]
+    assert not unread, "users' names lead to their definitions"
+    assert len(told) > 0.7 * len(names)
+
+
+def test_definitions_tell_parameters_types_and_defaults() -> None:
+    text = (SITE / "papers.html").read_text(encoding="utf-8")
+    shown = re.sub(r"<[^>]+>", "", text[text.index('id="read_papers"') :][:6000])
+    for part in ("source", "a file, a folder of files", "purpose", "Purpose", "default", "Returns", "ReadPapers", "Raises BadPapers"):
+        assert part in shown, part
+
+
+NOTEBOOK = {
+    "cells": [
+        {"cell_type": "raw", "source": ["---\n", "title: One\n", "output-file: one.html\n", "---\n"], "metadata": {}},
+        {"cell_type": "markdown", "metadata": {}, "source": [
+            "## Words\n\n$x^2$ and a note.\n\n", "::: {.callout-warning title=\"Mind *this*\"}\nIt bites.\n:::"]},
+        {"cell_type": "code", "source": "#| echo: false\nhidden()", "metadata": {}, "outputs": [
+            {"output_type": "stream", "name": "stdout", "text": ["one ``` two\n"]}]},
+        {"cell_type": "code", "source": "#| code-fold: true\n#| code-summary: Peep\nfolded()", "metadata": {}, "outputs": []},
+        {"cell_type": "code", "source": "#| fig-alt: A line that rises\ndraw()", "metadata": {}, "outputs": [
+            {"output_type": "display_data", "data": {"image/png": "iVBORw0KGgo=", "text/plain": "<Figure>"}, "metadata": {}}]},
+        {"cell_type": "code", "source": "picture", "metadata": {}, "outputs": [
+            {"output_type": "execute_result", "metadata": {}, "data": {
+                "image/png": "iVBORw0KGgo=", "text/plain": "Picture('It says \"so\".', 5 kB)"}}]},
+        {"cell_type": "code", "source": "#| include: false\nunseen()", "metadata": {}, "outputs": []},
+    ]
+}
+
+
+def test_directives_of_quarto_are_obeyed(tmp_path: Path) -> None:
+    (tmp_path / "one.ipynb").write_text(make_site.json.dumps(NOTEBOOK), encoding="utf-8")
+    page = make_site.rendered(make_site.read_notebook("one.ipynb", tmp_path, {}, {}))
+    body = make_site.finished(page, make_site.Links({}, "", "https://site", lambda path: False), {})
+    assert page.title == "One" and page.target == "one.html"
+    assert "hidden()" not in body and "unseen()" not in body and "one ``` two" in body
+    assert re.search(r"<details><summary>Peep</summary>.*folded", body, re.S)
+    assert 'alt="A line that rises"' in body and 'alt="It says &quot;so&quot;."' in body and len(page.files) == 2
+    assert "<math" in body and re.search(r'role="note".*Mind <em>this</em>.*It bites', body, re.S)
+
+
+# ── in a browser ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A browser of the Chromium family."""
+    found = next(filter(None, map(shutil.which, NAMES)), None)
+    if found is None:
+        if os.environ.get("CI"):
+            pytest.fail("Chromium is needed here: apt-get install chromium")
+        pytest.skip("Chromium is not installed (Debian: apt-get install chromium)")
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=found, args=QUIET)
+        yield started
+        started.close()
+
+
+class Visit:
+    """A tab that takes note of what goes wrong in it."""
+
+    def __init__(self, browser: Browser, width: dict[str, int], scheme: str = "light") -> None:
+        self.tab: Page = browser.new_page(viewport=width, color_scheme=scheme)  # type: ignore[arg-type]
+        self.wrong: list[str] = []
+        self.tab.on("console", self.heard)
+        self.tab.on("pageerror", lambda error: self.wrong.append(f"{self.tab.url}: {error}"))
+        self.tab.on("request", self.asked)
+        self.tab.on("requestfailed", lambda request: self.wrong.append(f"lacks {request.url}"))
+
+    def heard(self, message: ConsoleMessage) -> None:
+        """Keep errors and warnings of the console."""
+        if message.type in ("error", "warning"):
+            self.wrong.append(f"{self.tab.url}: {message.text}")
+
+    def asked(self, request: Request) -> None:
+        """Nothing may come from elsewhere."""
+        if not request.url.startswith(("file:", "data:")):
+            self.wrong.append(f"{self.tab.url} asks for {request.url}")
+
+    def to(self, page: str) -> Page:
+        """Open a page of the site."""
+        path, mark, anchor = page.partition("#")
+        self.tab.goto((SITE / path).as_uri() + mark + anchor)
+        return self.tab
+
+
+@pytest.fixture
+def desk(browser: Browser) -> Iterator[Visit]:
+    """A wide tab."""
+    visit = Visit(browser, DESK)
+    yield visit
+    visit.tab.close()
+    assert not visit.wrong
+
+
+@pytest.fixture
+def phone(browser: Browser) -> Iterator[Visit]:
+    """A narrow tab."""
+    visit = Visit(browser, PHONE)
+    yield visit
+    visit.tab.close()
+    assert not visit.wrong
+
+
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"]
+AXE: dict[str, object] = {"preload": False, "resultTypes": ["violations"], "runOnly": RULES}
+CONTRAST: dict[str, object] = {"preload": False, "resultTypes": ["violations"], "runOnly": ["color-contrast"]}
+VARIED = ("index", "results", "try", "linear", "explanations", "trust", "cli", "tutorials/first_classifier", "tutorials/since_the_original")
+
+
+def grave(tab: Page, options: dict[str, object], without: str = "") -> list[str]:
+    """The serious findings of axe on the page as it stands."""
+    found = Axe().run(tab, context={"exclude": [[without]]} if without else None, options=options).response["violations"]
+    return [
+        f"{one['id']} ({one['impact']}): {one['nodes'][0]['html'][:160]} and {len(one['nodes']) - 1} more"
+        for one in found if one["impact"] in ("serious", "critical")
+    ]
+
+
+def test_pages_are_accessible(desk: Visit) -> None:
+    """All of them; the thousands of coloured words in code are left to the next check."""
+    wrong = [f"{page}: {one}" for page in PAGES for one in grave(desk.to(page), AXE, ".code")]
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_colours_can_be_told_apart(desk: Visit, theme: str) -> None:
+    wrong = []
+    for page in (f"{name}.html" for name in VARIED if f"{name}.html" in PAGES):
+        desk.to(page).evaluate(f"document.documentElement.dataset.theme = '{theme}'")
+        wrong += [f"{page}: {one}" for one in grave(desk.tab, CONTRAST)]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_pages_fit_a_phone(phone: Visit) -> None:
+    wide = [page for page in PAGES if phone.to(page).evaluate("document.documentElement.scrollWidth > innerWidth")]
+    assert not wide
+
+
+def test_search_finds_a_name_and_leads_to_it(desk: Visit) -> None:
+    tab = desk.to("tutorials/first_classifier.html" if (SITE / "tutorials/first_classifier.html").exists() else "index.html")
+    tab.keyboard.press("/")
+    tab.keyboard.type("read_papers")
+    tab.wait_for_selector("#site-found li")
+    assert tab.evaluate("document.activeElement.getAttribute('aria-activedescendant')") == "found-0"
+    assert not grave(tab, AXE)
+    (SCREENS / "search.png").parent.mkdir(parents=True, exist_ok=True)
+    tab.screenshot(path=SCREENS / "search.png")
+    tab.keyboard.press("Enter")
+    tab.wait_for_url("**/papers.html#read_papers")
+    assert tab.locator("#read_papers").bounding_box()["y"] < 300  # type: ignore[index]
+    assert not tab.locator("dialog.search").is_visible()
+
+
+@pytest.mark.parametrize(("asked", "wanted"), [
+    ("calibration", "calibration.html"), ("martingale", "linear.html"), ("learning curve", "learning_curve.html"),
+    ("STOP_WORDS", "reference.html#linear.STOP_WORDS"),
+])
+def test_search_finds_words(desk: Visit, asked: str, wanted: str) -> None:
+    tab = desk.to("index.html")
+    tab.locator(".search-open").click()
+    tab.keyboard.type(asked)
+    tab.wait_for_selector("#site-found li")
+    found = tab.locator("#site-found li").evaluate_all("found => found.map((item) => item.dataset.href)")
+    assert any(link.startswith(wanted) for link in found[:5]), found
+    tab.keyboard.press("Control+A")
+    tab.keyboard.type("zzyzx")
+    tab.wait_for_function("document.querySelector('.told').textContent == 'Nothing found'")
+    tab.keyboard.press("Escape")
+    assert not tab.locator("dialog.search").is_visible()
+
+
+def focused(tab: Page) -> str:
+    """What the element with the focus says."""
+    return tab.evaluate("(document.activeElement.innerText || document.activeElement.ariaLabel || '').trim()")
+
+
+def test_keyboard_goes_everywhere(desk: Visit) -> None:
+    tab = desk.to("linear.html")
+    tab.keyboard.press("Tab")
+    assert focused(tab) == "Skip to the content" and tab.locator(".skip").bounding_box()["y"] >= 0  # type: ignore[index]
+    tab.keyboard.press("Enter")
+    assert tab.evaluate("document.activeElement.id") == "site-content"
+    seen = set()
+    for _ in range(60):
+        tab.keyboard.press("Tab")
+        seen.add(focused(tab))
+        styled = tab.evaluate("getComputedStyle(document.activeElement).outlineStyle + ' ' + document.activeElement.tagName")
+        assert not styled.startswith("none") or styled.endswith("BODY"), f"the focus cannot be seen on {focused(tab)}"
+    assert "source" in seen
+    tab.locator(".theme").focus()
+    tab.keyboard.press("Enter")
+    assert tab.locator(".theme").get_attribute("aria-pressed") == "true"
+    dark = tab.evaluate("getComputedStyle(document.body).backgroundColor")
+    tab = desk.to("papers.html")
+    assert tab.evaluate("getComputedStyle(document.body).backgroundColor") == dark != "rgb(255, 255, 255)", "the choice is kept"
+
+
+def test_menu_of_a_phone(phone: Visit) -> None:
+    tab = phone.to("linear.html")
+    assert not tab.locator("nav.pages").is_visible()
+    tab.locator(".menu").focus()
+    tab.keyboard.press("Enter")
+    assert tab.locator("nav.pages").is_visible() and focused(tab) == "Linear"
+    assert not grave(tab, AXE)
+    tab.screenshot(path=SCREENS / "menu-phone.png")
+    tab.keyboard.press("Escape")
+    assert not tab.locator("nav.pages").is_visible() and tab.locator(".menu").get_attribute("aria-expanded") == "false"
+    assert tab.evaluate("document.activeElement.className") == "menu"
+
+
+def test_code_and_tables_scroll_by_themselves(phone: Visit) -> None:
+    tab = phone.to("papers.html")
+    measure = "parts => parts.map((part) => [part.scrollWidth > part.clientWidth, part.getBoundingClientRect().right])"
+    widths = tab.locator("pre, .table").evaluate_all(measure)
+    assert any(scrolls for scrolls, _ in widths) and all(right <= PHONE["width"] for _, right in widths)
+
+
+def test_a_page_can_be_printed(desk: Visit) -> None:
+    tab = desk.to("linear.html")
+    tab.emulate_media(media="print")
+    assert not tab.locator(".top").is_visible() and not tab.locator("nav.pages").is_visible() and tab.locator("h1").is_visible()
+
+
+@pytest.mark.parametrize(("name", "width", "scheme"), [("desk", DESK, "light"), ("dark", DESK, "dark"), ("phone", PHONE, "light")])
+def test_pictures_of_pages_are_kept(browser: Browser, name: str, width: dict[str, int], scheme: str) -> None:
+    visit = Visit(browser, width, scheme)
+    SCREENS.mkdir(parents=True, exist_ok=True)
+    for page in ("index", "results", "try", "reference", "papers", "linear", "evaluation", "tutorials/first_classifier"):
+        if f"{page}.html" in PAGES:
+            visit.to(f"{page}.html").screenshot(path=SCREENS / f"{page.rpartition('/')[2]}-{name}.png", full_page=page != "reference")
+    visit.tab.close()
+    assert not visit.wrong and len(list(SCREENS.glob(f"*-{name}.png"))) >= 6
