@@ -36,8 +36,8 @@ docs: setup ## the site, into _docs: by Quarto where it is on the PATH, otherwis
 bench: setup ## every benchmark, one JSON line each (PAPERS=papers.xlsx)
 	@set -e; for script in benchmarks/[a-z]*.py; do $(PY) "$$script" "$(PAPERS)"; done
 
-lab: setup ## JupyterLab on the notebooks, which cleans them as it saves
-	@PATH="$(CURDIR)/.venv/bin:$$PATH" jupyter lab --config tools/jupyter_server_config.py nbs
+lab: setup ## JupyterLab on the notebooks, which cleans them as it saves; your home folder is left alone (ARGS='--no-browser --port 8899')
+	@sh tools/lab.sh $(ARGS)
 
 readme: setup ## README.md from nbs/index.ipynb
 	@$(PY) tools/readme.py
