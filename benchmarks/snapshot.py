@@ -37,7 +37,8 @@ def snapshot_lines(papers: int) -> list[tuple[str, str, str]]:
     for paper in sample(papers).to_dict("records"):
         abstract = " ".join([str(paper["summary"])] * (1 + 800 // max(1, len(str(paper["summary"])))))
         head = {"submitter": "A. Author", "authors": "A. Author, B. Author and C. Author",
-                "title": str(paper["title"]).replace(": ", ":\n  "), "comments": "12 pages, 3 figures", "journal-ref": None, "doi": None, "report-no": None,
+                "title": str(paper["title"]).replace(": ", ":\n  "), "comments": "12 pages, 3 figures",
+                "journal-ref": None, "doi": None, "report-no": None,
                 "categories": str(paper["categories"]).replace(",", " "), "license": "http://arxiv.org/licenses/nonexclusive-distrib/1.0/",
                 "abstract": f"  {abstract}\n"}
         tail = {"update_date": "2024-11-26", "authors_parsed": [["Author", "A.", ""], ["Author", "B.", ""], ["Author", "C.", ""]]}
