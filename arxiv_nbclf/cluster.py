@@ -161,11 +161,11 @@ def _connected() -> Iterator[None]:
             ray.shutdown()
             if not left:
                 raise BadCluster(one_line(f"Ray at {address}", f"does not answer ({error}); check RAY_ADDRESS and the cluster")) from error
-    try:
-        with redirect_stdout(sys.stderr):  # where Ray tells of deaths; stdout is for data
+    with redirect_stdout(sys.stderr):  # where Ray tells of deaths; stdout is for data
+        try:
             yield
-    finally:
-        ray.shutdown()
+        finally:
+            ray.shutdown()
 
 # %% ../nbs/15a_cluster.ipynb #1abd9767
 class Interrupted(CannotWrite):
