@@ -22,8 +22,9 @@ import numpy as np
 import pandas as pd
 
 from .classifier import Classifier, load_classifier
-from .encoders import ENCODERS, require
+from .encoders import ENCODERS
 from .exported import BadExport, as_export, find_pace
+from .extras import require
 from .files import CannotWrite, check_free, log, one_line, reason, write_json
 from .pipelines import exact_scores, pipeline_probabilities, write_hf
 from .preparation import machine

@@ -22,7 +22,8 @@ import numpy as np
 from .batches import KEEP, Tokens, like_lengths, pad, tokenize
 from .bundles import load_arrays, save_arrays
 from .classifier import BadSettings, Classifier
-from .encoders import CONFIG, load_encoder, load_tokenizer, require
+from .encoders import CONFIG, load_encoder, load_tokenizer
+from .extras import require
 from .features import KEPT, cores
 from .files import one_line, whole_file
 from .hybrid import HybridClassifier, unit_rows

@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['PAGE', 'ROUNDS', 'MOST', 'LIMIT', 'RECORD', 'IDS', 'Fetched', 'first_page', 'all_pages', 'TooMany', 'Gatherer',
-           'BadIds', 'is_id', 'harvest_ids']
+           'fetch_window', 'gather', 'BadIds', 'is_id', 'harvest_ids']
 
-# %% ../nbs/01f_gathering.ipynb #8def22d2
+# %% ../nbs/01f_gathering.ipynb #ba99e744
 import re
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -24,7 +24,7 @@ from .tables import write_table
 from .taxonomy import ArxivNbclfError
 from .windows import Finished, Window, category_query, read_finished, write_finished
 
-# %% ../nbs/01f_gathering.ipynb #092ebde9
+# %% ../nbs/01f_gathering.ipynb #21c5ad1c
 PAGE = 1000  # papers to ask for at once; arXiv gives 2,000 at most, and fails more often the more they are
 ROUNDS = 2  # times to turn all pages while papers are missing
 _SORTED: dict[str, Any] = {"sortBy": "submittedDate", "sortOrder": "ascending"}
@@ -85,7 +85,7 @@ def all_pages(
             break
     return Fetched(papers, total, len(papers) + unusable)
 
-# %% ../nbs/01f_gathering.ipynb #a11b310d
+# %% ../nbs/01f_gathering.ipynb #3db33ecf
 MOST = 5000  # papers of a window; arXiv answers no further than to 10,000
 LIMIT = 10_000
 RECORD = "record.json"
@@ -109,69 +109,73 @@ class Gatherer:
     def __post_init__(self) -> None:
         self.finished = [done for done in read_finished(self.folder / RECORD) if done.file is None or (self.folder / done.file).is_file()]
 
-    def _finish(
+    def finish(
         self,
         done: Finished,
     ) -> None:
-        """Write down that a window is finished."""
+        """Write down that a window is finished. Raises `CannotWrite`."""
         self.finished.append(done)
         write_finished(self.folder / RECORD, self.finished)
 
-    def _unchanged(
-        self,
-        old: Finished,  # a window of an earlier harvest
-    ) -> bool:
-        """Whether the interface still counts what it counted, and all of it came."""
-        return not old.shortfall and first_page(self.client, old.window.query(old.query), 1).total == old.total
+# %% ../nbs/01f_gathering.ipynb #fe273e1c
+def fetch_window(
+    gatherer: Gatherer,
+    window: Window,
+    categories: str,  # in the language of the interface
+    group: str | None = None,  # that is topped up; None: natural
+    counted: bool = False,  # whether the progress bar knows of these papers
+) -> list[Window]:  # its parts, if it has too many papers; none if it is finished
+    """Fetch a window into a file. Raises `GaveUp`, `RefusedFeed`, `TooMany` and `CannotWrite`."""
+    query = window.query(categories)
+    first = first_page(gatherer.client, query)
+    if not counted:
+        gatherer.bar.total = (gatherer.bar.total or 0) + first.total
+    gatherer.bar.set_postfix_str(f"{window.start:%Y-%m-%d}", refresh=True)
+    if first.total > gatherer.most and window.minutes > 1:
+        return window.cut(-(-first.total * 5 // (gatherer.most * 4)))
+    if first.total > LIMIT:
+        raise TooMany(f"{window}: arXiv counts {first.total:,} papers and hands out {LIMIT:,}: ask for fewer categories at a time")
+    fetched = all_pages(gatherer.client, query, first, gatherer.bar.update)
+    name = f"{group or 'natural'}-{window.start:%Y%m%d%H%M}-{window.end:%Y%m%d%H%M}.parquet"
+    write_table(fetched.papers, gatherer.folder / name)
+    gatherer.finish(Finished(window, categories, fetched.total, fetched.entries, name, group))
+    return []
 
-    def _fetch(
-        self,
-        window: Window,
-        query: str,  # categories
-        group: str | None,
-        counted: bool,  # whether the progress bar knows of these papers
-    ) -> list[Window]:  # its parts, if it has too many papers
-        """Fetch a window into a file."""
-        question = window.query(query)
-        first = first_page(self.client, question)
-        if not counted:
-            self.bar.total = (self.bar.total or 0) + first.total
-        self.bar.set_postfix_str(f"{window.start:%Y-%m-%d}", refresh=True)
-        if first.total > self.most and window.minutes > 1:
-            return window.cut(-(-first.total * 5 // (self.most * 4)))
-        if first.total > LIMIT:
-            raise TooMany(f"{window}: arXiv counts {first.total:,} papers and hands out {LIMIT:,}: ask for fewer categories at a time")
-        fetched = all_pages(self.client, question, first, self.bar.update)
-        name = f"{group or 'natural'}-{window.start:%Y%m%d%H%M}-{window.end:%Y%m%d%H%M}.parquet"
-        write_table(fetched.papers, self.folder / name)
-        self._finish(Finished(window, query, fetched.total, fetched.entries, name, group))
-        return []
+# %% ../nbs/01f_gathering.ipynb #2254249b
+def _unchanged(
+    client: ApiClient,
+    old: Finished,  # a window of an earlier harvest
+) -> bool:
+    """Whether the interface still counts what it counted, and all of it came."""
+    return not old.shortfall and first_page(client, old.window.query(old.query), 1).total == old.total
 
-    def gather(
-        self,
-        window: Window,
-        codes: Sequence[str],  # active categories
-        group: str | None = None,  # that is topped up; None: natural
-    ) -> list[Finished]:  # the windows that cover it
-        """Gather all papers of a window, however often that was begun. Raises `GaveUp`, `RefusedFeed`, `TooMany`, `CannotWrite`."""
-        query = category_query(codes)
 
-        def same(done: Finished) -> bool:
-            return done.query == query and done.group == group
+def gather(
+    gatherer: Gatherer,
+    window: Window,
+    codes: Sequence[str],  # active categories
+    group: str | None = None,  # that is topped up; None: natural
+) -> list[Finished]:  # the windows that cover it
+    """Gather all papers of a window, however often that was begun. Raises `GaveUp`, `RefusedFeed`, `TooMany`, `CannotWrite`."""
+    query = category_query(codes)
 
-        left = window.without(done.window for done in self.finished if same(done))
-        old = [done for done in self.earlier if same(done) and any(done.window.without([piece]) == [] for piece in left)]
-        for done in sorted(old, key=lambda done: done.window):
-            if self._unchanged(done):
-                self._finish(Finished(done.window, query, done.total, done.papers, group=group))
-        left = window.without(done.window for done in self.finished if same(done))
-        todo = deque((piece, False) for piece in left)
-        while todo:
-            piece, counted = todo.popleft()
-            todo.extendleft((part, True) for part in reversed(self._fetch(piece, query, group, counted)))
-        return [done for done in self.finished if same(done)]
+    def same(done: Finished) -> bool:
+        return done.query == query and done.group == group
 
-# %% ../nbs/01f_gathering.ipynb #3842b2f9
+    def left() -> list[Window]:
+        return window.without(done.window for done in gatherer.finished if same(done))
+
+    pieces = left()
+    for old in sorted(filter(same, gatherer.earlier), key=lambda done: done.window):
+        if any(old.window.without([piece]) == [] for piece in pieces) and _unchanged(gatherer.client, old):
+            gatherer.finish(Finished(old.window, query, old.total, old.papers, group=group))
+    todo = deque((piece, False) for piece in left())
+    while todo:
+        piece, counted = todo.popleft()
+        todo.extendleft((part, True) for part in reversed(fetch_window(gatherer, piece, query, group, counted)))
+    return [done for done in gatherer.finished if same(done)]
+
+# %% ../nbs/01f_gathering.ipynb #86c20a78
 IDS = 100  # to ask for at once, so that the address does not grow too long
 
 

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['COLUMNS_OUT', 'OLDEST', 'STEP', 'Harvest', 'record_path', 'harvest']
 
-# %% ../nbs/02_harvest.ipynb #8d1749f0
+# %% ../nbs/02_harvest.ipynb #44bd08a4
 import json
 import shutil
 from collections.abc import Iterator, Sequence
@@ -20,14 +20,14 @@ import pandas as pd
 from .atom import _empty
 from .client import API, ApiClient, check_reachable
 from .files import CannotWrite, FolderTaken, _begin, _sole_worker, log, partial_folder, write_json
-from .gathering import MOST, RECORD, Gatherer, harvest_ids
+from .gathering import MOST, RECORD, Gatherer, gather, harvest_ids
 from .papers import COLUMNS, MARKS, BadPapers, _raw_papers, _validate, read_papers
 from .snapshot import Choice, is_snapshot, snapshot_parts
 from .tables import ENDINGS, RawTable, file_ending, write_table
 from .taxonomy import ArxivNbclfError, group_of
 from .windows import BadHarvest, Finished, Request, Window, make_request, read_finished, write_finished
 
-# %% ../nbs/02_harvest.ipynb #feb98be2
+# %% ../nbs/02_harvest.ipynb #674a7a6f
 COLUMNS_OUT = [*COLUMNS, *MARKS]
 
 
@@ -46,7 +46,7 @@ def _merge(
     table["chosen"] = table.chosen.mask(is_natural, "natural").astype("str")
     return table.drop_duplicates("aid").sort_values(["published", "aid"], kind="stable").reset_index(drop=True)
 
-# %% ../nbs/02_harvest.ipynb #31487b25
+# %% ../nbs/02_harvest.ipynb #a9443531
 OLDEST = datetime(1986, 1, 1)  # arXiv's oldest papers are of April 1986, added later
 STEP = timedelta(days=30)
 
@@ -94,7 +94,7 @@ def _top_up(
         end, step = request.window.start, STEP
         while end > OLDEST:
             start = max(OLDEST, end - step)
-            found = _parts(gatherer.folder, gatherer.gather(Window(start, end), codes, group))
+            found = _parts(gatherer.folder, gather(gatherer, Window(start, end), codes, group))
             newest = _newest(found, group, table.aid, count)
             if len(newest) >= count:
                 break
@@ -104,7 +104,7 @@ def _top_up(
         added.append(newest)
     return pd.concat(added, ignore_index=True)
 
-# %% ../nbs/02_harvest.ipynb #ad2f274d
+# %% ../nbs/02_harvest.ipynb #ab3f7e26
 @dataclass(frozen=True)
 class Harvest:
     """What came of a harvest."""
@@ -128,7 +128,7 @@ def record_path(
     """Where it is written down how a table was harvested; no reader of tables takes it for one."""
     return Path(out).with_name(f"_{Path(out).name}.harvest.json")
 
-# %% ../nbs/02_harvest.ipynb #d5ea1c13
+# %% ../nbs/02_harvest.ipynb #e18e0878
 @contextmanager
 def _workplace(
     out: Path,  # the table
@@ -187,7 +187,7 @@ def _write(
     new = len(table) if old is None else int((~table.aid.isin(old.aid)).sum())
     return Harvest(out, table.chosen.value_counts().rename(None), new, tuple(done for done in finished if done.shortfall))
 
-# %% ../nbs/02_harvest.ipynb #711279c0
+# %% ../nbs/02_harvest.ipynb #b68c17c3
 def _in_days(
     papers: pd.DataFrame,
     window: Window,
@@ -209,7 +209,7 @@ def _from_api(
 
     with ApiClient(request.source, delay) as client, tqdm(None, "papers", 0, unit=" papers", disable=None) as bar:
         gatherer = Gatherer(client, folder, bar, read_finished(record_path(out)), MOST)
-        finished = gatherer.gather(request.window, request.codes)
+        finished = gather(gatherer, request.window, request.codes)
         natural = _in_days(_parts(folder, finished), request.window)
         table = _merge(old, natural, _empty())
         topped = _top_up(gatherer, request, table)
@@ -219,7 +219,7 @@ def _from_api(
     plain = [Finished(done.window, done.query, done.total, done.papers) for done in finished]
     return _merge(table, natural, topped), plain
 
-# %% ../nbs/02_harvest.ipynb #3ee01f26
+# %% ../nbs/02_harvest.ipynb #1dbdcffc
 def _snapshot_papers(
     part: RawTable,  # of the snapshot
     where: str,  # its name
@@ -262,7 +262,7 @@ def _from_snapshot(
         table = _merge(table, natural, pd.concat(newest.values(), ignore_index=True))
     return table
 
-# %% ../nbs/02_harvest.ipynb #4c769900
+# %% ../nbs/02_harvest.ipynb #664fe0f5
 def harvest(
     categories: str | Sequence[str] | None = None,  # codes, groups or stars (cs.CL, physics, math.*); cross-lists count
     start: date | str | None = None,  # the first day, UTC, of a paper's first version

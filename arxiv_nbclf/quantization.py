@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .encoders import Encoder, load_encoder, require
+from .encoders import Encoder, load_encoder
+from .extras import require
 from .files import one_line, whole_file
 from .taxonomy import ArxivNbclfError
 

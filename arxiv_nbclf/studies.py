@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from .encoders import require
+from .extras import require
 from .files import differences, one_line, within
 from .taxonomy import ArxivNbclfError
 

@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 
 from .diagnosis import BadPredictions, accepted_groups
-from .encoders import require
 from .evaluation import check_predictions, score
+from .extras import require
 from .pages import count_text, score_text, share_text
 from .preprocessing import LABELS, label_ids
 from .resampling import wilson_interval

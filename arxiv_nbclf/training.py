@@ -20,7 +20,8 @@ from .batches import Tokens, tokenize
 from .bundles import load_arrays, save_arrays
 from .checkpoints import cannot_write, checkpoint_keeper, is_over, last_checkpoint, request_digest, trainer_state
 from .classifier import BadSettings, Classifier, Papers, check_types
-from .encoders import accelerator, describe_encoder, find_encoder, load_for_classification, load_tokenizer, require
+from .encoders import accelerator, describe_encoder, find_encoder, load_for_classification, load_tokenizer
+from .extras import require
 from .files import log
 from .linear import NEVER
 from .losses import Objective, choose_tau, new_objective
