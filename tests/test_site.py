@@ -199,7 +199,7 @@ class Visit:
         self.tab.on("console", self.heard)
         self.tab.on("pageerror", lambda error: self.wrong.append(f"{self.tab.url}: {error}"))
         self.tab.on("request", self.asked)
-        self.tab.on("requestfailed", lambda request: self.wrong.append(f"lacks {request.url}"))
+        self.tab.on("requestfailed", self.failed)
 
     def heard(self, message: ConsoleMessage) -> None:
         """Keep errors and warnings of the console."""
@@ -210,6 +210,11 @@ class Visit:
         """Nothing may come from elsewhere."""
         if not request.url.startswith(("file:", "data:")):
             self.wrong.append(f"{self.tab.url} asks for {request.url}")
+
+    def failed(self, request: Request) -> None:
+        """What is missing counts, what a change of page interrupts does not."""
+        if request.failure != "net::ERR_ABORTED":
+            self.wrong.append(f"{self.tab.url} lacks {request.url}: {request.failure}")
 
     def to(self, page: str) -> Page:
         """Open a page of the site."""
@@ -237,8 +242,9 @@ def phone(browser: Browser) -> Iterator[Visit]:
 
 
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"]
-AXE: dict[str, object] = {"preload": False, "resultTypes": ["violations"], "runOnly": RULES, "rules": {"color-contrast": {"enabled": False}}}
-CONTRAST: dict[str, object] = {"preload": False, "resultTypes": ["violations"], "runOnly": ["color-contrast"]}
+BRIEF: dict[str, object] = {"preload": False, "iframes": False, "resultTypes": ["violations"]}
+AXE = BRIEF | {"runOnly": RULES, "rules": {"color-contrast": {"enabled": False}}}
+CONTRAST = BRIEF | {"runOnly": ["color-contrast"]}
 VARIED = ("index", "results", "try", "linear", "explanations", "trust", "cli", "tutorials/first_classifier", "tutorials/since_the_original")
 
 
