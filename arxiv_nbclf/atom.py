@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['LONGEST_FEED', 'BadFeed', 'RefusedFeed', 'Feed', 'parse_feed', 'write_feed']
 
-# %% ../nbs/01b_atom.ipynb #88349b5a
+# %% ../nbs/01b_atom.ipynb #b5d1e383
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
@@ -19,7 +19,7 @@ from .papers import COLUMNS, BadPapers, read_papers
 from .snapshot import withdrawn
 from .taxonomy import ArxivNbclfError
 
-# %% ../nbs/01b_atom.ipynb #5c8d7526
+# %% ../nbs/01b_atom.ipynb #297a1353
 class BadFeed(ArxivNbclfError):
     """An answer that is cut off or garbled; asked again, the same question may be answered well."""
 
@@ -27,7 +27,7 @@ class BadFeed(ArxivNbclfError):
 class RefusedFeed(ArxivNbclfError):
     """An answer that is no feed, a dangerous one, or an error that the interface reports; asking again will not help."""
 
-# %% ../nbs/01b_atom.ipynb #06edd0cc
+# %% ../nbs/01b_atom.ipynb #a3595f58
 LONGEST_FEED = 1 << 25  # bytes; two thousand papers, the most that arXiv gives at once, are about six million
 
 
@@ -56,7 +56,7 @@ def _root(
         raise RefusedFeed(f"the answer is XML but no Atom feed (its root is {root.tag[:60]!r}): is the address right?")
     return root
 
-# %% ../nbs/01b_atom.ipynb #2419f4cf
+# %% ../nbs/01b_atom.ipynb #434ae75e
 _ATOM, _ARXIV = "{http://www.w3.org/2005/Atom}", "{http://arxiv.org/schemas/atom}"
 _SEARCH = "{http://a9.com/-/spec/opensearch/1.1/}"
 
@@ -74,7 +74,7 @@ def _entry(
             "main_category": None if primary is None else primary.get("term"), "published": texts["published"],
             "comment": element.findtext(f"{_ARXIV}comment")}
 
-# %% ../nbs/01b_atom.ipynb #9eb6aed8
+# %% ../nbs/01b_atom.ipynb #63203612
 @dataclass(frozen=True)
 class Feed:
     """A page of papers, as the interface gave it."""
@@ -95,7 +95,7 @@ class Feed:
         head = self.papers[["aid", "title", "main_category", "published"]].head(5)
         return f"<p>{escape(repr(self))}</p>{head.to_html(index=False, escape=True)}"
 
-
+# %% ../nbs/01b_atom.ipynb #d6714b9a
 def _empty() -> pd.DataFrame:
     """A papers table without a row."""
     return read_papers(pd.DataFrame([{"aid": "1", "title": "a", "summary": "b", "withdrawn": "true"}]), "prediction").papers.head(0)
@@ -115,7 +115,7 @@ def _papers(
     except BadPapers:  # not one of them has a title and an abstract
         return _empty()
 
-
+# %% ../nbs/01b_atom.ipynb #5834a84f
 def parse_feed(
     data: bytes,  # an answer of arXiv's interface
 ) -> Feed:
@@ -129,7 +129,7 @@ def parse_feed(
     papers = _papers(entries)
     return Feed(total, start, papers, len(entries), len(entries) - len(papers))
 
-# %% ../nbs/01b_atom.ipynb #bc11d8a0
+# %% ../nbs/01b_atom.ipynb #a75f7140
 _HEAD = (f'<feed xmlns:opensearch="{_SEARCH[1:-1]}" xmlns:arxiv="{_ARXIV[1:-1]}" xmlns="{_ATOM[1:-1]}">'
          "<opensearch:totalResults>{total}</opensearch:totalResults><opensearch:startIndex>{start}</opensearch:startIndex>")
 

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['API', 'LATER', 'EMPTY', 'NoNetwork', 'GaveUp', 'StayedEmpty', 'check_reachable', 'ApiClient']
 
-# %% ../nbs/01d_client.ipynb #f69550a4
+# %% ../nbs/01d_client.ipynb #4010a240
 import socket
 import time
 from typing import Any
@@ -18,7 +18,7 @@ from .extras import require
 from .files import log, within
 from .taxonomy import ArxivNbclfError
 
-# %% ../nbs/01d_client.ipynb #ca9cff87
+# %% ../nbs/01d_client.ipynb #2d099208
 API = "https://export.arxiv.org/api/query"  # where programs shall ask
 
 
@@ -45,7 +45,7 @@ class _Busy(Exception):
 class _Empty(_Busy):
     """An empty page."""
 
-# %% ../nbs/01d_client.ipynb #72bb5386
+# %% ../nbs/01d_client.ipynb #456fe920
 def _proxy(
     api: str,  # an address
 ) -> str | None:  # the address of a proxy, as the environment or the system has it
@@ -70,7 +70,7 @@ def check_reachable(
         problem = f"{parts.hostname} cannot be reached ({error}): is there a network?"
         raise NoNetwork(f"{problem} arXiv's bulk snapshot, a file, needs none") from error
 
-# %% ../nbs/01d_client.ipynb #1ac14794
+# %% ../nbs/01d_client.ipynb #68dbd408
 LATER = frozenset({408, 429, 500, 502, 503, 504})
 EMPTY = 4  # times that a page may come back empty
 
@@ -98,7 +98,26 @@ def _fetch(
         raise RefusedFeed(f"{urlsplit(address).hostname} answers with status {response.status}: is the address right?")
     return data
 
-# %% ../nbs/01d_client.ipynb #c01f5049
+# %% ../nbs/01d_client.ipynb #005513f5
+def _connection(
+    api: str,  # address of the interface
+    timeout: float,  # seconds to wait for an answer
+) -> Any:  # a pool of urllib3 that holds one connection
+    """One connection, through a proxy where there is one, that retries nothing by itself."""
+    from urllib3 import PoolManager, ProxyManager, Retry, Timeout
+
+    proxy = _proxy(api)
+    options: dict[str, Any] = {
+        "num_pools": 1,
+        "maxsize": 1,
+        "block": True,
+        "timeout": Timeout(connect=min(10.0, timeout), read=timeout),
+        "headers": {"User-Agent": f"arxiv_nbclf/{__version__} (https://github.com/arxiv-nbclf/arxiv_nbclf)"},
+        "retries": Retry(None, connect=0, read=0, status=0, other=0, redirect=3),
+    }
+    return ProxyManager(proxy, **options) if proxy else PoolManager(**options)
+
+# %% ../nbs/01d_client.ipynb #69dbfe0f
 class ApiClient:
     """Asks arXiv's interface, one question after the other."""
 
@@ -110,36 +129,17 @@ class ApiClient:
         timeout: float = 60.0,  # seconds to wait for an answer
     ) -> None:
         require("harvest", "urllib3", "defusedxml")
-        from urllib3 import PoolManager, ProxyManager, Retry, Timeout
+        from urllib3 import Retry
 
-        self.api, self.delay, self._rested = api, delay, 0.0
+        self.api, self.delay, self.rested = api, delay, 0.0
         self.retry = Retry(tries - 1, backoff_factor=delay, status_forcelist=LATER, retry_after_max=600)
-        proxy = _proxy(api)
-        options: dict[str, Any] = {
-            "num_pools": 1, "maxsize": 1, "block": True, "timeout": Timeout(connect=min(10.0, timeout), read=timeout),
-            "headers": {"User-Agent": f"arxiv_nbclf/{__version__} (https://github.com/arxiv-nbclf/arxiv_nbclf)"},
-            "retries": Retry(None, connect=0, read=0, status=0, other=0, redirect=3)}  # fmt: skip
-        self._pool = ProxyManager(proxy, **options) if proxy else PoolManager(**options)
+        self.connection = _connection(api, timeout)
 
-    def _once(
-        self,
-        question: dict[str, Any],
-        known: int,  # papers that are known to match
-    ) -> Feed:
-        """Wait one's turn and ask."""
-        time.sleep(max(0.0, self._rested - time.monotonic()))
-        try:
-            feed = parse_feed(_fetch(self._pool, f"{self.api}?{urlencode(question)}"))
-        except BadFeed as error:
-            raise _Busy(str(error)) from error
-        finally:
-            self._rested = time.monotonic() + self.delay
-        start = question.get("start", 0)
-        if not feed.entries and "id_list" not in question and max(feed.total, known) > start:
-            raise _Empty(f"the page from {start:,} of {max(feed.total, known):,} papers came back empty")
-        if feed.entries and feed.start != start:
-            raise _Busy(f"the page from {feed.start:,} came instead of that from {start:,}")
-        return feed
+    def __enter__(self) -> "ApiClient":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.connection.clear()
 
     def ask(
         self,
@@ -147,29 +147,53 @@ class ApiClient:
         **question: Any,  # search_query or id_list, start, max_results
     ) -> Feed:
         """Ask until there is an answer. Raises `RefusedFeed`, `GaveUp` and `StayedEmpty`."""
-        from urllib3.exceptions import MaxRetryError
+        return _ask(self, question, known)
 
-        retry, empty = self.retry.new(), 0
-        while True:
+
+def _turn(
+    client: ApiClient,
+    question: dict[str, Any],
+    known: int,  # papers that are known to match
+) -> Feed:
+    """Wait one's turn and ask once. Raises `_Busy` and `RefusedFeed`."""
+    time.sleep(max(0.0, client.rested - time.monotonic()))
+    try:
+        feed = parse_feed(_fetch(client.connection, f"{client.api}?{urlencode(question)}"))
+    except BadFeed as error:
+        raise _Busy(str(error)) from error
+    finally:
+        client.rested = time.monotonic() + client.delay
+    start = question.get("start", 0)
+    if not feed.entries and "id_list" not in question and max(feed.total, known) > start:
+        raise _Empty(f"the page from {start:,} of {max(feed.total, known):,} papers came back empty")
+    if feed.entries and feed.start != start:
+        raise _Busy(f"the page from {feed.start:,} came instead of that from {start:,}")
+    return feed
+
+# %% ../nbs/01d_client.ipynb #cc66216f
+def _ask(
+    client: ApiClient,
+    question: dict[str, Any],
+    known: int,  # papers that are known to match
+) -> Feed:
+    """Ask until there is an answer."""
+    from urllib3.exceptions import MaxRetryError
+
+    retry, empty = client.retry.new(), 0
+    while True:
+        try:
+            return _turn(client, question, known)
+        except _Busy as fault:
+            empty += isinstance(fault, _Empty)
             try:
-                return self._once(question, known)
-            except _Busy as fault:
-                empty += isinstance(fault, _Empty)
-                try:
-                    cause = {"response": fault.response} if fault.response is not None else {"error": fault}
-                    retry = retry.increment("GET", self.api, **cause)
-                except MaxRetryError:
-                    kind = StayedEmpty if empty else GaveUp
-                    raise kind(f"{self.api}: {fault}, {len(retry.history) + 1} times; try again later") from fault
-                if empty == EMPTY:
-                    raise StayedEmpty(f"{self.api}: {fault}, {empty} times; try again later") from fault
-                log.info("%s; asking again", fault)
-                retry.sleep(fault.response)
-                if question.get("max_results", 0) > 50:
-                    question["max_results"] //= 2
-
-    def __enter__(self) -> "ApiClient":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._pool.clear()
+                cause = {"response": fault.response} if fault.response is not None else {"error": fault}
+                retry = retry.increment("GET", client.api, **cause)
+            except MaxRetryError:
+                kind = StayedEmpty if empty else GaveUp
+                raise kind(f"{client.api}: {fault}, {len(retry.history) + 1} times; try again later") from fault
+            if empty == EMPTY:
+                raise StayedEmpty(f"{client.api}: {fault}, {empty} times; try again later") from fault
+            log.info("%s; asking again", fault)
+            retry.sleep(fault.response)
+            if question.get("max_results", 0) > 50:
+                question["max_results"] //= 2

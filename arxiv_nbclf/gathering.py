@@ -6,7 +6,7 @@
 __all__ = ['PAGE', 'ROUNDS', 'MOST', 'LIMIT', 'RECORD', 'IDS', 'Fetched', 'first_page', 'all_pages', 'TooMany', 'Gatherer',
            'fetch_window', 'gather', 'BadIds', 'is_id', 'harvest_ids']
 
-# %% ../nbs/01f_gathering.ipynb #ba99e744
+# %% ../nbs/01f_gathering.ipynb #0efdc74c
 import re
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -24,7 +24,7 @@ from .tables import write_table
 from .taxonomy import ArxivNbclfError
 from .windows import Finished, Window, category_query, read_finished, write_finished
 
-# %% ../nbs/01f_gathering.ipynb #21c5ad1c
+# %% ../nbs/01f_gathering.ipynb #d89b0cea
 PAGE = 1000  # papers to ask for at once; arXiv gives 2,000 at most, and fails more often the more they are
 ROUNDS = 2  # times to turn all pages while papers are missing
 _SORTED: dict[str, Any] = {"sortBy": "submittedDate", "sortOrder": "ascending"}
@@ -85,7 +85,7 @@ def all_pages(
             break
     return Fetched(papers, total, len(papers) + unusable)
 
-# %% ../nbs/01f_gathering.ipynb #3db33ecf
+# %% ../nbs/01f_gathering.ipynb #65b52aac
 MOST = 5000  # papers of a window; arXiv answers no further than to 10,000
 LIMIT = 10_000
 RECORD = "record.json"
@@ -117,7 +117,7 @@ class Gatherer:
         self.finished.append(done)
         write_finished(self.folder / RECORD, self.finished)
 
-# %% ../nbs/01f_gathering.ipynb #fe273e1c
+# %% ../nbs/01f_gathering.ipynb #94b6b912
 def fetch_window(
     gatherer: Gatherer,
     window: Window,
@@ -141,7 +141,7 @@ def fetch_window(
     gatherer.finish(Finished(window, categories, fetched.total, fetched.entries, name, group))
     return []
 
-# %% ../nbs/01f_gathering.ipynb #2254249b
+# %% ../nbs/01f_gathering.ipynb #532d1c47
 def _unchanged(
     client: ApiClient,
     old: Finished,  # a window of an earlier harvest
@@ -155,7 +155,7 @@ def gather(
     window: Window,
     codes: Sequence[str],  # active categories
     group: str | None = None,  # that is topped up; None: natural
-) -> list[Finished]:  # the windows that cover it
+) -> list[Finished]:  # all finished windows of these categories and this group, among them those that cover it
     """Gather all papers of a window, however often that was begun. Raises `GaveUp`, `RefusedFeed`, `TooMany`, `CannotWrite`."""
     query = category_query(codes)
 
@@ -175,7 +175,7 @@ def gather(
         todo.extendleft((part, True) for part in reversed(fetch_window(gatherer, piece, query, group, counted)))
     return [done for done in gatherer.finished if same(done)]
 
-# %% ../nbs/01f_gathering.ipynb #86c20a78
+# %% ../nbs/01f_gathering.ipynb #5345267e
 IDS = 100  # to ask for at once, so that the address does not grow too long
 
 

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['COLUMNS_OUT', 'OLDEST', 'STEP', 'Harvest', 'record_path', 'harvest']
 
-# %% ../nbs/02_harvest.ipynb #44bd08a4
+# %% ../nbs/02_harvest.ipynb #9f210d81
 import json
 import shutil
 from collections.abc import Iterator, Sequence
@@ -27,7 +27,7 @@ from .tables import ENDINGS, RawTable, file_ending, write_table
 from .taxonomy import ArxivNbclfError, group_of
 from .windows import BadHarvest, Finished, Request, Window, make_request, read_finished, write_finished
 
-# %% ../nbs/02_harvest.ipynb #674a7a6f
+# %% ../nbs/02_harvest.ipynb #e89ed6a4
 COLUMNS_OUT = [*COLUMNS, *MARKS]
 
 
@@ -46,7 +46,7 @@ def _merge(
     table["chosen"] = table.chosen.mask(is_natural, "natural").astype("str")
     return table.drop_duplicates("aid").sort_values(["published", "aid"], kind="stable").reset_index(drop=True)
 
-# %% ../nbs/02_harvest.ipynb #a9443531
+# %% ../nbs/02_harvest.ipynb #c777fb1e
 OLDEST = datetime(1986, 1, 1)  # arXiv's oldest papers are of April 1986, added later
 STEP = timedelta(days=30)
 
@@ -60,7 +60,7 @@ def _starving(
     missing = {group: (request.per_group or 0) - int(have.get(group, 0)) for group in map(group_of, request.codes)}
     return {group: count for group, count in missing.items() if count > 0}
 
-
+# %% ../nbs/02_harvest.ipynb #17ea8144
 def _newest(
     papers: pd.DataFrame,  # candidates
     group: str,
@@ -72,7 +72,7 @@ def _newest(
     fresh = of_group[~of_group.aid.isin(known)].drop_duplicates("aid")
     return fresh.sort_values(["published", "aid"], ascending=False, kind="stable").head(count)
 
-
+# %% ../nbs/02_harvest.ipynb #521b9420
 def _parts(
     folder: Path,  # the partial folder
     finished: Sequence[Finished],
@@ -104,7 +104,7 @@ def _top_up(
         added.append(newest)
     return pd.concat(added, ignore_index=True)
 
-# %% ../nbs/02_harvest.ipynb #ab3f7e26
+# %% ../nbs/02_harvest.ipynb #a77bc81d
 @dataclass(frozen=True)
 class Harvest:
     """What came of a harvest."""
@@ -128,7 +128,7 @@ def record_path(
     """Where it is written down how a table was harvested; no reader of tables takes it for one."""
     return Path(out).with_name(f"_{Path(out).name}.harvest.json")
 
-# %% ../nbs/02_harvest.ipynb #e18e0878
+# %% ../nbs/02_harvest.ipynb #97e3605d
 @contextmanager
 def _workplace(
     out: Path,  # the table
@@ -187,7 +187,7 @@ def _write(
     new = len(table) if old is None else int((~table.aid.isin(old.aid)).sum())
     return Harvest(out, table.chosen.value_counts().rename(None), new, tuple(done for done in finished if done.shortfall))
 
-# %% ../nbs/02_harvest.ipynb #b68c17c3
+# %% ../nbs/02_harvest.ipynb #18f13b02
 def _in_days(
     papers: pd.DataFrame,
     window: Window,
@@ -219,7 +219,7 @@ def _from_api(
     plain = [Finished(done.window, done.query, done.total, done.papers) for done in finished]
     return _merge(table, natural, topped), plain
 
-# %% ../nbs/02_harvest.ipynb #1dbdcffc
+# %% ../nbs/02_harvest.ipynb #d3ae344e
 def _snapshot_papers(
     part: RawTable,  # of the snapshot
     where: str,  # its name
@@ -233,7 +233,7 @@ def _snapshot_papers(
     except BadPapers:  # none of them has a title and an abstract
         return _empty()
 
-
+# %% ../nbs/02_harvest.ipynb #5c6ff075
 def _from_snapshot(
     request: Request,
     path: Path,  # the snapshot
@@ -262,7 +262,7 @@ def _from_snapshot(
         table = _merge(table, natural, pd.concat(newest.values(), ignore_index=True))
     return table
 
-# %% ../nbs/02_harvest.ipynb #664fe0f5
+# %% ../nbs/02_harvest.ipynb #97b303a1
 def harvest(
     categories: str | Sequence[str] | None = None,  # codes, groups or stars (cs.CL, physics, math.*); cross-lists count
     start: date | str | None = None,  # the first day, UTC, of a paper's first version

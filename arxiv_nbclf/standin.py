@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Answer', 'Fault', 'FAULTS', 'matching', 'StandIn', 'stand_in']
 
-# %% ../nbs/01e_standin.ipynb #44012d19
+# %% ../nbs/01e_standin.ipynb #bab15cd7
 import re
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -20,7 +20,7 @@ import pandas as pd
 
 from .atom import LONGEST_FEED, write_feed
 
-# %% ../nbs/01e_standin.ipynb #6266ca0a
+# %% ../nbs/01e_standin.ipynb #292e13ab
 def _listed(
     codes: str,  # of a paper, parted by commas
     query: str,  # cat:cs.CL OR cat:math.*
@@ -45,7 +45,7 @@ def matching(
         found = found[found.published.dt.floor("min").between(start, end)]
     return found.sort_values(["published", "aid"])
 
-# %% ../nbs/01e_standin.ipynb #8a76a9d5
+# %% ../nbs/01e_standin.ipynb #f8151ad3
 Answer = tuple[int, dict[str, str], bytes]  # status, headers, body
 Fault = Callable[[Answer, pd.DataFrame, dict[str, str]], Answer]  # the right answer, its papers, the question → what is sent
 
@@ -74,7 +74,7 @@ def _page(
         return 200, {}, write_feed(change(papers), total, int(question.get("start", 0)))
     return fault
 
-
+# %% ../nbs/01e_standin.ipynb #69477956
 FAULTS: dict[str, Fault] = {
     "empty page": _page(lambda papers: papers.head(0)),
     "nothing found": _body(lambda body: write_feed(pd.DataFrame(), 0)),
@@ -94,7 +94,7 @@ FAULTS: dict[str, Fault] = {
     "error": _body(lambda body: body.replace(b"/abs/", b"/api/errors#", 1)),
 }
 
-# %% ../nbs/01e_standin.ipynb #e0c2465e
+# %% ../nbs/01e_standin.ipynb #5ec1bb47
 @dataclass
 class StandIn:
     """A running stand-in."""
@@ -119,7 +119,7 @@ class StandIn:
         name = self.faults.get(len(self.asked), self.always)
         return FAULTS[name](right, page, question) if name else right
 
-
+# %% ../nbs/01e_standin.ipynb #6f1567f5
 def _handler(
     stand_in: StandIn,
 ) -> type[BaseHTTPRequestHandler]:
