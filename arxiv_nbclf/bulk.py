@@ -10,6 +10,7 @@ __all__ = ['Engine', 'part_name', 'is_finished', 'write_shard', 'model_record', 
 import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from copy import copy
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -23,6 +24,7 @@ import pyarrow.parquet as pq
 
 from .chunks import Chunk, json_line_chunks, papers_of_chunk, read_chunks
 from .classifier import Classifier
+from .encoders import accelerator
 from .files import log, partial_folder, run_folder, write_json
 from .linear import STOP_WORDS, LinearClassifier, fold
 from .packaged import packaged_model
@@ -43,12 +45,22 @@ class _Native:
         return self.calibration(self.scorer(papers, threads=1))
 
 
+def _on_card(
+    classifier: Classifier,  # fitted, with an encoder
+) -> bool:
+    "Whether it computes on an accelerator."
+    by_processor = classifier.family == "exported" or getattr(classifier, "fitted_", {}).get("precision") == "int8"
+    return not by_processor and accelerator().kind != "cpu"
+
+
 def _quickest(
     classifier: Classifier,  # fitted
 ) -> tuple[Any, int]:  # what predicts, and how many shards may be in work at once
     "The quickest way to the predictions of a classifier."
     if not isinstance(classifier, LinearClassifier):
-        return classifier, 1
+        passing = copy(classifier)
+        passing.keep_features = False
+        return passing, 2 if _on_card(classifier) else 1
     if not has_native():
         log.info("numba is not installed, so linear models score a tenth of the papers: pip install 'arxiv_nbclf[fast]'")
         return classifier, 1

@@ -86,6 +86,7 @@ class Family(ABC):
     text_plan: str  # a setting that all families share: one of TEXT_PLANS
     distributed: ClassVar[bool] = False  # whether several processes can fit one model together
     work_folder: Path | None = None  # no setting: where a fit may keep what it can go on from after a kill
+    keep_features: bool = True  # no setting: whether what an encoder makes of papers may be kept on disk
     on_epoch: Callable[[int, dict[str, float]], None] | None = None  # no setting: told of each epoch; what it raises ends the fit
     on_fold: Callable[[np.ndarray, np.ndarray], None] | None = None  # no setting: told which texts (n,) have scores out of fold
 

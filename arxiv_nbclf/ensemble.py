@@ -145,6 +145,8 @@ class EnsembleClassifier(Classifier):
         return scores + self.offsets_, validation[1]
 
     def _member_probabilities(self, texts: list[str]) -> np.ndarray:
+        for member in self.members_:
+            member.keep_features = self.keep_features
         ways = [Temperature(temperature) for temperature in self.temperatures_.tolist()]
         return np.stack([way(member.decision_function(texts)) for way, member in zip(ways, self.members_, strict=True)])
 

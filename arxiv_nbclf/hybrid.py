@@ -125,7 +125,7 @@ class HybridClassifier(Classifier):
             raise BadSettings(f"encoder_weight={self.encoder_weight} must be positive; the linear family has no encoder")
 
     def _dense(self, texts: list[str], precision: str) -> Features:
-        return remembered(encoder_features)(texts, self.encoder_, self.window, self.keep, precision)
+        return remembered(encoder_features)(texts, self.encoder_, self.window, self.keep, precision, cache=self.keep_features)
 
     def _fit(
         self, texts: list[str], labels: np.ndarray, validation: tuple[list[str], np.ndarray] | None
