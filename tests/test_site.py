@@ -165,7 +165,12 @@ NOTEBOOK = {
 def test_directives_of_quarto_are_obeyed(tmp_path: Path) -> None:
     (tmp_path / "one.ipynb").write_text(make_site.json.dumps(NOTEBOOK), encoding="utf-8")
     page = make_site.rendered(make_site.read_notebook("one.ipynb", tmp_path, {}, {}))
-    body = make_site.finished(page, make_site.Links({}, "", "https://site", lambda path: False), {})
+    page.body += '<a href="https://site/a.html#one.two"><code>two</code></a> <code>fit</code> '
+    page.body += '<a href="02_b.ipynb#x">b</a> <a href="../LICENSE">l</a>'
+    links = make_site.Links({"02_b.ipynb": "b.html"}, "https://files", "https://site", lambda path: True)
+    body = make_site.finished(page, links, {"fit": "c.html#fit", "two": "d.html#two"})
+    assert '<a href="d.html#two"><code>two</code></a> <a href="c.html#fit"><code>fit</code></a>' in body
+    assert '<a href="b.html#x">b</a> <a href="https://files/LICENSE" rel="noopener">l</a>' in body
     assert page.title == "One" and page.target == "one.html"
     assert "hidden()" not in body and "unseen()" not in body and "one ``` two" in body
     assert re.search(r"<details><summary>Peep</summary>.*folded", body, re.S)

@@ -450,7 +450,8 @@ def finished(
     def name(match: re.Match[str]) -> str:
         return f'<a href="/{names[match[1]]}">{match[0]}</a>' if match[1] in names else match[0]
 
-    body = re.sub(r"<code>([A-Za-z_]\w*)</code>(?!</a>)", name, page.body)
+    alone = rf'<a href="{re.escape(links.site)}[^"#]*#\w+\.[^"]*">(<code>\w+</code>)</a>'  # nbdev takes `linear` for `Case.linear`
+    body = re.sub(r"<code>([A-Za-z_]\w*)</code>(?!</a>)", name, re.sub(alone, r"\1", page.body))
     parts = re.split(r"(<pre.*?</pre>|<(?:script|style|textarea).*?</(?:script|style|textarea)>)", body, flags=re.S)
     for number in range(0, len(parts), 2):  # what is neither code nor script
         part = re.sub(r'\b(href)="([^"]*)"', link, parts[number]).replace(' target="_blank"', "")
@@ -658,6 +659,8 @@ def anchors(
     told: dict[str, set[str]] = {}
     for symbols in index["d"]["syms"].values():
         for full, (place, _) in symbols.items():
+            if "." in place.partition("#")[2]:
+                continue  # a method is not meant by its name alone
             told.setdefault(full.rpartition(".")[2], set()).add(place)
     listed_only: dict[str, set[str]] = {}
     for module in package.values():
