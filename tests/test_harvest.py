@@ -113,18 +113,19 @@ def test_a_feed_that_is_none_is_refused_in_one_line(
 
 def test_a_harvest_that_is_killed_at_ten_random_moments_is_the_same(arxiv: StandIn, tmp_path: Path, whole: pd.DataFrame) -> None:
     out, program, rng = tmp_path / "papers.parquet", PROGRAM.format(**ASK), random.Random(3)
-    moments = sorted(rng.sample(range(2, 60), 10))  # by the number of questions that were asked until then
+    moments = sorted(rng.sample(range(2, 46), 10))  # by the number of questions that were asked until then
     kills = 0
     while True:
-        process = subprocess.Popen([sys.executable, "-c", program, out, arxiv.api], stderr=subprocess.DEVNULL)
+        process = subprocess.Popen([sys.executable, "-c", program, out, arxiv.api], stderr=subprocess.PIPE, text=True)
         if kills < len(moments):
             while process.poll() is None and len(arxiv.asked) < moments[kills]:
                 time.sleep(0.001)
             time.sleep(rng.uniform(0, 0.02))
             process.kill()
-        if process.wait() == 0:
+        said = process.communicate()[1]
+        if process.returncode == 0:
             break
-        assert process.returncode == -9
+        assert process.returncode == -9, said
         kills += 1
     assert kills == 10
     pd.testing.assert_frame_equal(pd.read_parquet(out), whole)
@@ -140,10 +141,10 @@ def test_a_harvest_that_is_killed_at_the_end_is_the_same(last: str, arxiv: Stand
     assert out.exists() == (last != "write_table")
     asked = len(arxiv.asked)
     done = harvest(**ASK, out=out, per_group=22, api=arxiv.api)
-    assert len(arxiv.asked) == asked
+    assert len(arxiv.asked) == asked or last == "shutil.rmtree"  # where all was done, it only counts again
     assert done.papers.sum() == len(whole)
     pd.testing.assert_frame_equal(pd.read_parquet(out), whole)
-    assert not list(tmp_path.glob("*.partial"))
+    assert [path.name for path in sorted(tmp_path.iterdir())] == ["_papers.parquet.harvest.json", out.name]
 
 
 @pytest.mark.parametrize("name", ["papers.csv", "papers.jsonl.gz", "papers.xlsx", "papers.parquet"])
