@@ -222,7 +222,7 @@ SHOWN = re.compile(
 
 
 def signature(
-    definition: Definition,  # a function or class
+    definition: Definition,  # a function, property or class
 ) -> str:
     """How it is called, on one line where that fits."""
     def written(one: Parameter) -> str:
@@ -230,9 +230,9 @@ def signature(
         return one.name + (f": {one.type}" if one.type else "") + (equals + one.default if one.default else "")
 
     parts = [written(one) for one in definition.parameters]
-    name = definition.name.rpartition(".")[2]
+    name = definition.name
     back = f" -> {definition.returns.type}" if definition.returns and definition.returns.type else ""
-    line = f"{name}({', '.join(parts)}){back}"
+    line = name + ("" if definition.kind == "property" else f"({', '.join(parts)})") + back
     return line if len(line) <= 76 else "\n".join([f"{name}(", *[f"    {part}," for part in parts], f"){back}"])
 
 
@@ -278,7 +278,7 @@ def documented(
     opened, closed = raw('<div class="doc">'), raw("</div>")  # pandoc would make a section of a fenced one that begins with a heading
     if not definition or definition.kind == "constant":
         return f"{opened}\n\n{head}{fenced(match['code'], '.python .signature')}\n{match['doc']}\n\n{closed}"
-    called = fenced(signature(definition), ".python .signature") if definition.parameters or definition.kind == "function" else ""
+    called = fenced(signature(definition), ".python .signature") if definition.parameters or definition.kind != "class" else ""
     parts = [head, called, match["doc"].strip().removeprefix("*").removesuffix("*")]
     if definition.bases:
         parts.append(raw(listed([Parameter("", base, "", "") for base in definition.bases], "Based on", types)))

@@ -33,7 +33,7 @@ class Definition:
     """A function, class or constant of a module."""
     name: str  # with its class: `LinearClassifier.fit`
     module: str
-    kind: str  # "function", "class" or "constant"
+    kind: str  # "function", "property", "class" or "constant"
     line: int
     doc: str
     parameters: tuple[Parameter, ...] = ()
@@ -141,7 +141,9 @@ class Module:
         if parameters and node.returns and node.returns.end_lineno == node.lineno and returns.comment == parameters[-1].comment:
             parameters = tuple(Parameter(p.name, p.type, p.default, "") for p in parameters)  # one line: its comment is the result's
         doc = ast.get_docstring(node) or ""
-        self.definitions[name] = Definition(name, self.name, "function", node.lineno, doc, parameters, returns, inside=inside)
+        decorators = {ast.unparse(part).rpartition(".")[2] for part in node.decorator_list}
+        kind = "property" if decorators & {"property", "cached_property"} else "function"
+        self.definitions[name] = Definition(name, self.name, kind, node.lineno, doc, parameters, returns, inside=inside)
 
     def add_class(self, node: ast.ClassDef) -> None:
         """Take in a class: its fields, or the parameters of its `__init__`, and its methods."""
