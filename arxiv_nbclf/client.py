@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['API', 'LATER', 'EMPTY', 'NoNetwork', 'GaveUp', 'StayedEmpty', 'check_reachable', 'ApiClient']
 
-# %% ../nbs/01d_client.ipynb #4010a240
+# %% ../nbs/01d_client.ipynb #631c25e9
 import socket
 import time
 from typing import Any
@@ -18,7 +18,7 @@ from .extras import require
 from .files import log, within
 from .taxonomy import ArxivNbclfError
 
-# %% ../nbs/01d_client.ipynb #2d099208
+# %% ../nbs/01d_client.ipynb #d64591d6
 API = "https://export.arxiv.org/api/query"  # where programs shall ask
 
 
@@ -45,7 +45,7 @@ class _Busy(Exception):
 class _Empty(_Busy):
     """An empty page."""
 
-# %% ../nbs/01d_client.ipynb #456fe920
+# %% ../nbs/01d_client.ipynb #af103c8d
 def _proxy(
     api: str,  # an address
 ) -> str | None:  # the address of a proxy, as the environment or the system has it
@@ -70,7 +70,7 @@ def check_reachable(
         problem = f"{parts.hostname} cannot be reached ({error}): is there a network?"
         raise NoNetwork(f"{problem} arXiv's bulk snapshot, a file, needs none") from error
 
-# %% ../nbs/01d_client.ipynb #68dbd408
+# %% ../nbs/01d_client.ipynb #0548c4bb
 LATER = frozenset({408, 429, 500, 502, 503, 504})
 EMPTY = 4  # times that a page may come back empty
 
@@ -98,7 +98,7 @@ def _fetch(
         raise RefusedFeed(f"{urlsplit(address).hostname} answers with status {response.status}: is the address right?")
     return data
 
-# %% ../nbs/01d_client.ipynb #005513f5
+# %% ../nbs/01d_client.ipynb #4594188f
 def _connection(
     api: str,  # address of the interface
     timeout: float,  # seconds to wait for an answer
@@ -117,7 +117,7 @@ def _connection(
     }
     return ProxyManager(proxy, **options) if proxy else PoolManager(**options)
 
-# %% ../nbs/01d_client.ipynb #69dbfe0f
+# %% ../nbs/01d_client.ipynb #caf6cad0
 class ApiClient:
     """Asks arXiv's interface, one question after the other."""
 
@@ -170,7 +170,7 @@ def _turn(
         raise _Busy(f"the page from {feed.start:,} came instead of that from {start:,}")
     return feed
 
-# %% ../nbs/01d_client.ipynb #cc66216f
+# %% ../nbs/01d_client.ipynb #211742ab
 def _ask(
     client: ApiClient,
     question: dict[str, Any],

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['COLUMNS_OUT', 'OLDEST', 'STEP', 'Harvest', 'record_path', 'harvest']
 
-# %% ../nbs/02_harvest.ipynb #54d3baf5
+# %% ../nbs/02_harvest.ipynb #62cef909
 import json
 import shutil
 from collections.abc import Iterator, Sequence
@@ -28,7 +28,7 @@ from .tables import ENDINGS, RawTable, file_ending, write_table
 from .taxonomy import ArxivNbclfError, group_of
 from .windows import BadHarvest, Finished, Request, Window, make_request, read_finished, write_finished
 
-# %% ../nbs/02_harvest.ipynb #539e969e
+# %% ../nbs/02_harvest.ipynb #3e4cdffb
 COLUMNS_OUT = [*COLUMNS, *MARKS]
 
 
@@ -47,7 +47,7 @@ def _merge(
     table["chosen"] = table.chosen.mask(is_natural, "natural").astype("str")
     return table.drop_duplicates("aid").sort_values(["published", "aid"], kind="stable").reset_index(drop=True)
 
-# %% ../nbs/02_harvest.ipynb #0587cef5
+# %% ../nbs/02_harvest.ipynb #a3f7875e
 OLDEST = datetime(1986, 1, 1)  # arXiv's oldest papers are of April 1986, added later
 STEP = timedelta(days=30)
 
@@ -61,7 +61,7 @@ def _starving(
     missing = {group: (request.per_group or 0) - int(have.get(group, 0)) for group in map(group_of, request.codes)}
     return {group: count for group, count in missing.items() if count > 0}
 
-# %% ../nbs/02_harvest.ipynb #cb6309e0
+# %% ../nbs/02_harvest.ipynb #2815b14e
 def _newest(
     papers: pd.DataFrame,  # candidates
     group: str,
@@ -73,7 +73,7 @@ def _newest(
     fresh = of_group[~of_group.aid.isin(known)].drop_duplicates("aid")
     return fresh.sort_values(["published", "aid"], ascending=False, kind="stable").head(count)
 
-# %% ../nbs/02_harvest.ipynb #4a4fb328
+# %% ../nbs/02_harvest.ipynb #112d1fb0
 def _parts(
     folder: Path,  # the partial folder
     finished: Sequence[Finished],
@@ -105,7 +105,7 @@ def _top_up(
         added.append(newest)
     return pd.concat(added, ignore_index=True)
 
-# %% ../nbs/02_harvest.ipynb #0ff4ffff
+# %% ../nbs/02_harvest.ipynb #df817657
 @dataclass(frozen=True)
 class Harvest:
     """What came of a harvest."""
@@ -129,7 +129,7 @@ def record_path(
     """Where it is written down how a table was harvested; no reader of tables takes it for one."""
     return Path(out).with_name(f"_{Path(out).name}.harvest.json")
 
-# %% ../nbs/02_harvest.ipynb #74412dda
+# %% ../nbs/02_harvest.ipynb #f9d5d4e1
 def _clear(
     partial: Path,  # the partial folder
 ) -> None:
@@ -141,7 +141,7 @@ def _clear(
         partial.rename(gone)
         shutil.rmtree(gone, ignore_errors=True)
 
-# %% ../nbs/02_harvest.ipynb #c0ba279d
+# %% ../nbs/02_harvest.ipynb #d95a3cdb
 @contextmanager
 def _workplace(
     out: Path,  # the table
@@ -200,7 +200,7 @@ def _write(
     new = len(table) if old is None else int((~table.aid.isin(old.aid)).sum())
     return Harvest(out, table.chosen.value_counts().rename(None), new, tuple(done for done in finished if done.shortfall))
 
-# %% ../nbs/02_harvest.ipynb #d9114b89
+# %% ../nbs/02_harvest.ipynb #24004cf3
 def _in_days(
     papers: pd.DataFrame,
     window: Window,
@@ -232,7 +232,7 @@ def _from_api(
     plain = [Finished(done.window, done.query, done.total, done.papers) for done in finished]
     return _merge(table, natural, topped), plain
 
-# %% ../nbs/02_harvest.ipynb #58561964
+# %% ../nbs/02_harvest.ipynb #1afc61db
 def _snapshot_papers(
     part: RawTable,  # of the snapshot
     where: str,  # its name
@@ -246,7 +246,7 @@ def _snapshot_papers(
     except BadPapers:  # none of them has a title and an abstract
         return _empty()
 
-# %% ../nbs/02_harvest.ipynb #a425a2e8
+# %% ../nbs/02_harvest.ipynb #914f0d52
 def _from_snapshot(
     request: Request,
     path: Path,  # the snapshot
@@ -275,7 +275,7 @@ def _from_snapshot(
         table = _merge(table, natural, pd.concat(newest.values(), ignore_index=True))
     return table
 
-# %% ../nbs/02_harvest.ipynb #fc7b2207
+# %% ../nbs/02_harvest.ipynb #b569a69a
 def harvest(
     categories: str | Sequence[str] | None = None,  # codes, groups or stars (cs.CL, physics, math.*); cross-lists count
     start: date | str | None = None,  # the first day, UTC, of a paper's first version
