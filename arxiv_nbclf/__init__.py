@@ -9,10 +9,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .bulk import predict_stream as predict_stream
     from .classifier import load_classifier as load_classifier
     from .classifier import new_classifier as new_classifier
     from .evaluation import evaluate as evaluate
     from .evaluation import score as score
+    from .explanations import explain as explain
     from .exploration import explore as explore
     from .harvesting import harvest as harvest
     from .papers import read_papers as read_papers
@@ -27,8 +29,10 @@ if TYPE_CHECKING:
     from .taxonomy import group_of as group_of
 
 _HOMES = {
+    "bulk": ("predict_stream",),
     "classifier": ("load_classifier", "new_classifier"),
     "evaluation": ("evaluate", "score"),
+    "explanations": ("explain",),
     "exploration": ("explore",),
     "harvesting": ("harvest",),
     "papers": ("read_papers",),

@@ -20,7 +20,7 @@ from .classifier import Classifier
 from .estimator import check_is_fitted
 from .linear import LinearClassifier, bucket, count_features, tfidf, tokens
 from .pages import render
-from .preprocessing import LABELS
+from .preprocessing import LABELS, paper_texts
 from .taxonomy import ArxivNbclfError
 
 # %% ../nbs/12d_explanations.ipynb #f3d284c4
@@ -156,7 +156,9 @@ def _group_id(
 
 def explain(
     classifier: Classifier,  # fitted, of any family
-    text: str,  # title and abstract, as `paper_texts` joins them
+    text: str,  # title and abstract as `paper_texts` joins them, or a title
+    summary: str | None = None,  # the abstract that belongs to the title
+    *,
     group: str | None = None,  # whose score to explain; None: of the predicted group
     top: int = 10,  # units that are shown; all are kept
     unit: str = "word",  # or sentence, which is always by leaving out
@@ -164,6 +166,8 @@ def explain(
     "Which words spoke for and against a decision. Raises `CannotExplain`."
     if not isinstance(text, str):
         raise CannotExplain(f"text is {type(text).__name__}, one text is needed; paper_texts(papers)[0] makes it of a table")
+    if summary is not None:
+        text = paper_texts(pd.DataFrame({"title": [text], "summary": [summary]}))[0]
     if unit not in ("word", "sentence"):
         raise CannotExplain(f"there is no unit {unit!r}; choose word or sentence")
     check_is_fitted(classifier, "calibration_")

@@ -51,7 +51,7 @@ def reasons(
     "What spoke for a decision, the strongest first; nothing where there is nothing to say."
     try:
         unit = "word" if isinstance(classifier, LinearClassifier) else "sentence"
-        found = explain(classifier, text[:_LONG], group, unit=unit).units
+        found = explain(classifier, text[:_LONG], group=group, unit=unit).units
     except CannotExplain:
         return [], []
     most, parts = top if unit == "word" else 1, found["contribution"]
