@@ -183,6 +183,16 @@ SPLIT_PLANS: dict[str, Callable[[pd.DataFrame, int], np.ndarray]] = {
 }
 
 
+def _only_to_learn_from(
+    papers: pd.DataFrame,  # a papers table (title is read, and chosen if it is there)
+) -> np.ndarray:  # bool
+    """Papers that were added for their group's sake, and their twins."""
+    if "chosen" not in papers or not (added := papers["chosen"] == "topped up").any():
+        return np.zeros(len(papers), dtype=bool)
+    keys = papers["title"].map(title_key)
+    return keys.isin(keys[added]).to_numpy()
+
+
 def split_papers(
     papers: pd.DataFrame,  # a papers table
     plan: str = "seed",  # a name out of `SPLIT_PLANS`
@@ -194,7 +204,8 @@ def split_papers(
     if len(groups) < 2:
         held = f"all {len(papers)} papers belong to the group {id2label[int(groups[0])]}" if len(groups) else "there are no papers"
         raise CannotSplit(f"{held}, so there is nothing to tell apart; add papers of other groups")
-    split = pd.Series(divide(papers, seed), index=papers.index, name="split", dtype="str")
+    split, natural = pd.Series("train", index=papers.index, name="split", dtype="str"), ~_only_to_learn_from(papers)
+    split[natural] = divide(papers[natural], seed)
     if empty := [side for side in SPLITS if not (split == side).any()]:
         raise CannotSplit(
             f"the split plan {plan} puts none of the {len(papers)} papers into {' or '.join(empty)}; "
