@@ -4,9 +4,10 @@ FAMILY = auto
 OUT =
 ARGS =
 STEPS =
+PART = patch
 PY = .venv/bin/python
 
-.PHONY: help setup run test docs bench lab readme clean
+.PHONY: help setup run test docs bench lab readme bump clean
 
 help: ## this list
 	@awk -F ': .*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -41,6 +42,9 @@ lab: setup ## JupyterLab on the notebooks, which cleans them as it saves; your h
 
 readme: setup ## README.md from nbs/index.ipynb
 	@$(PY) tools/readme.py
+
+bump: setup ## raise the version everywhere, and date the changelog (PART=major, minor or patch)
+	@$(PY) tools/bump.py "$(PART)"
 
 clean: ## remove what builds and checks leave; .venv and runs stay
 	rm -rf build dist _docs _proc .pytest_cache .mypy_cache .ruff_cache

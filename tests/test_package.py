@@ -57,3 +57,7 @@ def test_outputs_name_no_machine(path: Path) -> None:
     assert not [output for output in outputs if output.output_type == "error"]
     told = json.dumps([output for output in outputs if "image/png" not in output.get("data", {})])
     assert not re.search(r"(?<![\w.])/(tmp|home|Users|root|work|var)/", told)
+
+
+def test_version_is_that_of_the_citation() -> None:
+    assert f"\nversion: {arxiv_nbclf.__version__}\n" in (ROOT / "CITATION.cff").read_text(encoding="utf-8")
