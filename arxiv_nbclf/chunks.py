@@ -17,9 +17,9 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
-from .papers import BadPapers, ReadPapers, _raw_papers, _validate, _wanted
+from .papers import BadPapers, ReadPapers, raw_papers, validate_papers, wanted_columns
 from .synthetic import sample
-from .tables import RawTable, _looks_like, _read_json_lines, file_ending, in_one_line, open_bytes, raw_frame, read_table, source_files
+from .tables import RawTable, file_ending, in_one_line, looks_like, open_bytes, raw_frame, read_json_lines, read_table, source_files
 
 # %% ../nbs/14b_chunks.ipynb #6bc4c228
 def recut(
@@ -59,7 +59,8 @@ def _parquet_chunks(
     "Read a parquet file in chunks."
     with pq.ParquetFile(path, pre_buffer=False, buffer_size=1 << 20) as file:
         names, meta = file.schema_arrow.names, file.metadata
-        wanted = [names[position] for position in _wanted("prediction")(names)] or names[:1]  # without ours, names are enough for a message
+        ours = [names[position] for position in wanted_columns("prediction")(names)]
+        wanted = ours or names[:1]  # without ours, names are enough for a message
         chunks = -(-meta.num_rows // rows)
         begin = next((number for number in range(chunks) if not finished(number)), chunks)
         yield from [None] * begin
@@ -110,7 +111,7 @@ def json_line_chunks(
     names: dict[str, None] = {}
     number = 0
     while lines := _lines(file, rows, where):
-        if number == 0 and (kind := _looks_like(lines[0])):
+        if number == 0 and (kind := looks_like(lines[0])):
             raise BadPapers.at(where, f"these are not JSON lines but {kind}")
         if finished(number):
             yield None
@@ -118,7 +119,7 @@ def json_line_chunks(
             noted = [(place, "broken line: not UTF-8 text") for place, line in enumerate(lines, 1) if not _is_text(line)]
             for place, _ in noted:
                 lines[place - 1] = b"\n"
-            read = _read_json_lines(b"".join(lines), Path(str(where)), keep_broken=True)
+            read = read_json_lines(b"".join(lines), Path(str(where)), keep_broken=True)
             names |= dict.fromkeys(read.names)
             columns = dict(zip(read.names, read.columns, strict=True))
             before = number * rows
@@ -159,13 +160,13 @@ def _delimited_chunks(
     "Read text with delimiters in chunks."
     with open_bytes(path) as file:
         start = file.read(1 << 16)
-    if kind := _looks_like(start):
+    if kind := looks_like(start):
         raise BadPapers.at(path, f"this is not {file_ending(path)} but {kind}")
     header = start.removeprefix(b"\xef\xbb\xbf").lstrip(b"\r\n").partition(b"\n")[0].rstrip(b"\r")
     delimiter = max(",\t;|", key=lambda mark: header.count(mark.encode()))
     parse = pa_csv.ParseOptions(delimiter=delimiter, newlines_in_values=True)
     names = pa_csv.read_csv(BytesIO(header + b"\n"), parse_options=parse).column_names if header else []
-    wanted = [names[position] for position in _wanted("prediction")(names)] or names[:1]
+    wanted = [names[position] for position in wanted_columns("prediction")(names)] or names[:1]
     convert = pa_csv.ConvertOptions(column_types=dict.fromkeys(names, pa.large_string()), include_columns=wanted)
     read = pa_csv.ReadOptions(use_threads=False, block_size=1 << 23)
     with open_bytes(path) as file:
@@ -203,7 +204,7 @@ def _file_chunks(
         case ".csv" | ".tsv":
             yield from _delimited_chunks(path, rows, finished)
         case ".xlsx":
-            yield from _cut(read_table(path, _wanted("prediction")), rows, finished)
+            yield from _cut(read_table(path, wanted_columns("prediction")), rows, finished)
         case _:
             with open_bytes(path) as file:
                 yield from json_line_chunks(file, path, rows, finished)
@@ -219,13 +220,13 @@ def papers_of_chunk(
     several: bool,  # whether there are other files
 ) -> ReadPapers:  # aid, title, summary; and the rejects
     "Part the rows of a chunk into papers and rejects."
-    raw, broken = _raw_papers(table, name, where, "prediction")
+    raw, broken = raw_papers(table, name, where, "prediction")
     raw = raw.reindex(columns=["aid", "title", "summary", "_file", "_row"])
     if several:
         ids = raw["aid"].astype("str")
         raw["aid"] = ids.mask(ids.str.strip() == "").fillna(name + ":row-" + raw["_row"].astype("str"))
     sure = pd.DataFrame([_SURE | {"_file": name, "_row": 0}])
-    papers, rejects = _validate(pd.concat([raw, sure], ignore_index=True), "prediction", broken, where)
+    papers, rejects = validate_papers(pd.concat([raw, sure], ignore_index=True), "prediction", broken, where)
     return ReadPapers(papers[["aid", "title", "summary"]].iloc[:-1], rejects)
 
 # %% ../nbs/14b_chunks.ipynb #94092b83

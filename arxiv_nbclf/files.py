@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['LOCK', 'log', 'WORK', 'STUDY', 'T', 'one_line', 'CannotWrite', 'system_error', 'reason', 'whole_file', 'write_json',
-           'FolderTaken', 'partial_folder', 'check_free', 'differences', 'run_folder', 'finished_before', 'within',
-           'is_helper']
+           'FolderTaken', 'partial_folder', 'check_free', 'differences', 'begin_partial', 'sole_worker', 'run_folder',
+           'finished_before', 'within', 'is_helper']
 
 # %% ../nbs/00a_files.ipynb #41b258db
 import json
@@ -126,7 +126,7 @@ def differences(
     return "; ".join(f"{key} was {json.dumps(begun.get(key))[:120]}, now {json.dumps(asked.get(key))[:120]}" for key in changed)
 
 # %% ../nbs/00a_files.ipynb #7f989a75
-def _begin(
+def begin_partial(
     out: Path,  # the wanted folder
     asked: dict[str, Any],  # what is asked for
 ) -> tuple[Path, bool]:  # the partial folder, and whether it was begun before
@@ -153,7 +153,7 @@ LOCK = ".lock"  # a file in the partial folder, held while somebody works there
 
 
 @contextmanager
-def _sole_worker(
+def sole_worker(
     partial: Path,  # a partial folder
 ) -> Iterator[None]:
     """Keep a second process out. The system lets go of the lock when a process ends, however it ends."""
@@ -186,8 +186,8 @@ def run_folder(
     grown = finished_before(out, asked, grows) if grows else None
     if not grown:
         check_free(out)
-    partial, continued = _begin(out, asked)
-    with _sole_worker(partial):
+    partial, continued = begin_partial(out, asked)
+    with sole_worker(partial):
         if grown and not (partial / grown.name).exists():
             with whole_file(partial / grown.name) as part:
                 shutil.copyfile(grown, part)

@@ -18,11 +18,11 @@ from typing import Any
 
 import pandas as pd
 
-from .atom import _empty
+from .atom import no_papers
 from .client import API, ApiClient, check_reachable
-from .files import CannotWrite, FolderTaken, _begin, _sole_worker, log, partial_folder, write_json
+from .files import CannotWrite, FolderTaken, begin_partial, log, partial_folder, sole_worker, write_json
 from .gathering import MOST, RECORD, Gatherer, gather, harvest_ids
-from .papers import COLUMNS, MARKS, BadPapers, _raw_papers, _validate, read_papers
+from .papers import COLUMNS, MARKS, BadPapers, raw_papers, read_papers, validate_papers
 from .snapshot import Choice, is_snapshot, snapshot_parts
 from .tables import ENDINGS, RawTable, file_ending, write_table
 from .taxonomy import ArxivNbclfError, group_of
@@ -80,7 +80,7 @@ def _parts(
 ) -> pd.DataFrame:  # their papers
     """The papers of finished windows."""
     tables = [pd.read_parquet(folder / done.file) for done in finished if done.file]
-    return pd.concat([table for table in tables if len(table)] or [_empty()], ignore_index=True)
+    return pd.concat([table for table in tables if len(table)] or [no_papers()], ignore_index=True)
 
 
 def _top_up(
@@ -89,7 +89,7 @@ def _top_up(
     table: pd.DataFrame,  # papers so far
 ) -> pd.DataFrame:  # what is added
     """Go back in time for the groups that have too few papers."""
-    added = [_empty()]
+    added = [no_papers()]
     for group, count in _starving(table, request).items():
         codes = [code for code in request.codes if group_of(code) == group]
         end, step = request.window.start, STEP
@@ -153,8 +153,8 @@ def _workplace(
     partial = partial_folder(out)
     if out.is_dir() or (out.exists() and not record_path(out).exists() and not (partial / "run.json").exists()):
         raise FolderTaken(f"{out} is there already, and no harvest made it: choose another file")
-    partial, continued = _begin(out, request.record())
-    with _sole_worker(partial):
+    partial, continued = begin_partial(out, request.record())
+    with sole_worker(partial):
         if continued:
             log.info("continuing in %s", partial)
             for stray in partial.glob(f".{'?' * 8}-*"):  # what was being written when the process was killed
@@ -224,7 +224,7 @@ def _from_api(
         gatherer = Gatherer(client, folder, bar, read_finished(record_path(out)), MOST)
         finished = gather(gatherer, request.window, request.codes)
         natural = _in_days(_parts(folder, finished), request.window)
-        table = _merge(old, natural, _empty())
+        table = _merge(old, natural, no_papers())
         topped = _top_up(gatherer, request, table)
     for done in finished:
         if done.shortfall:
@@ -238,13 +238,13 @@ def _snapshot_papers(
     where: str,  # its name
 ) -> pd.DataFrame:  # COLUMNS and withdrawn
     """Make papers of some lines of the snapshot."""
-    raw, broken = _raw_papers(part, where, where, "prediction")
+    raw, broken = raw_papers(part, where, where, "prediction")
     raw["title"] = raw.title.str.split().str.join(" ")
     raw["summary"] = raw.summary.str.strip()
     try:
-        return _validate(raw, "prediction", broken, where).papers[[*COLUMNS, "withdrawn"]] if len(raw) else _empty()
+        return validate_papers(raw, "prediction", broken, where).papers[[*COLUMNS, "withdrawn"]] if len(raw) else no_papers()
     except BadPapers:  # none of them has a title and an abstract
-        return _empty()
+        return no_papers()
 
 # %% ../nbs/02_harvest.ipynb #914f0d52
 def _from_snapshot(
@@ -260,11 +260,11 @@ def _from_snapshot(
         return (_snapshot_papers(part, path.name) for part in snapshot_parts(path, choice, keep_broken=True) if len(part.rows))
 
     first, last = request.days or (date.max, date.max)
-    natural = pd.concat([_empty(), *chosen(Choice(first, last, request.codes))], ignore_index=True)
-    table = _merge(old, natural, _empty())
+    natural = pd.concat([no_papers(), *chosen(Choice(first, last, request.codes))], ignore_index=True)
+    table = _merge(old, natural, no_papers())
     starving = _starving(table, request)
     if starving:
-        newest = dict.fromkeys(starving, _empty())
+        newest = dict.fromkeys(starving, no_papers())
         codes = [code for code in request.codes if group_of(code) in starving]
         for part in chosen(Choice(None, first - timedelta(days=1), codes)):
             for group, rows in newest.items():
@@ -297,7 +297,7 @@ def harvest(
         finished: list[Finished] = []
         if request.ids:
             found = [table for table in (old, harvest_ids(request.ids, api, delay)) if table is not None]
-            table = _merge(pd.concat(found, ignore_index=True), _empty(), _empty())
+            table = _merge(pd.concat(found, ignore_index=True), no_papers(), no_papers())
         elif snapshot:
             table = _from_snapshot(request, Path(snapshot), old)
         else:

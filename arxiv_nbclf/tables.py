@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['ENDINGS', 'Choose', 'SWELL', 'SMALL', 'BadPapers', 'cell_text', 'text_column', 'RawTable', 'plain_html', 'raw_frame',
-           'file_ending', 'every_column', 'open_bytes', 'in_one_line', 'read_table', 'source_files', 'file_records',
-           'write_table']
+           'file_ending', 'looks_like', 'read_json_lines', 'every_column', 'open_bytes', 'in_one_line', 'read_table',
+           'source_files', 'file_records', 'write_table']
 
 # %% ../nbs/00b_tables.ipynb #d9a012a4
 import json
@@ -139,7 +139,7 @@ _MAGIC = {b"PK\x03\x04": "a zip archive or an Excel file", b"PAR1": "a parquet f
           b"%PDF": "a PDF file", b"\xff\xfe": "text in UTF-16; save it as UTF-8", b"\xfe\xff": "text in UTF-16; save it as UTF-8"}
 
 
-def _looks_like(
+def looks_like(
     data: bytes,  # the beginning of a file
 ) -> str:  # what it is, in words; "" for plain text or nothing known
     """Tell what a file is by its first bytes."""
@@ -158,7 +158,7 @@ def _check_magic(
 ) -> None:
     """Check that a file begins as its ending promises."""
     if not data.startswith(magic):
-        raise BadPapers.at(path, f"this is not {file_ending(path)} but {_looks_like(data) or 'text or something else'}")
+        raise BadPapers.at(path, f"this is not {file_ending(path)} but {looks_like(data) or 'text or something else'}")
 
 # %% ../nbs/00b_tables.ipynb #4472f602
 def _text_bytes(
@@ -166,7 +166,7 @@ def _text_bytes(
     path: Path,  # for the message
 ) -> bytes:  # the same, sure to be UTF-8, without a byte order mark
     """Check that a file is UTF-8 text."""
-    if kind := _looks_like(data):
+    if kind := looks_like(data):
         raise BadPapers.at(path, f"this is not {file_ending(path)} but {kind}")
     try:
         data.decode()
@@ -205,7 +205,7 @@ def _read_delimited(
     return RawTable(names, table.columns, range(2, table.num_rows + 2))
 
 # %% ../nbs/00b_tables.ipynb #27ba637a
-def _read_json_lines(
+def read_json_lines(
     data: bytes,  # one JSON object a line
     path: Path,  # for messages
     keep_broken: bool,  # whether to note a broken line instead of stopping there
@@ -378,7 +378,7 @@ def _read_bytes(
             return _read_parquet(data, path, choose)
         case ".csv" | ".tsv":
             return _read_delimited(data, path)
-    return _read_json_lines(data, path, keep_broken)
+    return read_json_lines(data, path, keep_broken)
 
 # %% ../nbs/00b_tables.ipynb #11553d95
 def source_files(
