@@ -91,7 +91,7 @@ def main() -> None:
     with TemporaryDirectory() as name:
         path = Path(name) / ("arxiv-metadata-oai-snapshot.json" + (".gz" if options.gz else ""))
         with gzip.open(path, "wb", 1) if options.gz else path.open("wb") as file:
-            write_snapshot(file, options.papers)
+            write_snapshot(file, options.papers)  # type: ignore[arg-type]
         size = path.stat().st_size
         runs: dict[str, Any] = {what: measure_in_child(path, what, options.papers) for what in ("all", "month")}
     result = {"benchmark": "snapshot", "papers": options.papers, "bytes": size, "zipped": options.gz} | runs
