@@ -133,7 +133,7 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     place = Path(subprocess.check_output(["mktemp", "-d", "/tmp/pg.XXXXXX"], text=True).strip())  # a socket's path must be short
     user, become = getpass.getuser(), []
     if os.geteuid() == 0:  # the server refuses to be run by root
-        user, become = "postgres", ["runuser", "-u", "postgres", "--"]
+        user, become = "postgres", [shutil.which("runuser") or "/usr/sbin/runuser", "-u", "postgres", "--"]
         shutil.chown(place, user)
 
     def call(program: str, *words: str) -> None:
