@@ -7,7 +7,6 @@ __all__ = ['Shape', 'LARGEST', 'DESCRIPTION', 'ABOUT', 'BUNDLE_FORMAT', 'LONGEST
            'save_arrays', 'load_arrays', 'write_bundle', 'read_bundle']
 
 # %% ../nbs/04d_bundles.ipynb #239adfd2
-import hashlib
 import json
 import re
 import shutil
@@ -18,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from .files import CannotWrite, check_free, one_line, reason, whole_file, write_json
+from .files import CannotWrite, check_free, file_sha256, one_line, reason, whole_file, write_json
 from .preprocessing import LABELS
 from .taxonomy import ArxivNbclfError
 
@@ -70,11 +69,6 @@ ABOUT = (DESCRIPTION, "export.json")  # what tells of a bundle, and is not among
 BUNDLE_FORMAT = 1  # grows when an older library could no longer read a bundle
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def write_bundle(
     folder: Path,  # to make; a bundle that is there already is replaced
     write_files: Callable[[Path], None],  # fills the folder that it is given
@@ -87,7 +81,7 @@ def write_bundle(
     try:
         part.mkdir(parents=True)
         write_files(part)
-        files = {path.relative_to(part).as_posix(): _sha256(path) for path in sorted(part.rglob("*")) if path.is_file()}
+        files = {path.relative_to(part).as_posix(): file_sha256(path) for path in sorted(part.rglob("*")) if path.is_file()}
         write_json(part / DESCRIPTION, {"format": BUNDLE_FORMAT, **record, "files": files})
         if folder.exists():
             shutil.rmtree(folder)
@@ -150,7 +144,7 @@ def _check_files(
         path = folder / name[:200]
         if not _NAME.fullmatch(name[:200]) or not path.resolve().is_relative_to(folder.resolve()):
             raise BadBundle(one_line(folder, f"names a file outside of itself ({name!r:.100}); do not use it"))
-        if not path.is_file() or _sha256(path) != digest:
+        if not path.is_file() or file_sha256(path) != digest:
             raise BadBundle(one_line(path, "is missing or not the file that was saved; copy the whole folder again"))
     for path in folder.rglob("*"):
         inside = path.relative_to(folder)

