@@ -19,7 +19,7 @@ import pandas as pd
 from .atom import Feed
 from .client import API, ApiClient, StayedEmpty, check_reachable
 from .files import log
-from .papers import _ID, _split_ids
+from .papers import ARXIV_ID, split_ids
 from .tables import write_table
 from .taxonomy import ArxivNbclfError
 from .windows import Finished, Window, category_query, read_finished, write_finished
@@ -187,7 +187,7 @@ def is_id(
     text: str,  # a word
 ) -> bool:  # 2504.15253, math/0211159v2, or the address of a paper
     """Whether a word is the id of a paper on arXiv."""
-    return re.fullmatch(_ID, text) is not None
+    return re.fullmatch(ARXIV_ID, text) is not None
 
 
 def _bare(
@@ -198,7 +198,7 @@ def _bare(
         raise BadIds(f"no arXiv id: {wrong[0][:60]!r}; give one such as 2504.15253 or math/0211159")
     if not ids:
         raise BadIds("no id is given: name some, such as 2504.15253")
-    aid, version = _split_ids(pd.Series(list(ids), dtype="str"))
+    aid, version = split_ids(pd.Series(list(ids), dtype="str"))
     return pd.DataFrame({"aid": aid, "version": version}).drop_duplicates("aid")
 
 

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['GROUP_NAMES', 'GROUPS', 'CATEGORIES', 'ARCHIVED', 'ALIASES', 'is_category', 'ArxivNbclfError', 'UnknownCategory',
-           'group_of', 'name_of', 'split_codes', 'Alias', 'BadDate', 'primary_on']
+           'unknown_category', 'group_of', 'name_of', 'split_codes', 'Alias', 'BadDate', 'as_date', 'primary_on']
 
 # %% ../nbs/00_taxonomy.ipynb #43542dfa
 import difflib
@@ -294,7 +294,7 @@ def _nearest(
     return [folded[match] for match in difflib.get_close_matches(wanted[:40], folded, n=3, cutoff=0.7)]
 
 # %% ../nbs/00_taxonomy.ipynb #02781927
-def _unknown(
+def unknown_category(
     code: object,  # what was given instead of a known code
 ) -> UnknownCategory:  # ready to be raised
     """The error for `code`, with the nearest codes in its message."""
@@ -320,7 +320,7 @@ def group_of(
         return _GROUP_OF[code]
     if unknown == "other":
         return "other"
-    raise _unknown(code)
+    raise unknown_category(code)
 
 # %% ../nbs/00_taxonomy.ipynb #8fd576ab
 _DIVIDED_NAMES = {"astro-ph": "Astrophysics", "cond-mat": "Condensed Matter", "q-bio": "Quantitative Biology"}
@@ -334,7 +334,7 @@ def name_of(
         return _DIVIDED_NAMES.get(code) or CATEGORIES[ARCHIVED[code][0]]
     if isinstance(code, str) and (name := CATEGORIES.get(code) or GROUP_NAMES.get(code)):
         return name
-    raise _unknown(code)
+    raise unknown_category(code)
 
 # %% ../nbs/00_taxonomy.ipynb #ec50ab23
 def split_codes(
@@ -378,7 +378,7 @@ class BadDate(ArxivNbclfError):
     """A date that cannot be read."""
 
 
-def _as_date(
+def as_date(
     when: date | str,  # a date, a timestamp, or ISO text; a month stands for its first day
 ) -> date:  # the day
     """The day that `when` means; raises `BadDate`."""
@@ -398,8 +398,8 @@ def primary_on(
 ) -> str:  # the code that arXiv gave as primary to such a paper then
     """Which of a pair of twins was primary; a code without a twin is its own answer. During a change, the newer one."""
     if not is_category(code):
-        raise _unknown(code)
-    day = _as_date(when)
+        raise unknown_category(code)
+    day = as_date(when)
     pair = next((pair for pair in ALIASES if code in (pair.primary, pair.alias)), None)
     if pair is None:
         return str(code)

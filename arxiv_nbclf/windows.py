@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from .files import write_json
-from .taxonomy import ARCHIVED, CATEGORIES, GROUPS, ArxivNbclfError, BadDate, UnknownCategory, _as_date, _unknown, group_of
+from .taxonomy import ARCHIVED, CATEGORIES, GROUPS, ArxivNbclfError, BadDate, UnknownCategory, as_date, group_of, unknown_category
 from .taxonomy import split_codes as split_words
 
 # %% ../nbs/01c_windows.ipynb #53d8eee5
@@ -33,7 +33,7 @@ def _not_known(
     """The error for a word, with what is nearest to it."""
     members = [code for code in CATEGORIES if _archive(code) == _archive(word)]
     if "*" not in word and "." in word and not members:
-        return _unknown(word)
+        return unknown_category(word)
     names = members or sorted({*map(_archive, CATEGORIES), *GROUPS})
     near = difflib.get_close_matches(word.rstrip("*.")[:40], names, n=3, cutoff=0.5)
     hint = f"did you mean {' or '.join(near)}?" if near else f"name a category, or all of {', '.join(GROUPS)}"
@@ -87,7 +87,7 @@ def day_range(
     end: date | str,  # last day, inclusive
 ) -> tuple[date, date]:  # both
     """Two days in their order, neither of them to come. Raises `BadDate`."""
-    first, last = _as_date(start), _as_date(end)
+    first, last = as_date(start), as_date(end)
     if first > last:
         raise BadDate(f"from {first} to {last}: the first day is after the last; exchange them")
     if late := [day for day in (first, last) if day > today()]:
