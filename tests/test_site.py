@@ -144,6 +144,14 @@ def test_definitions_tell_parameters_types_and_defaults() -> None:
         assert part in shown, part
 
 
+def test_options_of_the_command_line_tell_what_their_help_tells() -> None:
+    text = (SITE / "cli.html").read_text(encoding="utf-8")
+    shown = re.sub(r"<[^>]+>", "", text[text.index('id="harvest"') :][:12000])
+    for part in ("Last day, inclusive", "Address of the interface", "str | None", "float"):
+        assert part in shown, part
+    assert "Annotated" not in shown[: shown.index("Address of the interface")]
+
+
 NOTEBOOK = {
     "cells": [
         {"cell_type": "raw", "source": ["---\n", "title: One\n", "output-file: one.html\n", "---\n"], "metadata": {}},

@@ -119,8 +119,27 @@ class Module:
             return ""
         return self.text(node.args.args[0].annotation)
 
+    def option(self, parameter: Parameter) -> Parameter:
+        """A parameter whose type is an option of the command line, with the option's own type and help text."""
+        named = self.definitions.get(parameter.type)
+        written = named.value if named else parameter.type
+        if not written.startswith("Annotated["):
+            return parameter
+        annotated = ast.parse(written, mode="eval").body
+        assert isinstance(annotated, ast.Subscript) and isinstance(annotated.slice, ast.Tuple)
+        plain, told = annotated.slice.elts[:2]
+        assert isinstance(told, ast.Call)
+        (text,) = (word.value for word in told.keywords if word.arg == "help")
+        if isinstance(text, ast.Name):
+            text = ast.parse(self.definitions[text.id].value, mode="eval").body
+        return Parameter(parameter.name, ast.unparse(plain), parameter.default, parameter.comment or ast.literal_eval(text))
+
     def parameters(self, node: Function) -> Iterator[Parameter]:
         """Those of a function, without self."""
+        return map(self.option, self._parameters(node))
+
+    def _parameters(self, node: Function) -> Iterator[Parameter]:
+        """As they are written."""
         spec = node.args
         plain = [*spec.posonlyargs, *spec.args]
         defaults: list[ast.expr | None] = [*[None] * (len(plain) - len(spec.defaults)), *spec.defaults]
