@@ -51,7 +51,7 @@ def device_of(
     "What keeps busy when it predicts: a core, all that a graph takes of a machine, or what torch computes on if there is such a thing."
     if isinstance(classifier, LinearClassifier):
         return "core"
-    graph = classifier.family == "exported" or getattr(classifier, "fitted_", {}).get("precision") == "int8"
+    graph = classifier.family in ("exported", "cascade") or getattr(classifier, "fitted_", {}).get("precision") == "int8"
     return "machine" if graph else "accelerator"
 
 

@@ -278,6 +278,7 @@ FAMILIES: dict[str, str] = {  # name → where its class is
 FORMS: dict[str, str] = {  # models in another form: a bundle may be of one, nobody chooses among them
     "compact": "arxiv_nbclf.packaged.CompactClassifier",
     "exported": "arxiv_nbclf.exported.ExportedClassifier",
+    "cascade": "arxiv_nbclf.cascade.CascadeClassifier",
 }
 
 

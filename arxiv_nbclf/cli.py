@@ -8,8 +8,8 @@ __all__ = ['app', 'Version', 'Quiet', 'Debug', 'A_TABLE', 'SPLITS', 'FAMILIES', 
            'Seed', 'Strict', 'Table', 'Rows', 'Tune', 'SampleSeed', 'LISTED', 'A_SHARE', 'A_HARVEST', 'BULK', 'Trials',
            'SpaceWords', 'Objective', 'Minutes', 'Folds', 'CheckFolds', 'Retrain', 'Sampler', 'Pruner', 'Storage',
            'StudyName', 'Heartbeat', 'Show', 'Predictions', 'Top', 'WANTED', 'ToPredict', 'OwnModel', 'Abstain', 'BY',
-           'FORMS', 'main', 'sample', 'harvest', 'explore', 'run', 'train', 'tune', 'evaluate', 'compare', 'drift',
-           'predict', 'export']
+           'FORMS', 'COMPARED', 'main', 'sample', 'harvest', 'explore', 'run', 'train', 'tune', 'evaluate', 'compare',
+           'drift', 'predict', 'export']
 
 # %% ../nbs/18_cli.ipynb #973ade67
 import logging
@@ -355,7 +355,11 @@ def predict(
     files.log.info("%s: %s", "stdout" if out == "-" else out, done)
 
 # %% ../nbs/18_cli.ipynb #f35fbabc
-FORMS = "hf (a folder for transformers), onnx (a graph), onnx-int8 (the same in 8-bit whole numbers, quicker on a processor)"
+FORMS = (
+    "hf (a folder for transformers), onnx (a graph), onnx-int8 (the same in 8-bit whole numbers, quicker on a processor), "
+    "onnx-cascade (behind quicker readers; quickest)"
+)
+COMPARED = "Papers to compare both by; synthetic ones otherwise. onnx-cascade needs the table that the model was trained on"
 
 
 @app.command()
@@ -363,10 +367,11 @@ def export(
     model: Annotated[Path, typer.Argument(metavar="DIR", help="A run folder or a saved model, fine-tuned or hybrid")],
     out: Out,
     to: Annotated[str, typer.Option("--to", metavar="FORMAT", help=FORMS)],
-    papers: Annotated[str | None, typer.Option("--papers", help="Papers to compare both by; synthetic ones otherwise")] = None,
+    papers: Annotated[str | None, typer.Option("--papers", help=COMPARED)] = None,
 ) -> None:
     "Write a saved model in another form, and how far it agrees with the original."
     from arxiv_nbclf import export as room
     from arxiv_nbclf.papers import read_papers
 
-    room.export_model(model, to, out, read_papers(papers, purpose="prediction").papers if papers else None)
+    found = read_papers(papers, purpose="training" if to == "onnx-cascade" else "prediction").papers if papers else None
+    room.export_model(model, to, out, found)
