@@ -128,6 +128,9 @@ def _about(
     if not record.get("whole_calibration", True):
         lines.append(f"Its scores are calibrated by one temperature. The library's own calibration is finer; without the library "
                      f"it would change {record['labels_it_would_change']:.1%} of the labels, and was left out.")
+    if answered := record.get("answered_by"):
+        lines.append(f"Of papers that were held out, {answered['words']:.0%} are answered by counted words, "
+                     f"{answered['beginning']:.0%} by the first tokens, and {answered['whole']:.0%} by the whole model.")
     return "## This export\n\n" + "\n\n".join(lines) + "\n"
 
 

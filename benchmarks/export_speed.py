@@ -1,13 +1,14 @@
 """Exports of a fine-tuned model against the original and a reference script, on the same papers and machine: prints one JSON line.
 
-    python benchmarks/export_speed.py PAPERS.xlsx [--reference SCRIPT] [--encoder minilm] [--rows 1200] [--model DIR] [--threads 2]
+    python benchmarks/export_speed.py PAPERS.xlsx [--reference SCRIPT] [--encoder minilm] [--rows 3600] [--model DIR] [--threads 2]
 
-A model is fine-tuned on the first rows of the train side (or read from DIR) and exported to ONNX in 32 and in 8 bits. All of them answer
-the test side: `agreement` compares each export with the original in full precision, paper by paper, and `scores` are those against the
-true groups. Papers per second are measured on the first `--timed` papers of the test side, tokenising included. The reference is a script
-that predicts by a plain recipe (blocks of a thousand texts padded to their longest, batches of eight) and prints one JSON line with
-predict_docs_per_s. It is called as `SCRIPT PAPERS --model FOLDER --rows N --epochs 0.05 --threads N` and predicts the same papers; the
-8-bit export is timed before and after it, and the slower figure counts.
+A model is fine-tuned on the first rows of the train side (or read from DIR) and exported to ONNX in 32 and in 8 bits, and as a cascade,
+whose first reader learns from the whole train side and whose bars are found on validation. All of them answer the test side:
+`agreement` compares each export with the original in full precision, paper by paper, and `scores` are those against the true groups.
+Papers per second are measured on the first `--timed` papers of the test side, tokenising included. The reference is a script that predicts
+by a plain recipe (blocks of a thousand texts padded to their longest, batches of eight) and prints one JSON line with predict_docs_per_s.
+It is called as `SCRIPT PAPERS --model FOLDER --rows N --epochs 0.05 --threads N` and predicts the same papers; the 8-bit export and the
+cascade are timed before and after it, and the slower figure counts.
 """
 
 import argparse
@@ -29,14 +30,16 @@ from sklearn.metrics import f1_score
 from sklearn.model_selection import train_test_split
 
 from arxiv_nbclf.batches import tokenize
+from arxiv_nbclf.cascade import CascadeClassifier
 from arxiv_nbclf.classifier import load_classifier
 from arxiv_nbclf.encoders import find_encoder
 from arxiv_nbclf.export import compare_probabilities, export_model
-from arxiv_nbclf.exported import load_exported
 from arxiv_nbclf.papers import read_papers
 from arxiv_nbclf.pipelines import exact_scores
 from arxiv_nbclf.preprocessing import label_ids, paper_texts
 from arxiv_nbclf.training import FineTunedClassifier
+
+FORMS = ("onnx", "onnx-int8", "onnx-cascade")
 
 
 def reference_speed(
@@ -85,10 +88,10 @@ def main() -> None:
     parser.add_argument("--reference", help="the reference script; without it, only our side is run")
     parser.add_argument("--encoder", default="minilm", help="a name that find_encoder knows, or a folder")
     parser.add_argument("--model", help="a fine-tuned model of this table's train side; without it, one is trained")
-    parser.add_argument("--rows", type=int, default=1200, help="papers to train on")
+    parser.add_argument("--rows", type=int, default=3600, help="papers to train on")
     parser.add_argument("--epochs", type=int, default=2)
-    parser.add_argument("--test", type=int, default=2000, help="papers to compare by")
-    parser.add_argument("--timed", type=int, default=256, help="of these, papers to be timed with")
+    parser.add_argument("--test", type=int, default=3000, help="papers to compare by, at most")
+    parser.add_argument("--timed", type=int, default=512, help="of these, papers to be timed with")
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
@@ -110,20 +113,28 @@ def main() -> None:
         probabilities = {"original": original.calibration_(exact_scores(original, texts))}
         speeds = {"original": papers_per_s(original.predict_proba, timed)}
         latencies = {"original": one_paper_ms(original.predict_proba, timed[:60])}
-        sizes, paces = {}, {}
-        for to in ("onnx", "onnx-int8"):
-            made = export_model(model, to, f"{scratch}/{to}", papers=papers.iloc[validation[:200]])
-            export = load_exported(made.folder, threads=options.threads)
+        sizes, paces, exports = {}, {}, {}
+        for to in FORMS:
+            given = papers if to == "onnx-cascade" else papers.iloc[validation[:200]]
+            made = export_model(model, to, f"{scratch}/{to}", papers=given)
+            exports[to] = export = load_classifier(made.folder)
+            for graph in getattr(export, "readers_", [None, export])[1:]:
+                graph.set_pace(graph.pace, options.threads)
             probabilities[to], speeds[to] = export.predict_proba(texts), papers_per_s(export.predict_proba, timed)
             latencies[to] = one_paper_ms(export.predict_proba, timed[:60])
-            sizes[to], paces[to] = (made.folder / "model.onnx").stat().st_size, made.record["paces"]
+            sizes[to] = sum(path.stat().st_size for path in made.folder.rglob("*.onnx"))
+            paces[to] = made.record.get("paces", made.record.get("answered_by"))
+        assert isinstance(export, CascadeClassifier)
+        cascade = {name: made.record[name] for name in ("answered_by", "bars", "held")}
+        cascade["test_answered_by"] = np.bincount(export.asked(texts)[1], minlength=3).tolist()
         reference = None
         if options.reference:
             folder = find_encoder(options.encoder).folder
             reference = reference_speed(options.reference, options.papers, folder, options.timed, options.threads)
-            again = papers_per_s(export.predict_proba, timed)
-            speeds["onnx-int8, before and after"] = [speeds["onnx-int8"], again]  # type: ignore[assignment]
-            speeds |= {"onnx-int8": min(speeds["onnx-int8"], again), "reference": reference["predict_docs_per_s"]}
+            speeds["reference"] = reference["predict_docs_per_s"]
+            for to in FORMS[1:]:
+                again = papers_per_s(exports[to].predict_proba, timed)
+                speeds |= {f"{to}, before and after": [speeds[to], again], to: min(speeds[to], again)}  # type: ignore[dict-item]
         tokens = tokenize(original.tokenizer_, original._texts(timed), original.resolved().window)
         scores = {
             name: {
@@ -142,12 +153,13 @@ def main() -> None:
         "window": original.resolved().window,
         "mean_tokens": round(float(tokens.lengths.mean()), 1),
         "papers_per_s": speeds,
-        "ratio_to_reference": round(speeds["onnx-int8"] / speeds["reference"], 2) if reference else None,
+        "ratio_to_reference": {to: round(speeds[to] / speeds["reference"], 2) for to in FORMS[1:]} if reference else None,
         "one_paper_ms": latencies,
         "reference": reference,
-        "agreement": {to: asdict(compare_probabilities(probabilities["original"], probabilities[to])) for to in ("onnx", "onnx-int8")},
+        "agreement": {to: asdict(compare_probabilities(probabilities["original"], probabilities[to])) for to in FORMS},
         "scores": scores,
-        "macro_f1_difference": round(scores["onnx-int8"]["macro_f1"] - scores["original"]["macro_f1"], 4),
+        "macro_f1_difference": {to: round(scores[to]["macro_f1"] - scores["original"]["macro_f1"], 4) for to in FORMS},
+        "cascade": cascade,
         "graph_bytes": sizes,
         "paces": paces,
         **origin(),

@@ -137,7 +137,8 @@ def hybrid(place: Path) -> Path:
 def test_families_with_an_encoder_predict_a_stream(place: Path, hybrid: Path) -> None:
     papers = pd.read_parquet(place / "few.parquet")
     export_model(hybrid, "onnx-int8", place / "exported", papers=papers.head(8))
-    for model in ("hybrid", "exported"):
+    export_model(hybrid, "onnx-cascade", place / "cascade", papers=read_papers(sample(200, seed=1)).papers)
+    for model in ("hybrid", "exported", "cascade"):
         stream = predict_stream(place / "few.parquet", place / model, place / f"by_{model}", rows_per_shard=60)
         assert (stream.papers, stream.shards) == (250, 5)
         expected = predict_table(load_classifier(place / model), papers)

@@ -30,7 +30,7 @@ Copy = Callable[[str], Path]
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with bundles of a linear, a fine-tuned and an exported model, as they were saved."""
+    """A folder with bundles of a linear and a fine-tuned model, of an export and a cascade, as they were saved."""
     torch.set_num_threads(1)
     place = tmp_path_factory.mktemp("models")
     papers = read_papers(sample(64, seed=1)).papers
@@ -42,6 +42,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tuned.calibration_ = LinearClassifier.load(place / "linear").calibration_
     tuned.save(place / "finetuned")
     export_model(place / "finetuned", "onnx-int8", place / "exported", papers=papers.head(8))
+    export_model(place / "finetuned", "onnx-cascade", place / "cascade", papers=read_papers(sample(128, seed=1)).papers)
     return place
 
 
@@ -81,12 +82,12 @@ def refused(folder: Path, says: str = "") -> None:
 
 
 def test_untouched_models_load(models: Path) -> None:
-    for name in ("linear", "finetuned", "exported"):
+    for name in ("linear", "finetuned", "exported", "cascade"):
         probabilities = load_classifier(models / name).predict_proba(["a text", "another"])
         assert np.isfinite(probabilities).all() and probabilities.shape == (2, 8)
 
 
-@pytest.mark.parametrize("name", ["linear", "finetuned", "exported"])
+@pytest.mark.parametrize("name", ["linear", "finetuned", "exported", "cascade"])
 def test_a_file_that_is_not_the_one_that_was_saved(copy: Copy, name: str) -> None:
     folder = copy(name)
     for file in json.loads((folder / "bundle.json").read_text())["files"]:
@@ -230,7 +231,9 @@ TAMPERINGS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 
 
 @pytest.mark.parametrize("how", TAMPERINGS)
-@pytest.mark.parametrize("file", ["linear/weights.safetensors", "finetuned/offsets.safetensors", "exported/weights.safetensors"])
+@pytest.mark.parametrize(
+    "file", ["linear/weights.safetensors", "finetuned/offsets.safetensors", "exported/weights.safetensors", "cascade/bars.safetensors"]
+)
 def test_numbers_that_do_not_fit(copy: Copy, file: str, how: str) -> None:
     name, _, array_file = file.partition("/")
     folder = copy(name)
@@ -350,6 +353,29 @@ def test_a_graph_that_is_another(copy: Copy, how: str) -> None:
     (folder / "model.onnx").write_bytes(b"a text" if how == "text" else graph.SerializeToString())
     describe(folder)
     refused(folder)
+
+
+@pytest.mark.parametrize("name", ["words", "beginning", "whole"])
+@pytest.mark.parametrize("how", ["another model", "not there", "spoilt"])
+def test_a_reader_of_a_cascade_that_is_another(copy: Copy, models: Path, name: str, how: str) -> None:
+    folder = copy("cascade")
+    member = folder / "members" / name
+    if how == "spoilt":
+        file = member / ("weights.safetensors" if name == "words" else "model.onnx")
+        file.write_bytes(file.read_bytes()[:-1] + b"x")
+    else:
+        shutil.rmtree(member)
+        if how == "another model":
+            shutil.copytree(models / ("exported" if name == "words" else "linear"), member)
+    refused(folder)
+    describe(folder)
+    refused(folder)
+
+
+def test_a_cascade_answers_as_its_model_where_nobody_else_may(models: Path) -> None:
+    cascade, papers = load_classifier(models / "cascade"), read_papers(sample(64, seed=1)).papers
+    assert (cascade.bars_ > 1).all()  # a dozen papers to be judged by are too few for a bar
+    assert np.allclose(cascade.predict_proba(papers), load_classifier(models / "finetuned").predict_proba(papers), atol=1e-4)
 
 
 def test_a_readme_may_be_edited(copy: Copy) -> None:
