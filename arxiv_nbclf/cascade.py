@@ -30,7 +30,7 @@ def find_bars(
     probabilities: Sequence[np.ndarray],  # of each reader but the last, (n_papers, 8), of papers that it has not learnt from
     expected: np.ndarray,  # (n_papers,) labels that the last reader gives
     differing: float = 0.003,  # share of the papers that may get another label
-    least: int = LEAST,
+    least: int = LEAST,  # sure answers of a group, before a reader may give it
 ) -> np.ndarray:  # (n_readers - 1, 8): how probable a group must be for a reader's answer to stand
     "How sure each reader must be for the next not to be asked."
     bars, left, lost = np.full((len(probabilities), len(LABELS)), NEVER), np.arange(len(expected)), 0

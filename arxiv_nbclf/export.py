@@ -240,16 +240,26 @@ AGREE_ON = 200  # papers: a quarter of a minute of MiniLM on one core
 AGREE_IN_TURN = 1000  # papers that a cascade is compared by; its labels differ in a few of a thousand
 
 
+def _run_of(
+    model_folder: Path,  # a run folder or a bundle
+) -> Path:
+    "The folder of a run, if a model has one."
+    return model_folder.parent if model_folder.name == "model" else model_folder
+
+
 def _sides(
     model_folder: Path,  # a run folder or a bundle
     papers: pd.DataFrame,  # with their categories
 ) -> pd.Series:  # train, validation or test; the papers' index
-    "Which papers a model has learnt from: as its run wrote down, where there was one, otherwise as runs split a table."
-    run = model_folder.parent if model_folder.name == "model" else model_folder
-    if (run / "splits.parquet").is_file():
-        sides = pd.read_parquet(run / "splits.parquet").drop_duplicates("aid").set_index("aid")["split"]
-        return papers["aid"].map(sides).fillna("test")
-    return split_papers(papers)
+    "Which papers a model has learnt from: as its run wrote down, where there was one, otherwise as runs split a table. Raises `BadExport`."
+    written = _run_of(model_folder) / "splits.parquet"
+    if not written.is_file():
+        return split_papers(papers)
+    try:
+        sides = pd.read_parquet(written, columns=["aid", "split"]).drop_duplicates("aid").set_index("aid")["split"]
+    except (OSError, ValueError) as error:
+        raise BadExport(one_line(written, f"cannot be read as the split of a run ({error}); copy the whole run again")) from error
+    return papers["aid"].map(sides).fillna("test")
 
 
 def _made(
@@ -288,8 +298,7 @@ def _add_papers_of_its_own(
     folder: Path,  # to write to; it is there
 ) -> None:
     "Card, figures, note and record."
-    run = model_folder.parent if model_folder.name == "model" else model_folder
-    report = run / "report"
+    report = _run_of(model_folder) / "report"
     card = (report / "README.md").read_text(encoding="utf-8") if (report / "README.md").is_file() else None
     page = export_card(card, record, name, license)
     for figure in sorted(set(re.findall(r"\]\(figures/([\w.-]+)\)", page))):
