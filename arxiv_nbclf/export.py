@@ -124,7 +124,7 @@ def _about(
     "What an export is, in a paragraph."
     agreement, made_of = Agreement(**record["agreement"]), record["made_of"]
     lines = [f"Made by arxiv_nbclf {record['library_version']} from a {made_of['family']} model, in the form `{record['to']}`. "
-             f"Beside the original in full precision, on {record['agreed_on']}: {agreement}."]
+             f"Beside the original, on {record['agreed_on']}: {agreement}."]
     if not record.get("whole_calibration", True):
         lines.append(f"Its scores are calibrated by one temperature. The library's own calibration is finer; without the library "
                      f"it would change {record['labels_it_would_change']:.1%} of the labels, and was left out.")
