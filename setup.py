@@ -29,7 +29,7 @@ setup(
         "Topic :: Scientific/Engineering :: Information Analysis",
     ],
     packages=find_packages(include=["arxiv_nbclf", "arxiv_nbclf.*"]),
-    package_data={"arxiv_nbclf": ["py.typed", "models/*/*"]},
+    package_data={"arxiv_nbclf": ["py.typed", "models/*/*", "templates/*", "templates/*/*"]},
     install_requires=settings["requirements"].split(),
     extras_require={name: settings[f"{name}_requirements"].split() for name in EXTRAS},
     entry_points={

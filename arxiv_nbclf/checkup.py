@@ -18,7 +18,7 @@ import pandas as pd
 from markupsafe import Markup, escape
 
 from .balance import SEVERITIES, Finding, check_dates, check_eras, check_groups, check_mixture, listed, prepared, some_papers
-from .pages import count_text, render
+from .pages import count_text, render_template
 from .papers import near_duplicates
 from .taxonomy import ALIASES, ARCHIVED, ArxivNbclfError, group_of, is_category, primary_on, split_codes
 
@@ -224,7 +224,10 @@ class Checkup:
 
     def as_html(self) -> Markup:
         """The findings as a list for a page; every value is escaped."""
-        return render(_LIST, verdict=self.verdict, findings=[asdict(finding) | {"do": _marked(finding.do)} for finding in self.findings])
+        findings = [
+            asdict(finding) | {"do": _marked(finding.do)} for finding in self.findings
+        ]
+        return render_template("checkup.html", verdict=self.verdict, findings=findings)
 
     def _repr_html_(self) -> str:
         return str(self.as_html())
@@ -235,15 +238,6 @@ def _marked(
 ) -> Markup:  # escaped
     """Options of the command line set as such, and kept on one line."""
     return Markup(re.sub(r"--\w+ [\w=+]+", r'<code style="white-space:nowrap">\g<0></code>', str(escape(text))))
-
-
-_LIST = """<p>{{ verdict }}</p>
-{% if findings %}<ol>{% for finding in findings %}
-<li><p><strong>{{ finding.severity }} · {{ finding.name }}</strong> ({{ "under 0.1 %" if finding.share < 0.001 else finding.share | share }}
-of the {{ finding.of }}): {{ finding.what }}.</p>
-<p>Why it matters: {{ finding.why }}.</p>
-<p>What to do: {{ finding.do }}.</p></li>{% endfor %}
-</ol>{% endif %}"""
 
 
 class CannotCheck(ArxivNbclfError):

@@ -17,7 +17,9 @@ from .balance import eras
 from .checkup import WINDOW, Checkup, check_up, count_codes
 from .composition import column_overview, count_categories, count_combinations, count_groups, draw_groups, draw_overlaps, group_overlaps
 from .extent import count_words, describe_lengths, papers_per_month, plot_lengths, plot_months, text_lengths
-from .pages import Picture, count_text, draw, html_page, render, share_text, write_files
+from arxiv_nbclf.pages import (
+    Picture, count_text, draw, html_page, render, render_template, share_text, write_files,
+)
 from .papers import near_duplicates
 from .tables import write_table
 from .taxonomy import GROUPS, ArxivNbclfError
@@ -166,22 +168,6 @@ _SECTIONS = (  # field of the record, title, rows to show, what to look for
     ("first", "First rows", 10, "As they were read."),
     ("rejects", "Rows that could not be used", 20, "The papers above do not count them."),
 )
-_BODY = """
-<p class="lede">Published {{ record.span }}{% if record.undated %}; {{ record.undated | count }} without a date{% endif %}.
-{%- if record.rejects is not none %} Rows that could not be used: {{ record.rejects["rows"].sum() | count }}.{% endif %}</p>
-{%- if record.checkup %}<section><h2>Before training</h2>{{ findings }}</section>{% endif %}
-{%- for name, title, most, text in sections %}{% set table = tables[name] -%}
-{% if table is not none and table | length %}
-<section>
-<h2>{{ title }}</h2>
-<p>{{ text }}</p>
-{{ pictures[name] | picture }}
-{%- if most %}{{ table | table(formats, most) }}{% endif %}
-<p class="note"><a href="{{ name }}.csv">{{ name }}.csv</a> has
-{% if name == "rejects" %}each row and its reason{% else %}all {{ table | length | count }} rows{% endif %}.</p>
-</section>
-{%- endif %}{% endfor %}
-"""
 
 
 def _page(
@@ -191,8 +177,12 @@ def _page(
     """The page; every value from the table is escaped."""
     tables = {name: getattr(record, name) for name, *_ in _SECTIONS}
     found = record.checkup.as_html() if record.checkup else ""
-    body = render(_BODY, record=record, sections=_SECTIONS, tables=tables, pictures=pictures, formats=_FORMATS, findings=found)
-    return html_page(f"{record.rows:,} papers", body, "arXiv papers: what a table holds", record.source)
+    body = render_template(
+        "exploration.html", record=record, sections=_SECTIONS, tables=tables,
+        pictures=pictures, formats=_FORMATS, findings=found,
+    )
+    title, kicker = f"{record.rows:,} papers", "arXiv papers: what a table holds"
+    return html_page(title, body, kicker, record.source)
 
 # %% ../nbs/03_exploration.ipynb #79fd2260
 def explore(

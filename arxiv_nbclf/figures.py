@@ -15,6 +15,7 @@ import pandas as pd
 from .evaluation import Scores, plot_confusion, plot_f1
 from .exploration import count_groups, draw_groups
 from .pages import Picture, count_text, draw, duration_text, score_text
+from .style import COLORS
 
 # %% ../nbs/12a_figures.ipynb #484a53e8
 def draw_scores(
@@ -72,7 +73,7 @@ def draw_training(
     def plot(grid: Any) -> None:
         np.atleast_1d(grid)[0].figure.get_layout_engine().set(wspace=0.08)  # so that a label stands nearer to its own side
         for axes, (title, names) in zip(np.atleast_1d(grid), sides.items(), strict=True):
-            for name, color in zip(names, ("#4c78a8", "#e45756"), strict=False):
+            for name, color in zip(names, COLORS, strict=False):
                 axes.plot(table["epoch"], table[name], marker="o", markersize=4, color=color, label=name)
             for epoch in kept:
                 axes.axvline(epoch, color="#888", linestyle=":", zorder=0, label="kept")

@@ -19,6 +19,7 @@ from .evaluation import score
 from .findings import Case, Finding, as_records
 from .intervals import compare_predictions, score_intervals
 from .pages import count_text, draw, score_text, share_text
+from .style import COLORS
 
 # %% ../nbs/12h_trust.ipynb #4b4dabe5
 def certainty(
@@ -132,7 +133,7 @@ def silence(
     def plot(axes: Any) -> None:
         plot_coverage({"this model": curve}, accuracy=stored["wanted"], ax=axes)
         if stored["coverage"] and stored["accuracy"]:
-            axes.scatter([stored["coverage"] * 100], [stored["accuracy"]], color="#e45756", zorder=3, label="its threshold")
+            axes.scatter([stored["coverage"] * 100], [stored["accuracy"]], color=COLORS[1], zorder=3, label="its threshold")
             axes.legend(frameon=False, loc="lower left")
 
     steps = ", ".join(f"{score_text(row.accuracy)} of {share_text(row.coverage, 0)}" for row in table.itertuples())

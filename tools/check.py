@@ -140,16 +140,18 @@ def check_contents(
     wheel: Path,  # the built wheel
     sdist: Path,  # the built source distribution
 ) -> None:
-    """Both hold every module and nothing that does not belong to the package."""
+    """Both hold every module and template, and nothing that does not belong to the package."""
     with zipfile.ZipFile(wheel) as archive:
         in_wheel = archive.namelist()
     with tarfile.open(sdist) as tar:
         in_sdist = [member.name.partition("/")[2] for member in tar.getmembers() if member.isfile()]
-    modules = {path.relative_to(ROOT).as_posix() for path in (ROOT / PACKAGE).glob("**/*.py")} | {f"{PACKAGE}/py.typed"}
+    package = ROOT / PACKAGE
+    parts = [*package.glob("**/*.py"), package / "py.typed", *package.glob("templates/**/*.*")]
+    expected = {path.relative_to(ROOT).as_posix() for path in parts if ".ipynb_checkpoints" not in path.parts}
     for kind, names in (("wheel", in_wheel), ("sdist", in_sdist)):
         if extra := stray(names):
             raise Failed(f"the {kind} holds what it should not: {', '.join(extra)}")
-        if missing := modules - set(names):
+        if missing := expected - set(names):
             raise Failed(f"the {kind} lacks {', '.join(sorted(missing))}")
     if outside := [n for n in in_wheel if not n.startswith((f"{PACKAGE}/", f"{PACKAGE}-"))]:
         raise Failed(f"the wheel holds files outside {PACKAGE}: {', '.join(outside)}")
