@@ -27,9 +27,11 @@ from .encoders import ENCODERS
 from .exported import BadExport, as_export, find_pace
 from .extras import require
 from .files import CannotWrite, check_free, log, one_line, reason, write_json
+from .model_card import card_data
 from .pipelines import exact_scores, pipeline_probabilities, write_hf
 from .preparation import machine
 from .preprocessing import LABELS, MARK, label_ids, paper_texts, split_papers
+from .style import TEMPLATES
 from .synthetic import sample
 from .taxonomy import ArxivNbclfError
 from .training import FineTunedClassifier
@@ -84,38 +86,8 @@ def usage(
     name: str,  # of the folder
 ) -> str:  # Markdown
     "How to use an export."
-    if to == "hf":
-        text = f'''Every text is a title and an abstract, joined by `{MARK}`:
-
-```python
-from transformers import pipeline
-
-classify = pipeline("text-classification", "{name}", truncation=True, top_k=None)
-classify("A title{MARK}The abstract.")
-```
-
-`truncation=True` is needed: the model was trained on texts cut to the length that the tokeniser knows.'''
-    elif to == "onnx-cascade":
-        text = f'''It loads with the library that made it (`pip install 'arxiv_nbclf[train]'`) and answers
-as any model of it does; loading runs no code from the folder.
-
-```python
-from arxiv_nbclf import load_classifier
-
-model = load_classifier("{name}")
-model.predict_proba(["A title{MARK}The abstract."])  # or a table with title and summary
-```'''
-    else:
-        text = f'''It loads with the library that made it (`pip install 'arxiv_nbclf[train]'`) and
-computes with ONNX Runtime; loading runs no code from the folder.
-
-```python
-from arxiv_nbclf.exported import load_exported
-
-model = load_exported("{name}")
-model.predict_proba(["A title{MARK}The abstract."])  # or a table with title and summary
-```'''
-    return f"## How to use it\n\n{text}\n"
+    template = TEMPLATES.get_template("export_usage.md")
+    return template.render(to=to, name=name, mark=MARK) + "\n"
 
 # %% ../nbs/16_export.ipynb #f4e3cbaa
 def _about(
@@ -133,28 +105,7 @@ def _about(
                      f"{answered['beginning']:.0%} by the first tokens, and {answered['whole']:.0%} by the whole model.")
     return "## This export\n\n" + "\n\n".join(lines) + "\n"
 
-
-_SHORT_CARD = """---
-language: en
-license: {license}
-library_name: arxiv_nbclf
-pipeline_tag: text-classification
-tags:
-- arxiv
-- scientific-papers
-- text-classification
----
-
-# {name}
-
-A classifier of arXiv papers: from title and abstract to one of {count} groups ({labels}).
-
-## How to use it
-
-## Licence
-
-The model: {license}. No scores are told here, because the model came without a report.
-"""
+# %% ../nbs/16_export.ipynb #fb2b56e5
 _SECTION = re.compile(r"(?ms)^## How to use it\n.*?(?=^## |\Z)")
 
 
@@ -165,10 +116,11 @@ def export_card(
     license: str,  # of the model, as the hub abbreviates it; of a card without a run
 ) -> str:  # Markdown with a YAML head
     "The model card of an export."
-    require("train", "huggingface_hub")
     from huggingface_hub import ModelCard
 
-    text = card or _SHORT_CARD.format(name=name, license=license, count=len(LABELS), labels=", ".join(LABELS))
+    text = card or TEMPLATES.get_template("export_card.md").render(
+        card_data=card_data(license).to_yaml(), name=name, license=license, labels=LABELS
+    ) + "\n"
     told = f"{_about(record)}\n{usage(record['to'], name)}\n"
     text = _SECTION.sub(lambda _: told, text, count=1) if _SECTION.search(text) else f"{text}\n{told}"
     page = ModelCard(text)
@@ -369,8 +321,7 @@ def push_to_hub(
     token: str | None = None,  # of the hub; None: the one that `hf auth login` has left
     message: str = "Upload a model exported by arxiv_nbclf",  # of the commit
 ) -> str:  # address of the repository
-    "Put an export on the hub. Raises `BadExport`, `NotPushed` and `MissingExtra`."
-    require("train", "huggingface_hub")
+    "Put an export on the hub. Raises `BadExport` and `NotPushed`."
     from huggingface_hub import HfApi, ModelCard
     from huggingface_hub.errors import HFValidationError
     from huggingface_hub.utils import validate_repo_id
