@@ -21,7 +21,7 @@ from markupsafe import Markup
 from .classifier import Classifier
 from .evaluation import Scores, score
 from .files import log
-from .pages import Picture, count_text, difference_text, render, share_text
+from .pages import Picture, count_text, difference_text, render_template, share_text
 from .preparation import Prepared
 from .preprocessing import LABELS
 from .taxonomy import ArxivNbclfError
@@ -135,14 +135,7 @@ def finding_html(
     finding: Finding,
 ) -> Markup:  # escaped
     "An answer as a page shows it: sentences, pictures, tables; what is the user's own is for the page to place."
-    return render(
-        """<p>{{ it.told }}</p>
-{%- if it.pictures %}<div{% if it.pictures | length > 1 %} class="pair"{% endif %}>
-{%- for picture in it.pictures.values() %}{{ picture | picture }}{% endfor %}</div>{% endif %}
-{%- for caption, table in it.tables.items() %}
-{%- if caption %}<p>{{ caption }}</p>{% endif %}{{ table | table(formats) }}{% endfor %}""",
-        it=finding, formats=FORMATS,
-    )
+    return render_template("finding.html", it=finding, formats=FORMATS)
 
 # %% ../nbs/12g_findings.ipynb #69c111b1
 def plain_json(
@@ -203,9 +196,7 @@ class Findings:
         return "\n".join(lines + [f"{name}: left out, {why}" for name, why in self.left_out.items()])
 
     def _repr_html_(self) -> str:
-        return str(render(
-            """{% for name, finding in it.found.items() %}<h4>{{ name }}</h4>{{ show(finding) }}{% endfor %}
-{%- for name, why in it.left_out.items() %}<h4>{{ name }}</h4><p>Left out: {{ why }}</p>{% endfor %}""", it=self, show=finding_html))
+        return str(render_template("findings.html", it=self, show=finding_html))
 
 
 def find_out(

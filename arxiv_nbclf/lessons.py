@@ -26,7 +26,7 @@ from .findings import Case, Finding, Look, NoAnswer, as_records
 from .learning_curve import learning_curve, plot_group_curves, plot_learning_curve, starving
 from .linear import LinearClassifier, count_features, fit_margins, inverse_document_frequency, tfidf
 from .memory import remembering
-from .pages import count_text, draw, render, score_text, share_text
+from .pages import count_text, draw, render_template, score_text, share_text
 from .preprocessing import LABELS, MARK, paper_texts
 from .suspects import Ceiling, ambiguity_ceiling, suspect_labels
 from .trust import agreement, believability, certainty, silence
@@ -59,20 +59,6 @@ def reasons(
     return (spoke, against) if unit == "word" else ([*map(_quoted, spoke)], [*map(_quoted, against)])
 
 # %% ../nbs/12i_lessons.ipynb #9ed38bcc
-_PAPERS = """<p>{{ lede }}</p>
-<ul class="papers">
-{%- for row in rows %}
-<li><p class="title">{{ row.title[:300] }}</p>
-<p class="note">{{ row.aid }} · {{ row.categories.replace(",", ", ") }} · {{ row.said }}
-{%- if row.listed %}; listed under {{ row.predicted }} too{% endif %}</p>
-{%- if row.spoke or row.against %}
-<p class="note">{% if row.spoke %}For {{ row.predicted }}: {{ row.spoke | join(", ") }}.{% endif %}
-{%- if row.against %} Against it: {{ row.against | join(", ") }}.{% endif %}</p>
-{%- endif %}</li>
-{%- endfor %}
-</ul>"""
-
-
 def _to_read(
     case: Case,
     papers: pd.DataFrame,  # as `surest_mistakes` gives them, with titles
@@ -85,7 +71,8 @@ def _to_read(
         spoke=[spoke for spoke, _ in told], against=[against for _, against in told],
         said=[f"{row.true} called {row.predicted}, {share_text(row.probability)} sure" for row in papers.itertuples()],
     ).to_dict("records")
-    return render(_PAPERS, rows=rows, lede="The papers that it was most surely wrong about, of each frequent confusion:")
+    lede = "The papers that it was most surely wrong about, of each frequent confusion:"
+    return render_template("paper_list.html", rows=rows, lede=lede)
 
 
 def mistakes(
@@ -170,7 +157,7 @@ def doubts(
     return Finding(
         told, {"suspects": record | {"first": as_records(found.head(50))}, "ceiling": asdict(ceiling) | {"at_least": ceiling.at_least}},
         {"": shown.rename(columns={"predicted": "rather", "listed": "listed there too"})} if len(shown) else {},
-        own=render(_PAPERS, rows=rows, lede=lede) if rows else Markup(""),
+        own=render_template("paper_list.html", rows=rows, lede=lede) if rows else Markup(""),
         files={"suspects.csv": found} if len(found) else {}, limits=_told_of(ceiling))
 
 # %% ../nbs/12i_lessons.ipynb #cb6f2277

@@ -48,7 +48,7 @@ def _answered(
 ) -> list[tuple[str, str, Markup]]:  # name, question, answer
     "The sections that have something to say."
     questions = _QUESTIONS if context["trained"] else _QUESTIONS | _SCORED
-    files = {name: "finding" if name in _FINDINGS else name for name in questions}
+    files = {name: "answer" if name in _FINDINGS else name for name in questions}
     answers = [
         (name, question, render_template(f"report/{files[name]}.html", name=name, **context))
         for name, question in questions.items()
