@@ -17,74 +17,112 @@ from .exploration import count_groups, draw_groups
 from .pages import Picture, count_text, draw, duration_text, score_text
 from .style import COLORS
 
+# %% ../nbs/12a_figures.ipynb #5c0de4a1
+def _by_label(
+    scores: Scores,  # of the model
+) -> tuple[str, str, str]:  # right answers, recall and F1 of each group
+    "Scores by group in words, for those who cannot see a picture."
+    table, hits = scores.per_class, scores.confusion.to_numpy().diagonal()
+    counts = zip(table.index, hits, table["support"], strict=True)
+    right = ", ".join(f"{label} {hit:,} of {papers:,}" for label, hit, papers in counts)
+    recall, f1 = (
+        ", ".join(f"{label} {score_text(x)}" for label, x in table[name].items())
+        for name in ("recall", "f1")
+    )
+    return right, recall, f1
+
 # %% ../nbs/12a_figures.ipynb #484a53e8
 def draw_scores(
     scores: Scores,  # of the model
     baseline: Scores | None = None,  # of the linear family, for marks among the bars
-    papers: pd.DataFrame | None = None,  # the table that was read; without it there is no groups.png
+    papers: pd.DataFrame | None = None,  # that were read; without them no groups.png
 ) -> dict[str, Picture]:  # file name to picture
     "How good a model is, in pictures."
-    n, table, hits = len(scores.labels), scores.per_class, scores.confusion.to_numpy().diagonal()
+    n = len(scores.labels)
     square, bars = (1.6 + 0.52 * n, 1.3 + 0.52 * n), (5.0, 0.9 + 0.32 * n)
-    right = ", ".join(f"{label} {hit:,} of {of:,}" for label, hit, of in zip(table.index, hits, table["support"], strict=True))
-    recall, f1 = (", ".join(f"{label} {score_text(value)}" for label, value in table[name].items()) for name in ("recall", "f1"))
+    right, recall, f1 = _by_label(scores)
+    names = ("this model", "linear baseline")
     figures = {
-        "confusion.png": draw(lambda ax: plot_confusion(scores, ax=ax), f"Confusion matrix in papers. Recognised: {right}.", square),
+        "confusion.png": draw(
+            lambda ax: plot_confusion(scores, ax=ax),
+            f"Confusion matrix in papers. Recognised: {right}.", square),
         "confusion_share.png": draw(
             lambda ax: plot_confusion(scores, share=True, ax=ax),
-            f"Confusion matrix in shares of each true group. On the diagonal: {recall}.", square),
+            "Confusion matrix in shares of each true group. "
+            f"On the diagonal: {recall}.", square),
         "f1.png": draw(
-            lambda ax: plot_f1(scores, baseline, ax=ax, names=("this model", "linear baseline")), f"F1 by group: {f1}.", bars),
+            lambda ax: plot_f1(scores, baseline, ax=ax, names=names),
+            f"F1 by group: {f1}.", bars),
     }
-    return figures if papers is None else figures | {"groups.png": draw_groups(count_groups(papers))}
+    if papers is not None:
+        figures["groups.png"] = draw_groups(count_groups(papers))
+    return figures
 
 # %% ../nbs/12a_figures.ipynb #314c48f4
 EPOCH_FORMATS = {
-    "epoch": count_text, **dict.fromkeys(["training loss", "validation loss", "weighted F1", "macro F1", "accuracy"], score_text),
-    "time": lambda seconds: "–" if np.isnan(seconds) else duration_text(seconds), "kept": lambda kept: "yes" if kept else "",
+    "epoch": count_text,
+    "training loss": score_text,
+    "validation loss": score_text,
+    "weighted F1": score_text,
+    "macro F1": score_text,
+    "accuracy": score_text,
+    "time": lambda seconds: "–" if np.isnan(seconds) else duration_text(seconds),
+    "kept": lambda kept: "yes" if kept else "",
 }
 
 
 def epoch_table(
-    records: list[Any] | None,  # one per epoch, as a run's record has them under `training`
+    records: list[Any] | None,  # one per epoch: `training` of a run's record
     best: int | None = None,  # the epoch whose weights were kept, if that is known
-) -> pd.DataFrame:  # a row per epoch; columns of EPOCH_FORMATS, `kept` only if one of them is the best; empty if there is nothing
-    "The epochs of a training."
+) -> pd.DataFrame:  # a row per epoch, columns of EPOCH_FORMATS as far as they are known
+    "The epochs of a training; the column `kept` is there if one of them is the best."
     rows = [record for record in records or [] if isinstance(record, Mapping)]
-    table = pd.DataFrame(rows).rename(columns={"seconds": "time"}).reindex(columns=list(EPOCH_FORMATS)[:-1])
-    table = table.apply(pd.to_numeric, errors="coerce")
-    table = table.dropna(subset="epoch").dropna(axis=1, how="all").reset_index(drop=True)
+    table = pd.DataFrame(rows).rename(columns={"seconds": "time"})
+    table = table.reindex(columns=list(EPOCH_FORMATS)[:-1])
+    table = table.apply(pd.to_numeric, errors="coerce").dropna(subset="epoch")
+    table = table.dropna(axis=1, how="all").reset_index(drop=True)
     kept = table["epoch"] == best if len(table) else pd.Series(dtype=bool)
     return table.assign(kept=kept) if kept.any() else table
 
 # %% ../nbs/12a_figures.ipynb #765c693d
-_SIDES = {"loss": ["training loss", "validation loss"], "F1 on validation": ["weighted F1", "macro F1"]}
+_PANELS = {
+    "loss": ["training loss", "validation loss"],
+    "F1 on validation": ["weighted F1", "macro F1"],
+}
 
 
 def draw_training(
     table: pd.DataFrame,  # as `epoch_table` makes it
 ) -> Picture | None:  # None if there is nothing to draw
     "Losses and scores by epoch."
-    sides = {title: found for title, names in _SIDES.items() if (found := [name for name in names if name in table])}
-    if not sides:
+    panels = {
+        title: found for title, names in _PANELS.items()
+        if (found := [name for name in names if name in table])
+    }
+    if not panels:
         return None
     kept = table.loc[table["kept"], "epoch"].tolist() if "kept" in table else []
 
     def plot(grid: Any) -> None:
-        np.atleast_1d(grid)[0].figure.get_layout_engine().set(wspace=0.08)  # so that a label stands nearer to its own side
-        for axes, (title, names) in zip(np.atleast_1d(grid), sides.items(), strict=True):
+        grid = np.atleast_1d(grid)
+        grid[0].figure.get_layout_engine().set(wspace=0.08)  # labels near their panel
+        for axes, (title, names) in zip(grid, panels.items(), strict=True):
             for name, color in zip(names, COLORS, strict=False):
-                axes.plot(table["epoch"], table[name], marker="o", markersize=4, color=color, label=name)
+                values = table[name]
+                axes.plot(table["epoch"], values, "o-", ms=4, color=color, label=name)
             for epoch in kept:
                 axes.axvline(epoch, color="#888", linestyle=":", zorder=0, label="kept")
             axes.set(xlabel="epoch", ylabel=title)
             axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
             axes.spines[["top", "right"]].set_visible(False)
-            axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3, frameon=False, fontsize=8, columnspacing=1, handlelength=1.5)
+            axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3,
+                        frameon=False, fontsize=8, columnspacing=1, handlelength=1.5)
 
-    told = [f"{name} {', '.join(map(score_text, table[name]))}" for names in sides.values() for name in names]
-    alt = f"By epoch: {'; '.join(told)}." + "".join(f" Kept: epoch {epoch:g}." for epoch in kept)
-    return draw(plot, alt, (3.6 * len(sides), 2.6), grid=(1, len(sides)))
+    shown = [name for names in panels.values() for name in names]
+    words = [f"{name} {', '.join(map(score_text, table[name]))}" for name in shown]
+    alt = f"By epoch: {'; '.join(words)}."
+    alt += "".join(f" Kept: epoch {epoch:g}." for epoch in kept)
+    return draw(plot, alt, (3.6 * len(panels), 2.6), grid=(1, len(panels)))
 
 # %% ../nbs/12a_figures.ipynb #0fd531d4
 def epochs_of(
@@ -92,7 +130,8 @@ def epochs_of(
 ) -> pd.DataFrame:  # empty for a family without epochs
     "The epoch table of a report; an ensemble has it from one of its members."
     settings = report.get("settings") or {}
-    best = [holder.get("best_epoch") for holder in (settings, *(settings.get("fitted_members") or {}).values())]
+    members = (settings.get("fitted_members") or {}).values()
+    best = [holder.get("best_epoch") for holder in (settings, *members)]
     return epoch_table(report.get("training"), next(filter(None, best), None))
 
 
@@ -103,24 +142,28 @@ def kept_told(
     if "kept" not in epochs or len(epochs) == 1:
         return ""
     last = epochs["kept"].idxmax()
-    told = f"Epoch {count_text(epochs['epoch'][last])} of {count_text(len(epochs))} was kept, the best on the validation papers."
+    number = epochs["epoch"].map(count_text)
+    told = (f"Epoch {number[last]} of {count_text(len(epochs))} was kept, "
+            "the best on the validation papers.")
     loss = epochs.reindex(columns=["validation loss"]).squeeze(axis=1)[:last + 1]
     if not loss[last] > loss.min():  # nor where it is not known
         return told
     least, scores = loss.idxmin(), epochs.filter(["weighted F1", "macro F1"])
     if scores.empty or not (scores.loc[last] >= scores.loc[least]).all():
         return told
-    return (f"{told} Up to it the validation loss rose from {score_text(loss[least])} in epoch {count_text(epochs['epoch'][least])} to "
-            f"{score_text(loss[last])}, while F1 did not fall: the model grew surer than it is right (overconfidence), "
-            "which the calibration, fitted afterwards, repairs.")
+    return (f"{told} Up to it the validation loss rose from {score_text(loss[least])} "
+            f"in epoch {number[least]} to {score_text(loss[last])}, while F1 did not "
+            "fall: the model grew surer than it is right (overconfidence), which the "
+            "calibration, fitted afterwards, repairs.")
 
 # %% ../nbs/12a_figures.ipynb #2497ead7
 def draw_figures(
     report: Mapping[str, Any],  # the content of report.json
     scores: Scores,  # of the model
     baseline: Scores | None = None,  # of the linear family, for marks among the bars
-    papers: pd.DataFrame | None = None,  # the table that was read; without it there is no groups.png
+    papers: pd.DataFrame | None = None,  # that were read; without them no groups.png
 ) -> dict[str, Picture]:  # file name to picture
     "The figures of a report that show scores and training."
+    figures = draw_scores(scores, baseline, papers)
     training = draw_training(epochs_of(report))
-    return draw_scores(scores, baseline, papers) | ({"training.png": training} if training else {})
+    return figures | ({"training.png": training} if training else {})

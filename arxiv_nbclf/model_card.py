@@ -46,17 +46,19 @@ def _scored_card_data(
     "The metadata of a model that was evaluated."
     from huggingface_hub import EvalResult
 
+    kind = "synthetic" if context["report"].get("synthetic") else "arxiv-metadata"
     results = [
         EvalResult(
             task_type="text-classification",
             task_name="arXiv group from title and abstract",
-            dataset_type="synthetic" if context["report"].get("synthetic") else "arxiv-metadata",
-            dataset_name=dataset, dataset_split="test", metric_type=_METRICS[figure["key"]],
-            metric_name=figure["name"], metric_value=round(float(figure["value"]), 4),
+            dataset_type=kind, dataset_name=dataset, dataset_split="test",
+            metric_type=_METRICS[figure["key"]], metric_name=figure["name"],
+            metric_value=round(float(figure["value"]), 4),
         )
         for figure in context["figures"] if figure["key"] in _METRICS
     ]
-    return card_data(license, metrics=["accuracy", "f1"], model_name=context["title"], eval_results=results)
+    known = {"model_name": context["title"], "eval_results": results}
+    return card_data(license, metrics=["accuracy", "f1"], **known)
 
 # %% ../nbs/12l_model_card.ipynb #ee78af5f
 def _markdown_text(
@@ -77,8 +79,8 @@ def model_card(
     report: dict[str, Any],  # the content of report.json
     scores: Scores,  # of the model
     baseline: Scores | None = None,  # of the linear family on the same papers
-    pictures: Mapping[str, Picture] | None = None,  # file name → picture, for those that the card shows
-    license: str = "apache-2.0",  # of the model, as the hub abbreviates it; default: that of this library
+    pictures: Mapping[str, Picture] | None = None,  # file name → picture beside it
+    license: str = "apache-2.0",  # as the hub abbreviates it; default: this library's
     findings: Findings | None = None,  # what else was found out about the model
 ) -> str:  # Markdown with a YAML head
     "The model card of a run."

@@ -31,7 +31,9 @@ def _known(
     form: str,  # as `format` takes it
 ) -> str:  # the number with a true minus, or a dash
     "A number in that form."
-    return "–" if value is None or math.isnan(value) else f"{value:{form}}".replace("-", "−")
+    if value is None or math.isnan(value):
+        return "–"
+    return f"{value:{form}}".replace("-", "−")
 
 
 def count_text(
@@ -60,7 +62,8 @@ def share_text(
     digits: int = 1,  # after the point
 ) -> str:  # such as 42.5 %, kept on one line
     "A share in per cent."
-    return _known(None if value is None else value * 100, f".{digits}f") + "\N{NO-BREAK SPACE}%"
+    percent = None if value is None else value * 100
+    return _known(percent, f".{digits}f") + "\N{NO-BREAK SPACE}%"
 
 # %% ../nbs/00d_pages.ipynb #9c48b5bc
 def duration_text(
@@ -70,14 +73,18 @@ def duration_text(
     if seconds < 100:
         return f"{seconds:.1f} s"
     minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60} min"
+    if minutes < 100:
+        return f"{minutes} min"
+    return f"{minutes // 60} h {minutes % 60} min"
 
 
 def size_text(
     n_bytes: float,  # size of a file
 ) -> str:  # in kB or MB
     "A file's size."
-    return f"{n_bytes / 1e6:.1f} MB" if n_bytes >= 1e6 else f"{math.ceil(n_bytes / 1e3):,} kB"
+    if n_bytes >= 1e6:
+        return f"{n_bytes / 1e6:.1f} MB"
+    return f"{math.ceil(n_bytes / 1e3):,} kB"
 
 
 def time_text(
@@ -88,7 +95,8 @@ def time_text(
         read = datetime.fromisoformat(moment)
     except ValueError:
         return moment
-    return f"{read.replace(tzinfo=read.tzinfo or UTC).astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+    read = read.replace(tzinfo=read.tzinfo or UTC).astimezone(UTC)
+    return f"{read:%Y-%m-%d %H:%M} UTC"
 
 # %% ../nbs/00d_pages.ipynb #53cd77ab
 def cell_text(
@@ -135,19 +143,16 @@ def render_template(
 # %% ../nbs/00d_pages.ipynb #596e9c27
 def html_table(
     table: pd.DataFrame,  # any table; its index is not shown
-    formats: Mapping[str, Callable[[Any], str]] | None = None,  # column → its format; others as `cell_text` has it
+    formats: Mapping[str, Callable[[Any], str]] | None = None,  # column → format
     most: int | None = None,  # how many rows to show; all if absent
 ) -> Markup:  # escaped
-    "A table as plain HTML."
-    right = [
-        pd.api.types.is_numeric_dtype(kind) or pd.api.types.is_datetime64_any_dtype(kind)
-        for kind in table.dtypes
-    ]
-    kinds = ["number" if number else "" for number in right]
+    "A table as plain HTML; a column without a format is written by `cell_text`."
+    numeric, dated = pd.api.types.is_numeric_dtype, pd.api.types.is_datetime64_any_dtype
+    kinds = ["number" if numeric(t) or dated(t) else "" for t in table.dtypes]
     writers = [(formats or {}).get(str(name), cell_text) for name in table]
     shown = table.head(len(table) if most is None else most)
     rows = (
-        [(write(value), kind) for write, value, kind in zip(writers, row, kinds, strict=True)]
+        [(write(x), kind) for write, x, kind in zip(writers, row, kinds, strict=True)]
         for row in shown.itertuples(index=False, name=None)
     )
     heads = list(zip(table, kinds, strict=True))
@@ -184,9 +189,9 @@ class Picture:
 
 # %% ../nbs/00d_pages.ipynb #31c26ad1
 def draw(
-    plot: Callable[[Any], object],  # draws on the axes that it is given; on an array of them for a grid of several
+    plot: Callable[[Any], object],  # draws on the axes, or the grid of axes, given
     alt: str,  # what the picture shows, in words
-    size: tuple[float, float] = (6, 3.4),  # width and height in inches, 96 CSS pixels each
+    size: tuple[float, float] = (6, 3.4),  # width and height in inches of 96 CSS pixels
     grid: tuple[int, int] = (1, 1),  # rows and columns of axes
     caption: str = "",  # a line below it
 ) -> Picture:  # at most some ten kilobytes
@@ -199,7 +204,8 @@ def draw(
     plot(figure.subplots(*grid))
     canvas, png = FigureCanvasAgg(figure), BytesIO()
     canvas.draw()
-    Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB").quantize(128).save(png, format="png", optimize=True)
+    image = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
+    image.quantize(128).save(png, format="png", optimize=True)
     return Picture(png.getvalue(), alt, round(size[0] * 96), caption)
 
 # %% ../nbs/00d_pages.ipynb #a19d7527
@@ -224,8 +230,10 @@ def html_page(
 ) -> str:  # the whole page
     "A page with everything inside."
     return str(render_template(
-        "page.html", title=title, body=body, kicker=kicker, byline=byline, warning=warning,
-        footer=footer, style=Markup(STYLE), script=Markup(SCRIPT), policy=Markup(POLICY),
+        "page.html",
+        title=title, body=body, kicker=kicker, byline=byline, warning=warning,
+        footer=footer, style=Markup(STYLE), script=Markup(SCRIPT),
+        policy=Markup(POLICY),
     ))
 
 # %% ../nbs/00d_pages.ipynb #b55a284e
@@ -246,7 +254,8 @@ class _Promises(HTMLParser):
             self.faults.append(f"<{tag}> is there")
         if tag == "script" and values:
             self.faults.append(f"<script> has {', '.join(values)}")
-        self.faults += [f"<{tag}> has {name}" for name in values if name.startswith("on")]
+        handlers = [name for name in values if name.startswith("on")]
+        self.faults += [f"<{tag}> has {name}" for name in handlers]
         source, target = values.get("src", "data:"), values.get("href", "")
         if not source.startswith("data:"):
             self.faults.append(f"<{tag}> fetches {source}")
@@ -282,7 +291,7 @@ def page_faults(
 # %% ../nbs/00d_pages.ipynb #c97e1a31
 def write_files(
     folder: str | Path,  # where to; made if absent
-    files: Mapping[str, str | bytes],  # path within the folder to content; texts are written as UTF-8
+    files: Mapping[str, str | bytes],  # path within the folder → content; text as UTF-8
 ) -> None:
     "Write files into a folder, each whole or not at all. Raises `CannotWrite`."
     for name, content in files.items():
@@ -290,6 +299,9 @@ def write_files(
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise CannotWrite(one_line(path.parent, f"cannot be made: {reason(error)}; choose another folder")) from error
+            message = f"cannot be made: {reason(error)}; choose another folder"
+            raise CannotWrite(one_line(path.parent, message)) from error
+        if isinstance(content, str):
+            content = content.encode("utf-8", "backslashreplace")
         with whole_file(path) as part:
-            part.write_bytes(content.encode("utf-8", "backslashreplace") if isinstance(content, str) else content)
+            part.write_bytes(content)

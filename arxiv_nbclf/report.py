@@ -27,13 +27,13 @@ def write_report(
     folder: str | Path,  # where the report goes; made if absent
     record: Mapping[str, Any],  # of the run; what is missing is left out of the report
     scores: Scores,  # of the run's model on its test papers
-    baseline: Scores | None = None,  # of the linear family on the same papers; None where linear is the family
-    papers: pd.DataFrame | None = None,  # the table that was read, for a figure of its groups
-    search_figures: Mapping[str, Picture] | None = None,  # file name → picture, from `draw_search`
-    license: str = "apache-2.0",  # of the model, for its card; default: that of this library
+    baseline: Scores | None = None,  # of the linear family; None where it is linear
+    papers: pd.DataFrame | None = None,  # that were read, for a figure of their groups
+    search_figures: Mapping[str, Picture] | None = None,  # from `draw_search`
+    license: str = "apache-2.0",  # of the model, for its card; default: this library's
     findings: Findings | None = None,  # what else was found out about the model
 ) -> dict[str, Any]:  # the content of report.json
-    "Write report.json, report.html, README.md, figures/ and the findings' tables. Raises `CannotWrite`."
+    "Write a report: JSON, HTML, model card, figures, tables. Raises `CannotWrite`."
     known = findings or Findings()
     report = build_report({**record, **known.record}, scores, baseline)
     own = draw_figures(report, scores, baseline, papers) | dict(search_figures or {})
@@ -43,7 +43,8 @@ def write_report(
         "report.html": report_page(report, scores, baseline, own, known),
         "README.md": model_card(report, scores, baseline, figures, license, known),
     }
-    write_files(folder, {f"figures/{name}": picture.png for name, picture in figures.items()})
+    images = {f"figures/{name}": picture.png for name, picture in figures.items()}
+    write_files(folder, images)
     for name, table in known.files.items():
         write_table(table, Path(folder) / name)
     write_files(folder, texts)

@@ -14,9 +14,7 @@ from markupsafe import Markup
 
 from .evaluation import Scores
 from .findings import FORMATS, Findings, finding_html
-from arxiv_nbclf.pages import (
-    Picture, difference_text, html_page, render_template, score_text, time_text,
-)
+from .pages import Picture, difference_text, html_page, render_template, score_text, time_text
 from .wording import ends_text, wording
 
 # %% ../nbs/12k_report_page.ipynb #c605be26
@@ -48,28 +46,30 @@ def _answered(
 ) -> list[tuple[str, str, Markup]]:  # name, question, answer
     "The sections that have something to say."
     questions = _QUESTIONS if context["trained"] else _QUESTIONS | _SCORED
-    files = {name: "answer" if name in _FINDINGS else name for name in questions}
-    answers = [
-        (name, question, render_template(f"report/{files[name]}.html", name=name, **context))
-        for name, question in questions.items()
-    ]
-    return [section for section in answers if section[2].strip()]
+    sections = []
+    for name, question in questions.items():
+        file = "answer.html" if name in _FINDINGS else f"{name}.html"
+        answer = render_template(f"report/{file}", name=name, **context)
+        if answer.strip():
+            sections.append((name, question, answer))
+    return sections
 
 # %% ../nbs/12k_report_page.ipynb #9e66d880
 def _verdicts(
-    comparison: Any,  # from `compare_predictions`, read from a report; it may hold anything
+    comparison: Any,  # from `compare_predictions`; anything if read from a file
     keys: pd.Series,  # names of scores
 ) -> dict[str, list[str]]:  # columns for a table; none where nothing is known
     "Which differences are more than chance."
     metrics = comparison.get("metrics") if isinstance(comparison, Mapping) else None
     if not isinstance(metrics, Mapping):
         return {}
-    rows = [
-        dict(metrics[key]) if isinstance(metrics.get(key), Mapping) else {} for key in keys
-    ]
+    rows = [metrics.get(key) for key in keys]
     return {
         "95 % interval": [ends_text(metrics, key) for key in keys],
-        "verdict": [str(row.get("verdict", "")) for row in rows],
+        "verdict": [
+            str(row.get("verdict", "")) if isinstance(row, Mapping) else ""
+            for row in rows
+        ],
     }
 
 # %% ../nbs/12k_report_page.ipynb #1544082f
@@ -104,11 +104,11 @@ def _context(
         **_verdicts(report.get("against_linear"), figures["key"]),
     )
     columns = ["this model", "linear", "precision", "recall", "F1"]
-    formats = FORMATS | {"difference": difference_text} | dict.fromkeys(columns, score_text)
+    formats = dict.fromkeys(columns, score_text) | {"difference": difference_text}
     return context | {
         "pictures": pictures, "found": findings.found, "left_out": findings.left_out,
-        "show": finding_html, "groups": _by_group(report, scores), "comparison": compared,
-        "formats": formats,
+        "show": finding_html, "formats": FORMATS | formats, "comparison": compared,
+        "groups": _by_group(report, scores),
     }
 
 # %% ../nbs/12k_report_page.ipynb #2f7041fa
@@ -126,20 +126,22 @@ def report_page(
     report: dict[str, Any],  # the content of report.json
     scores: Scores,  # of the model
     baseline: Scores | None = None,  # of the linear family on the same papers
-    pictures: Mapping[str, Picture] | None = None,  # file name → picture, from `draw_figures` and from a search
-    findings: Findings | None = None,  # what else was found out about the model; their pictures are in them
+    pictures: Mapping[str, Picture] | None = None,  # file name → picture
+    findings: Findings | None = None,  # what else was found out, with its own pictures
 ) -> str:  # the whole page
     "The report as one HTML page with everything inside."
     known = findings or Findings()
     context = _context(report, scores, baseline, pictures or {}, known)
     footer = "The figures on this page are also in report.json, beside it."
     if any(finding.own for finding in known.found.values()):
-        footer += " This page shows titles and words of papers; the files beside it do not."
+        footer += (" This page shows titles and words of papers; "
+                   "the files beside it do not.")
+    synthetic = report.get("synthetic")
     return html_page(
         context["title"],
         render_template("report.html", sections=_answered(context)),
         kicker="arXiv paper classifier: report of a run",
         byline=_byline(report),
-        warning=render_template("report/synthetic.html") if report.get("synthetic") else "",
+        warning=render_template("report/synthetic.html") if synthetic else "",
         footer=footer,
     )
