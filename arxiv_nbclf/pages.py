@@ -134,7 +134,6 @@ def render(
 
 def render_template(
     file: str,  # of HTML, in the package's folder `templates`
-    /,
     **values: Any,  # what its names stand for
 ) -> Markup:  # with every value escaped
     "Fill values into a template that is a file."
