@@ -15,9 +15,9 @@ import pandas as pd
 import pyarrow as pa
 
 from .extras import require
+from .files import ArxivNbclfError
 from .papers import COLUMNS, BadPapers, read_papers
 from .snapshot import withdrawn
-from .taxonomy import ArxivNbclfError
 
 # %% ../nbs/01b_atom.ipynb #297a1353
 class BadFeed(ArxivNbclfError):

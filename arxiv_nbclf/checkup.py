@@ -18,9 +18,17 @@ import pandas as pd
 from markupsafe import Markup, escape
 
 from .balance import SEVERITIES, Finding, check_dates, check_eras, check_groups, check_mixture, listed, prepared, some_papers
+from .files import ArxivNbclfError
 from .pages import count_text, render
 from .papers import near_duplicates
-from .taxonomy import ALIASES, ARCHIVED, ArxivNbclfError, group_of, is_category, primary_on, split_codes
+from arxiv_nbclf.taxonomy import (
+    ALIASES,
+    ARCHIVED,
+    group_of,
+    is_category,
+    primary_on,
+    split_codes,
+)
 
 # %% ../nbs/02a_checkup.ipynb #a18166f2
 SHORT = 20  # words

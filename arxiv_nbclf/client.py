@@ -15,8 +15,7 @@ from urllib.request import getproxies, proxy_bypass
 from . import __version__
 from .atom import LONGEST_FEED, BadFeed, Feed, RefusedFeed, parse_feed
 from .extras import require
-from .files import log, within
-from .taxonomy import ArxivNbclfError
+from .files import ArxivNbclfError, log, within
 
 # %% ../nbs/01d_client.ipynb #d64591d6
 API = "https://export.arxiv.org/api/query"  # where programs shall ask

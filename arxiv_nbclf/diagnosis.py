@@ -15,10 +15,11 @@ import pandas as pd
 from sklearn.metrics import f1_score
 
 from .evaluation import score
+from .files import ArxivNbclfError
 from .pages import Picture, draw, score_text
 from .preprocessing import LABELS
 from .resampling import wilson_interval
-from .taxonomy import ALIASES, ArxivNbclfError, group_of, split_codes
+from .taxonomy import ALIASES, group_of, split_codes
 
 # %% ../nbs/12_diagnosis.ipynb #402b755e
 _TWINS = {code: twin for pair in ALIASES for code, twin in ((pair.primary, pair.alias), (pair.alias, pair.primary))}

@@ -17,10 +17,11 @@ from .balance import eras
 from .checkup import WINDOW, Checkup, check_up, count_codes
 from .composition import column_overview, count_categories, count_combinations, count_groups, draw_groups, draw_overlaps, group_overlaps
 from .extent import count_words, describe_lengths, papers_per_month, plot_lengths, plot_months, text_lengths
+from .files import ArxivNbclfError
 from .pages import Picture, count_text, draw, html_page, render, share_text, write_files
 from .papers import near_duplicates
 from .tables import write_table
-from .taxonomy import GROUPS, ArxivNbclfError
+from .taxonomy import GROUPS
 
 # %% ../nbs/03_exploration.ipynb #ff1ae0f9
 class CannotExplore(ArxivNbclfError):

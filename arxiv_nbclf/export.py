@@ -26,12 +26,19 @@ from .classifier import Classifier, load_classifier
 from .encoders import ENCODERS
 from .exported import BadExport, as_export, find_pace
 from .extras import require
-from .files import CannotWrite, check_free, log, one_line, reason, write_json
+from arxiv_nbclf.files import (
+    ArxivNbclfError,
+    CannotWrite,
+    check_free,
+    log,
+    one_line,
+    reason,
+    write_json,
+)
 from .pipelines import exact_scores, pipeline_probabilities, write_hf
 from .preparation import machine
 from .preprocessing import LABELS, MARK, label_ids, paper_texts, split_papers
 from .synthetic import sample
-from .taxonomy import ArxivNbclfError
 from .training import FineTunedClassifier
 
 # %% ../nbs/16_export.ipynb #f71e35e5

@@ -7,8 +7,8 @@ __all__ = ['MissingExtra', 'require']
 
 # %% ../nbs/00g_extras.ipynb #d1c0f75b
 from importlib.util import find_spec
+from .files import ArxivNbclfError
 
-from .taxonomy import ArxivNbclfError
 
 # %% ../nbs/00g_extras.ipynb #ff7b8c73
 class MissingExtra(ArxivNbclfError):

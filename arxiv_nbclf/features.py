@@ -26,10 +26,9 @@ import numpy as np
 
 from .batches import Tokens, like_lengths, pad, tokenize
 from .encoders import Encoder, accelerator, describe_encoder, load_encoder, load_tokenizer
-from .files import CannotWrite, one_line, whole_file
+from .files import ArxivNbclfError, CannotWrite, one_line, whole_file
 from .quantization import BadGraph, OnnxEncoder, export_onnx, quantize
 from .scorer import cores
-from .taxonomy import ArxivNbclfError
 
 # %% ../nbs/06d_features.ipynb #c901d2d2
 PRECISIONS = ("auto", "fp32", "bf16", "int8")

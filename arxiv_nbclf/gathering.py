@@ -18,10 +18,9 @@ import pandas as pd
 
 from .atom import Feed
 from .client import API, ApiClient, StayedEmpty, check_reachable
-from .files import log
+from .files import ArxivNbclfError, log
 from .papers import ARXIV_ID, split_ids
 from .tables import write_table
-from .taxonomy import ArxivNbclfError
 from .windows import Finished, Window, category_query, read_finished, write_finished
 
 # %% ../nbs/01f_gathering.ipynb #d89b0cea

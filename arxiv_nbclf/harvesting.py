@@ -20,12 +20,21 @@ import pandas as pd
 
 from .atom import no_papers
 from .client import API, ApiClient, check_reachable
-from .files import CannotWrite, FolderTaken, begin_partial, log, partial_folder, sole_worker, write_json
+from arxiv_nbclf.files import (
+    ArxivNbclfError,
+    CannotWrite,
+    FolderTaken,
+    begin_partial,
+    log,
+    partial_folder,
+    sole_worker,
+    write_json,
+)
 from .gathering import MOST, RECORD, Gatherer, gather, harvest_ids
 from .papers import COLUMNS, MARKS, BadPapers, raw_papers, read_papers, validate_papers
 from .snapshot import Choice, is_snapshot, snapshot_parts
 from .tables import ENDINGS, RawTable, file_ending, write_table
-from .taxonomy import ArxivNbclfError, group_of
+from .taxonomy import group_of
 from .windows import BadHarvest, Finished, Request, Window, make_request, read_finished, write_finished
 
 # %% ../nbs/02_harvest.ipynb #3e4cdffb
@@ -154,7 +163,7 @@ def _workplace(
     if out.is_dir() or (out.exists() and not record_path(out).exists() and not (partial / "run.json").exists()):
         raise FolderTaken(f"{out} is there already, and no harvest made it: choose another file")
     partial, continued = begin_partial(out, request.record())
-    with sole_worker(partial):
+    with sole_worker(partial) as lock:
         if continued:
             log.info("continuing in %s", partial)
             for stray in partial.glob(f".{'?' * 8}-*"):  # what was being written when the process was killed
@@ -165,8 +174,10 @@ def _workplace(
             yield partial
         except ArxivNbclfError as error:
             if isinstance(error, BadHarvest) or (not continued and not (partial / RECORD).exists()):
+                lock.release()
                 _clear(partial)
             raise
+        lock.release()  # Windows renames no folder in which a file is open
         _clear(partial)
 
 

@@ -28,8 +28,14 @@ import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
-from .files import CannotWrite, file_sha256, one_line, reason, whole_file
-from .taxonomy import ArxivNbclfError
+from arxiv_nbclf.files import (
+    ArxivNbclfError,
+    CannotWrite,
+    file_sha256,
+    one_line,
+    reason,
+    whole_file,
+)
 
 # %% ../nbs/00b_tables.ipynb #9950c27a
 class BadPapers(ArxivNbclfError):

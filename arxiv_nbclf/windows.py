@@ -15,8 +15,17 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Self
 
-from .files import write_json
-from .taxonomy import ARCHIVED, CATEGORIES, GROUPS, ArxivNbclfError, BadDate, UnknownCategory, as_date, group_of, unknown_category
+from .files import ArxivNbclfError, write_json
+from arxiv_nbclf.taxonomy import (
+    ARCHIVED,
+    CATEGORIES,
+    GROUPS,
+    BadDate,
+    UnknownCategory,
+    as_date,
+    group_of,
+    unknown_category,
+)
 from .taxonomy import split_codes as split_words
 
 # %% ../nbs/01c_windows.ipynb #53d8eee5
