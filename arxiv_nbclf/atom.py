@@ -21,11 +21,11 @@ from .snapshot import withdrawn
 
 # %% ../nbs/01b_atom.ipynb #297a1353
 class BadFeed(ArxivNbclfError):
-    """An answer that is cut off or garbled; asked again, the same question may be answered well."""
+    "An answer that is cut off or garbled; asked again, the same question may be answered well."
 
 
 class RefusedFeed(ArxivNbclfError):
-    """An answer that is no feed, a dangerous one, or an error that the interface reports; asking again will not help."""
+    "An answer that is no feed, a dangerous one, or an error that the interface reports; asking again will not help."
 
 # %% ../nbs/01b_atom.ipynb #a3595f58
 LONGEST_FEED = 1 << 25  # bytes; two thousand papers, the most that arXiv gives at once, are about six million
@@ -34,7 +34,7 @@ LONGEST_FEED = 1 << 25  # bytes; two thousand papers, the most that arXiv gives 
 def _root(
     data: bytes,  # an answer
 ) -> Any:  # the feed's element
-    """Parse XML that comes from strangers. Raises `BadFeed` and `RefusedFeed`."""
+    "Parse XML that comes from strangers. Raises `BadFeed` and `RefusedFeed`."
     require("harvest", "defusedxml")
     from xml.etree.ElementTree import ParseError
 
@@ -64,7 +64,7 @@ _SEARCH = "{http://a9.com/-/spec/opensearch/1.1/}"
 def _entry(
     element: Any,  # an entry of the feed
 ) -> dict[str, str | None]:  # aid, title, summary, categories, main_category, published, comment
-    """The texts of an entry. Raises `RefusedFeed` if it is an error."""
+    "The texts of an entry. Raises `RefusedFeed` if it is an error."
     texts = {name: (element.findtext(f"{_ATOM}{name}") or "").strip() for name in ("id", "title", "summary", "published")}
     if "/api/errors" in texts["id"]:
         raise RefusedFeed(f"arXiv's interface reports an error: {' '.join(texts['summary'].split())[:200]}")
@@ -77,7 +77,7 @@ def _entry(
 # %% ../nbs/01b_atom.ipynb #63203612
 @dataclass(frozen=True)
 class Feed:
-    """A page of papers, as the interface gave it."""
+    "A page of papers, as the interface gave it."
 
     total: int  # papers that match the question, by the interface's count
     start: int  # place of the page's first paper among them, from 0
@@ -86,25 +86,25 @@ class Feed:
     unusable: int = 0  # entries without a title, an abstract or an id
 
     def __repr__(self) -> str:
-        """Count what the page holds."""
+        "Count what the page holds."
         unusable = f", {self.unusable:,} of them unusable" if self.unusable else ""
         return f"a feed of {self.entries:,} entries from {self.start:,} of {self.total:,}{unusable}"
 
     def _repr_html_(self) -> str:
-        """The counts and the first papers, for a notebook."""
+        "The counts and the first papers, for a notebook."
         head = self.papers[["aid", "title", "main_category", "published"]].head(5)
         return f"<p>{escape(repr(self))}</p>{head.to_html(index=False, escape=True)}"
 
 # %% ../nbs/01b_atom.ipynb #d6714b9a
 def no_papers() -> pd.DataFrame:
-    """A papers table without a row."""
+    "A papers table without a row."
     return read_papers(pd.DataFrame([{"aid": "1", "title": "a", "summary": "b", "withdrawn": "true"}]), "prediction").papers.head(0)
 
 
 def _papers(
     entries: Sequence[dict[str, str | None]],  # of a feed
 ) -> pd.DataFrame:  # COLUMNS and withdrawn
-    """Make papers of entries; those that cannot be used are left out."""
+    "Make papers of entries; those that cannot be used are left out."
     usable = [entry for entry in entries if entry["aid"]]
     if not usable:
         return no_papers()
@@ -119,7 +119,7 @@ def _papers(
 def parse_feed(
     data: bytes,  # an answer of arXiv's interface
 ) -> Feed:
-    """Read an Atom feed of papers. Raises `BadFeed` if it is worth asking again, and `RefusedFeed` if it is not."""
+    "Read an Atom feed of papers. Raises `BadFeed` if it is worth asking again, and `RefusedFeed` if it is not."
     root = _root(data)
     entries = [_entry(element) for element in root.iter(f"{_ATOM}entry")]
     try:

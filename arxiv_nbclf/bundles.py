@@ -17,16 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from arxiv_nbclf.files import (
-    ArxivNbclfError,
-    CannotWrite,
-    check_free,
-    file_sha256,
-    one_line,
-    reason,
-    whole_file,
-    write_json,
-)
+from .files import ArxivNbclfError, CannotWrite, check_free, file_sha256, one_line, reason, whole_file, write_json
 from .preprocessing import LABELS
 
 # %% ../nbs/04d_bundles.ipynb #29793c5c

@@ -14,8 +14,8 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import pandas as pd
-from .files import ArxivNbclfError
 
+from .files import ArxivNbclfError
 
 # %% ../nbs/04a_calibrators.ipynb #9d7a6e5a
 def softmax(

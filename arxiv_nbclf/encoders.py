@@ -25,15 +25,7 @@ from shutil import copyfile
 from typing import TYPE_CHECKING, Any
 
 from .extras import require
-from arxiv_nbclf.files import (
-    ArxivNbclfError,
-    CannotWrite,
-    file_sha256,
-    one_line,
-    reason,
-    whole_file,
-    within,
-)
+from .files import ArxivNbclfError, CannotWrite, file_sha256, one_line, reason, whole_file, within
 from .preprocessing import id2label, label2id
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pandas as pd
 from tqdm import tqdm
 
-from .balance import eras
+from .balance import group_years
 from .checkup import WINDOW, Checkup, check_up, count_codes
 from .composition import column_overview, count_categories, count_combinations, count_groups, draw_groups, draw_overlaps, group_overlaps
 from .extent import count_words, describe_lengths, papers_per_month, plot_lengths, plot_months, text_lengths
@@ -41,7 +41,7 @@ class Exploration:
     overlaps: pd.DataFrame  # from `group_overlaps`
     lengths: pd.DataFrame  # from `describe_lengths`, one row per field and unit
     months: pd.DataFrame  # from `papers_per_month`
-    eras: pd.DataFrame  # from `balance.eras`: from when each group is
+    eras: pd.DataFrame  # from `balance.group_years`: from when each group is
     codes: pd.DataFrame  # from `count_codes`: second names, older names and foreign codes
     twins: pd.DataFrame  # columns cluster, aid, title, main_category: papers whose titles are nearly the same
     undated: int  # papers without a date, which no month counts
@@ -113,7 +113,7 @@ def _explore(
         overlaps=group_overlaps(papers),
         lengths=pd.concat(described, ignore_index=True),
         months=months,
-        eras=eras(papers),
+        eras=group_years(papers),
         codes=count_codes(papers),
         twins=_twins(papers),
         undated=len(papers) - int(months.drop(columns="month").to_numpy().sum()),

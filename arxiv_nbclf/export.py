@@ -26,15 +26,7 @@ from .classifier import Classifier, load_classifier
 from .encoders import ENCODERS
 from .exported import BadExport, as_export, find_pace
 from .extras import require
-from arxiv_nbclf.files import (
-    ArxivNbclfError,
-    CannotWrite,
-    check_free,
-    log,
-    one_line,
-    reason,
-    write_json,
-)
+from .files import ArxivNbclfError, CannotWrite, check_free, log, one_line, reason, write_json
 from .pipelines import exact_scores, pipeline_probabilities, write_hf
 from .preparation import machine
 from .preprocessing import LABELS, MARK, label_ids, paper_texts, split_papers

@@ -30,7 +30,7 @@ _SORTED: dict[str, Any] = {"sortBy": "submittedDate", "sortOrder": "ascending"}
 
 
 class Fetched(NamedTuple):
-    """The papers of a question."""
+    "The papers of a question."
 
     papers: pd.DataFrame  # COLUMNS and withdrawn; each id once, in its latest version
     total: int  # by the interface's count
@@ -40,37 +40,37 @@ class Fetched(NamedTuple):
 def _once_each(
     papers: Sequence[pd.DataFrame],  # pages
 ) -> pd.DataFrame:  # the first of each id, in its latest version
-    """Put pages together."""
+    "Put pages together."
     table = pd.concat(papers, ignore_index=True)
     newest = table.sort_values("version", ascending=False, na_position="last", kind="stable").drop_duplicates("aid")
     return newest.sort_index().reset_index(drop=True)
 
 
 def first_page(
-    client: ApiClient,
+    client: ApiClient,  # whose connection and pauses count
     query: str,  # in the language of the interface
     papers: int | None = None,  # at most; None: PAGE
 ) -> Feed:
-    """The first page of a question; that nothing is found has to be said twice."""
+    "The first page of a question; an empty answer has to come twice."
     question: dict[str, Any] = {"search_query": query, "start": 0, "max_results": papers or PAGE} | _SORTED
-    feed = client.ask(**question)
-    return feed if feed.total else client.ask(**question)
+    feed = client.fetch(**question)
+    return feed if feed.total else client.fetch(**question)
 
 
 def all_pages(
-    client: ApiClient,
+    client: ApiClient,  # whose connection and pauses count
     query: str,  # in the language of the interface
     first: Feed,  # its first page
-    told: Callable[[int], object] = lambda count: None,  # called with the number of papers of each page
+    on_page: Callable[[int], object] = lambda count: None,  # called with the number of papers of each page
 ) -> Fetched:
-    """All papers of a question."""
+    "All papers of a question."
     pages, unusable, total = [first.papers], first.unusable, first.total
-    told(first.entries)
+    on_page(first.entries)
     for turn in range(ROUNDS):
         start = first.entries if turn == 0 else 0
         while start < total:
             try:
-                feed = client.ask(known=total, search_query=query, start=start, max_results=PAGE, **_SORTED)
+                feed = client.fetch(known=total, search_query=query, start=start, max_results=PAGE, **_SORTED)
             except StayedEmpty as error:
                 log.info("%s", error)
                 break
@@ -78,7 +78,7 @@ def all_pages(
             start, total = start + feed.entries, feed.total or total
             if turn == 0:
                 unusable += feed.unusable
-                told(feed.entries)
+                on_page(feed.entries)
         papers = _once_each(pages)
         if len(papers) + unusable >= total:
             break
@@ -91,12 +91,12 @@ RECORD = "record.json"
 
 
 class TooMany(ArxivNbclfError):
-    """More papers in a minute than the interface hands out."""
+    "More papers in a minute than the interface hands out."
 
 
 @dataclass
 class Gatherer:
-    """Gathers windows into a folder."""
+    "Gathers windows into a folder."
 
     client: ApiClient
     folder: Path  # the partial folder
@@ -112,19 +112,19 @@ class Gatherer:
         self,
         done: Finished,
     ) -> None:
-        """Write down that a window is finished. Raises `CannotWrite`."""
+        "Write down that a window is finished. Raises `CannotWrite`."
         self.finished.append(done)
         write_finished(self.folder / RECORD, self.finished)
 
 # %% ../nbs/01f_gathering.ipynb #94b6b912
 def fetch_window(
-    gatherer: Gatherer,
-    window: Window,
+    gatherer: Gatherer,  # client, folder and record of the harvest
+    window: Window,  # minutes whose papers are wanted
     categories: str,  # in the language of the interface
     group: str | None = None,  # that is topped up; None: natural
     counted: bool = False,  # whether the progress bar knows of these papers
 ) -> list[Window]:  # its parts, if it has too many papers; none if it is finished
-    """Fetch a window into a file. Raises `GaveUp`, `RefusedFeed`, `TooMany` and `CannotWrite`."""
+    "Fetch a window into a file. Raises `GaveUp`, `RefusedFeed`, `TooMany` and `CannotWrite`."
     query = window.query(categories)
     first = first_page(gatherer.client, query)
     if not counted:
@@ -142,20 +142,20 @@ def fetch_window(
 
 # %% ../nbs/01f_gathering.ipynb #532d1c47
 def _unchanged(
-    client: ApiClient,
+    client: ApiClient,  # whose connection and pauses count
     old: Finished,  # a window of an earlier harvest
 ) -> bool:
-    """Whether the interface still counts what it counted, and all of it came."""
+    "Whether the interface still counts what it counted, and all of it came."
     return not old.shortfall and first_page(client, old.window.query(old.query), 1).total == old.total
 
 
 def gather(
-    gatherer: Gatherer,
-    window: Window,
+    gatherer: Gatherer,  # client, folder and record of the harvest
+    window: Window,  # minutes whose papers are wanted
     codes: Sequence[str],  # active categories
     group: str | None = None,  # that is topped up; None: natural
 ) -> list[Finished]:  # all finished windows of these categories and this group, among them those that cover it
-    """Gather all papers of a window, however often that was begun. Raises `GaveUp`, `RefusedFeed`, `TooMany`, `CannotWrite`."""
+    "Gather all papers of a window, however often that was begun. Raises `GaveUp`, `RefusedFeed`, `TooMany`, `CannotWrite`."
     query = category_query(codes)
 
     def same(done: Finished) -> bool:
@@ -179,20 +179,20 @@ IDS = 100  # to ask for at once, so that the address does not grow too long
 
 
 class BadIds(ArxivNbclfError):
-    """What is no arXiv id, or ids that arXiv does not have."""
+    "What is no arXiv id, or ids that arXiv does not have."
 
 
 def is_id(
     text: str,  # a word
 ) -> bool:  # 2504.15253, math/0211159v2, or the address of a paper
-    """Whether a word is the id of a paper on arXiv."""
+    "Whether a word is the id of a paper on arXiv."
     return re.fullmatch(ARXIV_ID, text) is not None
 
 
 def _bare(
     ids: Sequence[str],  # as somebody writes them
 ) -> pd.DataFrame:  # aid, version
-    """Read ids. Raises `BadIds`."""
+    "Read ids. Raises `BadIds`."
     if wrong := [text for text in ids if not is_id(text)]:
         raise BadIds(f"no arXiv id: {wrong[0][:60]!r}; give one such as 2504.15253 or math/0211159")
     if not ids:
@@ -206,12 +206,12 @@ def harvest_ids(
     api: str = API,  # address of arXiv's interface
     delay: float = 3.0,  # seconds between questions
 ) -> pd.DataFrame:  # a papers table in the order of the ids (COLUMNS, chosen, withdrawn); ids that arXiv does not have are named on stderr
-    """Fetch single papers by id. Raises `BadIds`, `NoNetwork`, `GaveUp` and `RefusedFeed`."""
+    "Fetch single papers by id. Raises `BadIds`, `NoNetwork`, `GaveUp` and `RefusedFeed`."
     wanted = _bare(ids)
     check_reachable(api)
     words = [aid if pd.isna(version) else f"{aid}v{version}" for aid, version in wanted.itertuples(index=False)]
     with ApiClient(api, delay) as client:
-        pages = [client.ask(id_list=",".join(words[at : at + IDS]), start=0, max_results=IDS).papers for at in range(0, len(words), IDS)]
+        pages = [client.fetch(id_list=",".join(words[at : at + IDS]), start=0, max_results=IDS).papers for at in range(0, len(words), IDS)]
     found = _once_each(pages).set_index("aid", drop=False)
     missing = [aid for aid in wanted.aid if aid not in found.index]
     if missing:

@@ -25,17 +25,7 @@ import pandas as pd
 from .choices import choose_family, make_classifier
 from .classifier import Classifier, load_classifier
 from .evaluation import Scores
-from arxiv_nbclf.files import (
-    WORK,
-    ArxivNbclfError,
-    FolderTaken,
-    check_free,
-    is_helper,
-    log,
-    partial_folder,
-    run_folder,
-    write_json,
-)
+from .files import WORK, ArxivNbclfError, FolderTaken, check_free, is_helper, log, partial_folder, run_folder, write_json
 from .findings import Case, find_out
 from .lessons import LOOKS
 from .memory import remembering

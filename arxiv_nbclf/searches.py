@@ -15,16 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from .classifier import Classifier
-from arxiv_nbclf.files import (
-    STUDY,
-    WORK,
-    ArxivNbclfError,
-    check_free,
-    finished_before,
-    is_helper,
-    log,
-    partial_folder,
-)
+from .files import STUDY, WORK, ArxivNbclfError, check_free, finished_before, is_helper, log, partial_folder
 from .runs import Fitting, Made, Prepared, Run, report_on, run_with_model
 from .search_figures import draw_search
 from .spaces import SPACES, choose_space

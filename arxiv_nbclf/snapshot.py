@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.json as pa_json
 
-from .tables import BadPapers, RawTable, cell_text, file_ending, in_one_line, open_bytes
+from .tables import BadPapers, RawTable, file_ending, in_one_line, open_bytes, text_or_none
 
 # %% ../nbs/00f_snapshot.ipynb #5876542e
 BLOCK = 1 << 23  # bytes that are read at a time
@@ -33,7 +33,7 @@ def _blocks(
     where: object,  # how the file is called in messages
     size: int = BLOCK,  # bytes of a block, about
 ) -> Iterator[bytes]:  # whole lines
-    """Cut a stream into blocks of whole lines."""
+    "Cut a stream into blocks of whole lines."
     rest: list[bytes] = []
     while data := file.read(size):
         end = data.rfind(b"\n") + 1
@@ -56,7 +56,7 @@ def _parse_block(
     block: bytes,  # whole lines
     lines: int,  # how many
 ) -> pa.Table | None:  # _SCHEMA, a row a line; None where the lines want a closer look
-    """Parse JSON lines in native code."""
+    "Parse JSON lines in native code."
     read = pa_json.ReadOptions(use_threads=False, block_size=len(block) + 1)
     try:
         table = pa_json.read_json(pa.BufferReader(block), read, pa_json.ParseOptions(_SCHEMA, unexpected_field_behavior="ignore"))
@@ -74,7 +74,7 @@ class _Block(NamedTuple):
 def _parsed(
     blocks: Iterator[_Block],  # of a file
 ) -> Iterator[tuple[_Block, pa.Table | None]]:  # each with its columns, in the same order
-    """Parse blocks in two threads."""
+    "Parse blocks in two threads."
     with ThreadPoolExecutor(2) as pool:
         at_work: deque[tuple[_Block, Future[pa.Table | None]]] = deque()
         for block in blocks:
@@ -89,14 +89,14 @@ def _parsed(
 def _record(
     line: bytes,  # one line
 ) -> dict[str, object]:  # its fields that are of use; ValueError where it has none
-    """Read one line as Python does."""
+    "Read one line as Python does."
     record = json.loads(line)
     if not isinstance(record, dict):
         raise ValueError(f"it is a {type(record).__name__}, not an object in braces")
     versions = record.get("versions")
     kept = [version for version in versions if isinstance(version, dict)] if isinstance(versions, list) else []
-    named = [{key: cell_text(version.get(key)) for key in ("version", "created")} for version in kept]
-    texts = {name: cell_text(record.get(name)) for name in _TEXTS}
+    named = [{key: text_or_none(version.get(key)) for key in ("version", "created")} for version in kept]
+    texts = {name: text_or_none(record.get(name)) for name in _TEXTS}
     json.dumps([texts, named], ensure_ascii=False).encode()  # half a surrogate pair is no text
     return texts | {"versions": named}
 
@@ -105,7 +105,7 @@ def _parse_lines(
     block: bytes,  # whole lines
     before: int,  # lines before them in the file
 ) -> tuple[pa.Table, list[int], list[tuple[int, str]]]:  # _SCHEMA; numbers of its lines, from 1; lines that cannot be read, and why
-    """Parse JSON lines one by one."""
+    "Parse JSON lines one by one."
     records, rows, broken = [], [], []
     for number, line in enumerate(block.split(b"\n"), before + 1):
         if line.strip():
@@ -127,7 +127,7 @@ def withdrawn(
     comments: pa.Array | pa.ChunkedArray,  # of the authors, as text
     abstracts: pa.Array | pa.ChunkedArray,  # as text
 ) -> pa.Array | pa.ChunkedArray:  # of bool, without missing values
-    """Guess which papers were withdrawn, from what their authors say."""
+    "Guess which papers were withdrawn, from what their authors say."
     commented, written = pc.match_substring_regex(comments, _COMMENT), pc.match_substring_regex(abstracts, _ABSTRACT)
     return pc.or_(pc.fill_null(commented, False), pc.fill_null(written, False))
 
@@ -135,7 +135,7 @@ def withdrawn(
 def _columns(
     table: pa.Table,  # _SCHEMA
 ) -> pa.Table:  # id, title, abstract, categories, published, version (text), withdrawn (bool)
-    """Take the columns that papers are made from."""
+    "Take the columns that papers are made from."
     versions = table["versions"].combine_chunks()
     lengths = pc.fill_null(pc.list_value_length(versions), 0).to_numpy()
     ends, flat = np.cumsum(lengths), versions.flatten()
@@ -151,7 +151,7 @@ def _columns(
 def _days(
     published: pa.Array,  # "Mon, 2 Apr 2007 19:18:42 GMT", or an ISO date
 ) -> pa.Array:  # date32; null where there is no date
-    """The days that texts name."""
+    "The days that texts name."
     coded = pc.dictionary_encode(pc.replace_substring_regex(published, r"[T ]\d\d:\d\d.*$", ""))
     text = coded.dictionary.to_pandas()
     days = pd.to_datetime(text, format="%a, %d %b %Y", errors="coerce").fillna(pd.to_datetime(text, format="%Y-%m-%d", errors="coerce"))
@@ -159,7 +159,7 @@ def _days(
 
 # %% ../nbs/00f_snapshot.ipynb #cb1291e5
 class Choice(NamedTuple):
-    """Which papers of a snapshot are wanted."""
+    "Which papers of a snapshot are wanted."
 
     start: date | None = None  # the first day, of a paper's first version, UTC
     end: date | None = None  # the last day, inclusive
@@ -169,7 +169,7 @@ class Choice(NamedTuple):
         self,
         table: pa.Table,  # published, categories
     ) -> pa.Array | None:  # of bool; None where all papers are wanted
-        """Say of each paper whether it is wanted."""
+        "Say of each paper whether it is wanted."
         wanted = []
         if self.start or self.end:
             days = _days(table["published"].combine_chunks())
@@ -189,7 +189,7 @@ class Choice(NamedTuple):
 def is_snapshot(
     path: str | Path,  # any file
 ) -> bool:
-    """Whether a file is arXiv's bulk snapshot, or a piece of it. Raises `BadPapers` where it cannot be read."""
+    "Whether a file is arXiv's bulk snapshot, or a piece of it. Raises `BadPapers` where it cannot be read."
     path = Path(path)
     if file_ending(path) not in (".json", ".jsonl", ".ndjson"):
         return False
@@ -206,7 +206,7 @@ def _measured(
     path: Path,  # a snapshot
     file: BinaryIO,  # opened
 ) -> tuple[int, Callable[[], int]]:  # all bytes there are, and a function that says how many were read
-    """A measure for a progress bar."""
+    "A measure for a progress bar."
     if path.suffix.lower() == ".zip":
         with ZipFile(path) as archive:
             return sum(member.file_size for member in archive.infolist()), file.tell
@@ -222,7 +222,7 @@ def snapshot_parts(
     choice: Choice | None = None,  # which papers; None: all
     keep_broken: bool = False,  # whether to note broken lines instead of stopping at the first
 ) -> Iterator[RawTable]:  # NAMES, in Arrow's columns; rows are line numbers; some megabytes each
-    """Read a snapshot part by part, with a progress bar on stderr. Raises `BadPapers`."""
+    "Read a snapshot part by part, with a progress bar on stderr. Raises `BadPapers`."
     from tqdm import tqdm
 
     path, before = Path(path), 0
@@ -254,7 +254,7 @@ def read_snapshot(
     choice: Choice | None = None,  # which papers; None: all, about 1.3 GB for each million of them
     keep_broken: bool = False,  # whether to note broken lines instead of stopping at the first
 ) -> RawTable:  # NAMES; rows are line numbers, and may be none
-    """Read the chosen papers of a snapshot. Raises `BadPapers`."""
+    "Read the chosen papers of a snapshot. Raises `BadPapers`."
     parts = list(snapshot_parts(path, choice, keep_broken))
     columns = [pa.chunked_array([chunk for part in parts for chunk in part.columns[place].chunks], parts[0].columns[place].type)
                for place in range(len(NAMES))]
