@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['BINS', 'accepted_groups', 'BadPredictions', 'lenient_accuracy', 'probabilities_of', 'eras', 'cross_listing',
-           'text_lengths', 'scores_by', 'draw_scores_by', 'confused_pairs', 'surest_mistakes']
+           'length_bins', 'scores_by', 'draw_scores_by', 'confused_pairs', 'surest_mistakes']
 
 # %% ../nbs/12_diagnosis.ipynb #9d85bd47
 from collections.abc import Callable, Mapping
@@ -149,7 +149,7 @@ def cross_listing(
     return pd.Series(pd.Categorical.from_codes(several.astype(int), names, ordered=True), papers.index)
 
 
-def text_lengths(
+def length_bins(
     papers: pd.DataFrame,  # a papers table; title and summary are read
     parts: int = 4,  # as equal as ties allow
 ) -> pd.Series:  # ordered categories, such as "81 to 120 words"
@@ -162,7 +162,7 @@ def text_lengths(
 
 # %% ../nbs/12_diagnosis.ipynb #a0f37eec
 BINS: dict[str, Callable[[pd.DataFrame], pd.Series]] = {
-    "era": eras, "cross-lists": cross_listing, "length": text_lengths,
+    "era": eras, "cross-lists": cross_listing, "length": length_bins,
 }
 
 
