@@ -21,9 +21,9 @@ import pandas as pd
 from .atom import no_papers
 from .client import API, ApiClient, check_reachable
 from .files import ArxivNbclfError, CannotWrite, FolderTaken, begin_partial, log, partial_folder, sole_worker, write_json
-from .gathering import MOST, RECORD, Gatherer, gather, harvest_ids
+from .gathering import RECORD, WINDOW_PAPERS, Gatherer, gather, harvest_ids
 from .papers import COLUMNS, MARKS, BadPapers, raw_papers, read_papers, validate_papers
-from .snapshot import Choice, is_snapshot, snapshot_parts
+from .snapshot import SnapshotFilter, is_snapshot, snapshot_parts
 from .tables import ENDINGS, RawTable, file_ending, write_table
 from .taxonomy import group_of
 from .windows import BadHarvest, Finished, Request, Window, make_request, read_finished, write_finished
@@ -223,7 +223,7 @@ def _from_api(
     from tqdm import tqdm
 
     with ApiClient(request.source, delay) as client, tqdm(None, "papers", 0, unit=" papers", disable=None) as bar:
-        gatherer = Gatherer(client, folder, bar, read_finished(record_path(out)), MOST)
+        gatherer = Gatherer(client, folder, bar, read_finished(record_path(out)), WINDOW_PAPERS)
         finished = gather(gatherer, request.window, request.codes)
         natural = _in_days(_parts(folder, finished), request.window)
         table = _merge(old, natural, no_papers())
@@ -258,17 +258,17 @@ def _from_snapshot(
     if not is_snapshot(path):
         raise BadPapers.at(path, "this is not arXiv's bulk snapshot, JSON lines with id, abstract, categories and versions")
 
-    def chosen(choice: Choice) -> Iterator[pd.DataFrame]:
+    def chosen(choice: SnapshotFilter) -> Iterator[pd.DataFrame]:
         return (_snapshot_papers(part, path.name) for part in snapshot_parts(path, choice, keep_broken=True) if len(part.rows))
 
     first, last = request.days or (date.max, date.max)
-    natural = pd.concat([no_papers(), *chosen(Choice(first, last, request.codes))], ignore_index=True)
+    natural = pd.concat([no_papers(), *chosen(SnapshotFilter(first, last, request.codes))], ignore_index=True)
     table = _merge(old, natural, no_papers())
     starving = _starving(table, request)
     if starving:
         newest = dict.fromkeys(starving, no_papers())
         codes = [code for code in request.codes if group_of(code) in starving]
-        for part in chosen(Choice(None, first - timedelta(days=1), codes)):
+        for part in chosen(SnapshotFilter(None, first - timedelta(days=1), codes)):
             for group, rows in newest.items():
                 newest[group] = _newest(pd.concat([rows, part], ignore_index=True), group, table.aid, starving[group])
         for group, rows in newest.items():

@@ -22,7 +22,7 @@ WORDS = ["--categories", "cs,econ,q-fin,math.*", "--from", "2025-03-01", "--to",
 LATER = ["empty page", "nothing found", "short page", "a paper twice", "429", "503", "connection cut", "cut body", "malformed"]
 REFUSED = {"bomb": "declares what no feed of papers needs", "too long": "longer than 33,554,432 bytes",
            "web page": "a web page and no feed", "error": "reports an error", "404": "answers with status 404"}
-SMALL = "import os, sys\nfrom arxiv_nbclf import gathering, harvesting\nharvesting.MOST, gathering.PAGE = 20, 8\n"
+SMALL = "import os, sys\nfrom arxiv_nbclf import gathering, harvesting\nharvesting.WINDOW_PAPERS, gathering.PAGE = 20, 8\n"
 PROGRAM = SMALL + "harvesting.harvest({categories!r}, {start!r}, {end!r}, sys.argv[1], per_group=22, api=sys.argv[2], delay=0)"
 
 
@@ -46,7 +46,7 @@ def arxiv(papers: pd.DataFrame) -> Iterator[ArxivServer]:
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Windows and pages of a few papers, so that there are many."""
-    monkeypatch.setattr(harvesting, "MOST", 100)
+    monkeypatch.setattr(harvesting, "WINDOW_PAPERS", 100)
     monkeypatch.setattr(gathering, "PAGE", 40)
 
 
