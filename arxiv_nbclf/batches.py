@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .taxonomy import ArxivNbclfError
+from .files import ArxivNbclfError
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

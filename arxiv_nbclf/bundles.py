@@ -17,9 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from .files import CannotWrite, check_free, file_sha256, one_line, reason, whole_file, write_json
+from .files import ArxivNbclfError, CannotWrite, check_free, file_sha256, one_line, reason, whole_file, write_json
 from .preprocessing import LABELS
-from .taxonomy import ArxivNbclfError
 
 # %% ../nbs/04d_bundles.ipynb #29793c5c
 class BadBundle(ArxivNbclfError):

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 import pandas as pd
 
-from .taxonomy import ArxivNbclfError
+from .files import ArxivNbclfError
 
 # %% ../nbs/04a_calibrators.ipynb #9d7a6e5a
 def softmax(

@@ -17,10 +17,11 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup, escape
 
-from .balance import SEVERITIES, Finding, check_dates, check_eras, check_groups, check_mixture, listed, prepared, some_papers
+from .balance import SEVERITIES, Check, check_dates, check_eras, check_groups, check_mixture, listed, prepared, some_papers
+from .files import ArxivNbclfError
 from .pages import count_text, render_template
 from .papers import near_duplicates
-from .taxonomy import ALIASES, ARCHIVED, ArxivNbclfError, group_of, is_category, primary_on, split_codes
+from .taxonomy import ALIASES, ARCHIVED, group_of, is_category, primary_on, split_codes
 
 # %% ../nbs/02a_checkup.ipynb #a18166f2
 SHORT = 20  # words
@@ -55,7 +56,7 @@ def is_foreign(
 # %% ../nbs/02a_checkup.ipynb #c2b70194
 def check_texts(
     papers: pd.DataFrame,  # title and summary are read
-) -> list[Finding]:  # short, withdrawn, foreign
+) -> list[Check]:  # short, withdrawn, foreign
     """Abstracts that are none."""
     texts = papers["summary"].fillna("").astype(str).to_list()
     kinds: dict[str, tuple[Callable[[str], bool], str, str, str]] = {
@@ -73,19 +74,19 @@ def check_texts(
         count = sum(map(test, texts))
         if count:
             share = count / len(texts)
-            found.append(Finding(name, "medium" if share > 0.01 else "low", count, share, f"{some_papers(count)} {what}", why, do))
+            found.append(Check(name, "medium" if share > 0.01 else "low", count, share, f"{some_papers(count)} {what}", why, do))
     return found
 
 # %% ../nbs/02a_checkup.ipynb #b1bf0372
 def check_twins(
     papers: pd.DataFrame,  # aid and title are read
-) -> list[Finding]:  # none or one
+) -> list[Check]:  # none or one
     """Near-duplicates: papers of the same title but for small words, marks and order."""
     twins = near_duplicates(papers)
     if twins.empty:
         return []
     share, titles = len(twins) / len(papers), int(twins["cluster"].nunique())
-    return [Finding(
+    return [Check(
         "near-duplicates", "medium" if share > 0.01 else "low", len(twins), share,
         f"{some_papers(len(twins))} a title that another paper has too ({count_text(titles)} title{'s' if titles > 1 else ''})",
         "a random split may put one into training and its twin into the test, which then asks what was told",
@@ -98,13 +99,13 @@ WINDOW = 256  # tokens
 def check_lengths(
     lengths: np.ndarray,  # tokens of each paper's text
     window: int,  # tokens that an encoder reads
-) -> list[Finding]:  # none or one
+) -> list[Check]:  # none or one
     """Texts that an encoder would cut, if they are one in a hundred or more."""
     count = int((lengths > window).sum())
     if count < 0.01 * len(lengths) or not count:
         return []
     share = count / len(lengths)
-    return [Finding(
+    return [Check(
         "long texts", "medium" if share > 0.1 else "low", count, share,
         f"{some_papers(count, ('is', 'are'))} longer than {count_text(window)} tokens",
         "an encoder with this window does not see the rest of them",
@@ -116,7 +117,7 @@ _ACROSS = [pair for pair in ALIASES if group_of(pair.primary) != group_of(pair.a
 
 def check_codes(
     papers: pd.DataFrame,  # with the column date
-) -> list[Finding]:  # none to two
+) -> list[Check]:  # none to two
     """Main categories that arXiv did not give then, and subjects whose group changed within the table."""
     if "main_category" not in papers:
         return []
@@ -126,7 +127,7 @@ def check_codes(
     wrong, found = twins["main_category"].to_numpy() != np.array(then, dtype=object), []
     if count := int(wrong.sum()):
         each = [f"{code} ({count_text(n)})" for code, n in twins.loc[wrong, "main_category"].value_counts().items()]
-        found.append(Finding(
+        found.append(Check(
             "wrong twin", "medium", count, count / len(papers),
             f"main category is the code that arXiv did not give at that date: {listed(each)}",
             "the two codes belong to two groups, so the label is probably wrong", "take the main category from arXiv itself"))
@@ -135,7 +136,7 @@ def check_codes(
     if both:
         count = int(right.isin([pair.alias for pair in both]).sum())
         each = [f"{pair.alias} became {pair.primary} in {pair.flipped[0].year}" for pair in both if pair.flipped]
-        found.append(Finding(
+        found.append(Check(
             "renamed categories", "medium", count, count / len(papers), f"one subject under two groups: {listed(each)}",
             "older and newer papers on the same subject have different labels, which no model can tell from the text",
             "give the older papers today's code, or train on papers from after the change"))
@@ -173,19 +174,19 @@ def count_codes(
 def check_aside(
     papers: pd.DataFrame,  # other_subjects is read, if it is there
     rejects: pd.DataFrame | None,  # the rows that `read_papers` could not use
-) -> list[Finding]:  # none to two
+) -> list[Check]:  # none to two
     """What reading has set aside."""
     found = []
     foreign = papers["other_subjects"].fillna("").ne("") if "other_subjects" in papers else pd.Series(False, index=papers.index)
     if count := int(foreign.sum()):
         kinds = papers.loc[foreign, "other_subjects"].str.split(",").explode().value_counts().index.to_list()
-        found.append(Finding(
+        found.append(Check(
             "foreign codes", "low", count, count / len(papers),
             f"{some_papers(count)} codes that are no arXiv category: {listed(kinds, 4)}",
             "they were set aside and are not learnt from", "nothing, if they are codes of other systems (MSC, ACM)"))
     if rejects is not None and len(rejects):
         share, reason = len(rejects) / (len(rejects) + len(papers)), rejects["reason"].value_counts()
-        found.append(Finding(
+        found.append(Check(
             "rejected rows", "medium" if share > 0.01 else "low", len(rejects), share,
             f"{count_text(len(rejects))} rows could not be used, most often: {reason.index[0]} ({count_text(reason.iloc[0])})",
             "what is missing may be missing from one group more than from others", "look at the rejects and mend the source", of="rows"))
@@ -197,7 +198,7 @@ class Checkup:
     """What should be put right, or known, before a model is trained on a table."""
 
     papers: int  # how many were looked at
-    findings: tuple[Finding, ...]  # the worst first
+    findings: tuple[Check, ...]  # the worst first
 
     @property
     def table(self) -> pd.DataFrame:

@@ -25,9 +25,8 @@ import pandas as pd
 from .bundles import DESCRIPTION, BadBundle, read_bundle, write_bundle
 from .calibrators import Calibration, Temperature, Threshold, cross_fit, fit_matrix_scaling, fit_thresholds, read_calibration
 from .estimator import Estimator, check_is_fitted
-from .files import one_line
+from .files import ArxivNbclfError, one_line
 from .preprocessing import LABELS, TEXT_PLANS, paper_texts
-from .taxonomy import ArxivNbclfError
 
 # %% ../nbs/05_classifier.ipynb #42377851
 class BadLabels(ArxivNbclfError):

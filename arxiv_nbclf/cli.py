@@ -21,8 +21,7 @@ from typing import Annotated, Any
 import typer
 
 from . import __version__
-from .files import is_helper
-from .taxonomy import ArxivNbclfError
+from .files import ArxivNbclfError, is_helper
 
 # %% ../nbs/18_cli.ipynb #5ecfe9aa
 app = typer.Typer(

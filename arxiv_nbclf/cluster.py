@@ -24,12 +24,11 @@ from .bulk import Job, device_of, is_finished, model_record, part_name, quickest
 from .chunks import Chunk, papers_of_chunk, raw_chunks
 from .classifier import Classifier
 from .extras import require
-from .files import CannotWrite, differences, log, one_line
+from .files import ArxivNbclfError, CannotWrite, differences, log, one_line
 from .packaged import packaged_model
 from .prediction import find_model
 from .scorer import cores
 from .tables import RawTable
-from .taxonomy import ArxivNbclfError
 
 if TYPE_CHECKING:
     from ray.util import ActorPool

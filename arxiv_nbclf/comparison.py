@@ -17,8 +17,9 @@ import numpy as np
 import pandas as pd
 
 from .evaluation import BadScores
+from .files import ArxivNbclfError
 from .intervals import COMPARED, HEADLINE, Comparison, Intervals, compare_predictions, score_intervals
-from .taxonomy import GROUPS, ArxivNbclfError
+from .taxonomy import GROUPS
 
 # %% ../nbs/11c_comparison.ipynb #ada4fd60
 class CannotCompare(ArxivNbclfError):

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['BINS', 'accepted_groups', 'BadPredictions', 'lenient_accuracy', 'probabilities_of', 'eras', 'cross_listing',
-           'text_lengths', 'scores_by', 'draw_scores_by', 'confused_pairs', 'surest_mistakes']
+           'length_bins', 'scores_by', 'draw_scores_by', 'confused_pairs', 'surest_mistakes']
 
 # %% ../nbs/12_diagnosis.ipynb #9d85bd47
 from collections.abc import Callable, Mapping
@@ -15,10 +15,11 @@ import pandas as pd
 from sklearn.metrics import f1_score
 
 from .evaluation import score
+from .files import ArxivNbclfError
 from .pages import Picture, draw, score_text
 from .preprocessing import LABELS
 from .resampling import wilson_interval
-from .taxonomy import ALIASES, ArxivNbclfError, group_of, split_codes
+from .taxonomy import ALIASES, group_of, split_codes
 
 # %% ../nbs/12_diagnosis.ipynb #402b755e
 _TWINS = {code: twin for pair in ALIASES for code, twin in ((pair.primary, pair.alias), (pair.alias, pair.primary))}
@@ -148,7 +149,7 @@ def cross_listing(
     return pd.Series(pd.Categorical.from_codes(several.astype(int), names, ordered=True), papers.index)
 
 
-def text_lengths(
+def length_bins(
     papers: pd.DataFrame,  # a papers table; title and summary are read
     parts: int = 4,  # as equal as ties allow
 ) -> pd.Series:  # ordered categories, such as "81 to 120 words"
@@ -161,7 +162,7 @@ def text_lengths(
 
 # %% ../nbs/12_diagnosis.ipynb #a0f37eec
 BINS: dict[str, Callable[[pd.DataFrame], pd.Series]] = {
-    "era": eras, "cross-lists": cross_listing, "length": text_lengths,
+    "era": eras, "cross-lists": cross_listing, "length": length_bins,
 }
 
 

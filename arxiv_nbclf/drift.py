@@ -17,10 +17,11 @@ import pandas as pd
 from .classifier import hold_out
 from .distances import LEVEL, Part, compare_lengths, compare_mixture, compare_words, moved_words
 from .evaluation import check_predictions, score
+from .files import ArxivNbclfError
 from .pages import render, score_text, share_text
 from .preprocessing import LABELS, label_ids, split_papers
 from .resampling import wilson_interval
-from .taxonomy import GROUPS, ArxivNbclfError, group_of
+from .taxonomy import GROUPS, group_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

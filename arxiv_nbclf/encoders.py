@@ -25,9 +25,8 @@ from shutil import copyfile
 from typing import TYPE_CHECKING, Any
 
 from .extras import require
-from .files import CannotWrite, file_sha256, one_line, reason, whole_file, within
+from .files import ArxivNbclfError, CannotWrite, file_sha256, one_line, reason, whole_file, within
 from .preprocessing import id2label, label2id
-from .taxonomy import ArxivNbclfError
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase

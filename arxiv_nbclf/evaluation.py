@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import pandas as pd
 
-from .taxonomy import GROUPS, ArxivNbclfError
+from .files import ArxivNbclfError
+from .taxonomy import GROUPS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

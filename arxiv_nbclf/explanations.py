@@ -18,10 +18,10 @@ import pandas as pd
 
 from .classifier import Classifier
 from .estimator import check_is_fitted
+from .files import ArxivNbclfError
 from .linear import LinearClassifier, bucket, count_features, tfidf, tokens
 from .pages import render
 from .preprocessing import LABELS, paper_texts
-from .taxonomy import ArxivNbclfError
 
 # %% ../nbs/12d_explanations.ipynb #f3d284c4
 def word_contributions(

@@ -13,14 +13,23 @@ from pathlib import Path
 import pandas as pd
 from tqdm import tqdm
 
-from .balance import eras
+from .balance import group_years
 from .checkup import WINDOW, Checkup, check_up, count_codes
-from .composition import column_overview, count_categories, count_combinations, count_groups, draw_groups, draw_overlaps, group_overlaps
+from arxiv_nbclf.composition import (
+    column_overview,
+    count_categories,
+    count_combinations,
+    count_groups,
+    draw_groups,
+    draw_overlaps,
+    group_overlaps,
+)
 from .extent import count_words, describe_lengths, papers_per_month, plot_lengths, plot_months, text_lengths
+from .files import ArxivNbclfError
 from .pages import Picture, count_text, draw, html_page, render, render_template, share_text, write_files
 from .papers import near_duplicates
 from .tables import write_table
-from .taxonomy import GROUPS, ArxivNbclfError
+from .taxonomy import GROUPS
 
 # %% ../nbs/03_exploration.ipynb #ff1ae0f9
 class CannotExplore(ArxivNbclfError):
@@ -40,7 +49,7 @@ class Exploration:
     overlaps: pd.DataFrame  # from `group_overlaps`
     lengths: pd.DataFrame  # from `describe_lengths`, one row per field and unit
     months: pd.DataFrame  # from `papers_per_month`
-    eras: pd.DataFrame  # from `balance.eras`: from when each group is
+    eras: pd.DataFrame  # from `balance.group_years`: from when each group is
     codes: pd.DataFrame  # from `count_codes`: second names, older names and foreign codes
     twins: pd.DataFrame  # columns cluster, aid, title, main_category: papers whose titles are nearly the same
     undated: int  # papers without a date, which no month counts
@@ -112,7 +121,7 @@ def _explore(
         overlaps=group_overlaps(papers),
         lengths=pd.concat(described, ignore_index=True),
         months=months,
-        eras=eras(papers),
+        eras=group_years(papers),
         codes=count_codes(papers),
         twins=_twins(papers),
         undated=len(papers) - int(months.drop(columns="month").to_numpy().sum()),

@@ -26,14 +26,13 @@ from .classifier import Classifier, load_classifier
 from .encoders import ENCODERS
 from .exported import BadExport, as_export, find_pace
 from .extras import require
-from .files import CannotWrite, check_free, log, one_line, reason, write_json
+from .files import ArxivNbclfError, CannotWrite, check_free, log, one_line, reason, write_json
 from .model_card import card_data
 from .pipelines import exact_scores, pipeline_probabilities, write_hf
 from .preparation import machine
 from .preprocessing import LABELS, MARK, label_ids, paper_texts, split_papers
 from .style import TEMPLATES
 from .synthetic import sample
-from .taxonomy import ArxivNbclfError
 from .training import FineTunedClassifier
 
 # %% ../nbs/16_export.ipynb #f71e35e5

@@ -25,13 +25,12 @@ from .classifier import BadSettings, Classifier
 from .encoders import CONFIG, load_encoder, load_tokenizer
 from .extras import require
 from .features import KEPT
-from .files import one_line, whole_file
+from .files import ArxivNbclfError, one_line, whole_file
 from .hybrid import HybridClassifier, unit_rows
 from .linear import count_features, tfidf
 from .preprocessing import LABELS
 from .quantization import BadGraph, OnnxEncoder, export_onnx, quantize
 from .scorer import cores
-from .taxonomy import ArxivNbclfError
 from .training import FineTunedClassifier
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ from typing import Any, Protocol
 import numpy as np
 import pandas as pd
 
+from .files import ArxivNbclfError
 from .pages import score_text
-from .taxonomy import ArxivNbclfError
 
 # %% ../nbs/12da_extrapolation.ipynb #c4879eab
 _RATES = np.linspace(0.05, 2, 196)  # values of c

@@ -8,17 +8,17 @@ __all__ = ['MissingExtra', 'require']
 # %% ../nbs/00g_extras.ipynb #d1c0f75b
 from importlib.util import find_spec
 
-from .taxonomy import ArxivNbclfError
+from .files import ArxivNbclfError
 
 # %% ../nbs/00g_extras.ipynb #ff7b8c73
 class MissingExtra(ArxivNbclfError):
-    """A part of the library that is installed on request is not there."""
+    "A part of the library that is installed on request is not there."
 
 
 def _installed(
     module: str,  # its import name
 ) -> bool:
-    """Whether a module can be imported, without importing it."""
+    "Whether a module can be imported, without importing it."
     try:
         return find_spec(module) is not None
     except (ImportError, ValueError):
@@ -29,7 +29,7 @@ def require(
     extra: str,  # the extra of this library that brings the modules, such as train
     *modules: str,  # what shall be imported
 ) -> None:  # or MissingExtra
-    """Say which extra is missing before an import fails."""
+    "Say which extra is missing before an import fails."
     if missing := [module for module in modules if not _installed(module)]:
         absent = f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not installed"
         raise MissingExtra(f"{absent}: pip install 'arxiv_nbclf[{extra}]'")

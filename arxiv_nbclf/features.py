@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['PRECISIONS', 'log', 'KEPT', 'CACHE_BYTES', 'Pool', 'GPU_TOKENS', 'PIECE', 'FEW', 'Rows', 'BadPrecision',
-           'choose_precision', 'cache_folder', 'text_key', 'features_folder', 'write_shard', 'read_shard',
+           'choose_precision', 'cache_folder', 'text_key', 'features_folder', 'write_feature_shard', 'read_shard',
            'prune_cache', 'read_features', 'Features', 'encoder_features']
 
 # %% ../nbs/06d_features.ipynb #dab9874b
@@ -26,10 +26,9 @@ import numpy as np
 
 from .batches import Tokens, like_lengths, pad, tokenize
 from .encoders import Encoder, accelerator, describe_encoder, load_encoder, load_tokenizer
-from .files import CannotWrite, one_line, whole_file
+from .files import ArxivNbclfError, CannotWrite, one_line, whole_file
 from .quantization import BadGraph, OnnxEncoder, export_onnx, quantize
 from .scorer import cores
-from .taxonomy import ArxivNbclfError
 
 # %% ../nbs/06d_features.ipynb #c901d2d2
 PRECISIONS = ("auto", "fp32", "bf16", "int8")
@@ -84,7 +83,7 @@ def features_folder(
 KEPT = np.float16  # a row takes two bytes a value; what is handed out was always rounded so, kept or not
 
 
-def write_shard(
+def write_feature_shard(
     folder: Path,  # of one computation; it is made
     keys: Sequence[bytes],  # of each text
     values: np.ndarray,  # (n_texts, width)
@@ -105,7 +104,7 @@ def write_shard(
 
 # %% ../nbs/06d_features.ipynb #5d752226
 def read_shard(
-    path: Path,  # what `write_shard` wrote
+    path: Path,  # what `write_feature_shard` wrote
     wanted: set[bytes],  # keys of texts
 ) -> dict[bytes, tuple[np.ndarray, bool]]:  # of those that it holds: the row, and whether the text was cut
     "Look texts up in one file. A damaged one is removed."
@@ -336,7 +335,7 @@ def _compute(
             rows |= zip(piece, zip(values, cut.tolist(), strict=True), strict=True)
             if folder:
                 try:
-                    write_shard(folder, piece, values, cut)
+                    write_feature_shard(folder, piece, values, cut)
                     prune_cache()
                 except CannotWrite as error:
                     log.warning("features are not kept: %s", error)

@@ -20,11 +20,10 @@ from markupsafe import Markup
 
 from .classifier import Classifier
 from .evaluation import Scores, score
-from .files import log
+from .files import ArxivNbclfError, log
 from .pages import Picture, count_text, difference_text, render_template, share_text
 from .preparation import Prepared
 from .preprocessing import LABELS
-from .taxonomy import ArxivNbclfError
 
 # %% ../nbs/12g_findings.ipynb #9b1ffeba
 @dataclass(frozen=True, eq=False, repr=False)

@@ -20,12 +20,12 @@ import pandas as pd
 
 from .atom import no_papers
 from .client import API, ApiClient, check_reachable
-from .files import CannotWrite, FolderTaken, begin_partial, log, partial_folder, sole_worker, write_json
-from .gathering import MOST, RECORD, Gatherer, gather, harvest_ids
+from .files import ArxivNbclfError, CannotWrite, FolderTaken, begin_partial, log, partial_folder, sole_worker, write_json
+from .gathering import RECORD, WINDOW_PAPERS, Gatherer, gather, harvest_ids
 from .papers import COLUMNS, MARKS, BadPapers, raw_papers, read_papers, validate_papers
-from .snapshot import Choice, is_snapshot, snapshot_parts
+from .snapshot import SnapshotFilter, is_snapshot, snapshot_parts
 from .tables import ENDINGS, RawTable, file_ending, write_table
-from .taxonomy import ArxivNbclfError, group_of
+from .taxonomy import group_of
 from .windows import BadHarvest, Finished, Request, Window, make_request, read_finished, write_finished
 
 # %% ../nbs/02_harvest.ipynb #3e4cdffb
@@ -37,7 +37,7 @@ def _merge(
     natural: pd.DataFrame,  # COLUMNS and withdrawn
     topped: pd.DataFrame,  # the same
 ) -> pd.DataFrame:  # COLUMNS_OUT; each id once, sorted by day and id
-    """Put a table together."""
+    "Put a table together."
     parts = [natural.assign(chosen="natural"), topped.assign(chosen="topped up")]
     if old is not None:
         parts.insert(0, old.assign(**{mark: value for mark, value in (("chosen", "natural"), ("withdrawn", False)) if mark not in old}))
@@ -54,9 +54,9 @@ STEP = timedelta(days=30)
 
 def _starving(
     table: pd.DataFrame,  # papers so far
-    request: Request,
+    request: Request,  # categories, days and what else was wanted
 ) -> dict[str, int]:  # group → how many papers it wants; of the groups that were asked for
-    """Which groups have too few papers."""
+    "Which groups have too few papers."
     have = table.main_category.map(lambda code: group_of(code, "other"), na_action="ignore").value_counts()
     missing = {group: (request.per_group or 0) - int(have.get(group, 0)) for group in map(group_of, request.codes)}
     return {group: count for group, count in missing.items() if count > 0}
@@ -64,11 +64,11 @@ def _starving(
 # %% ../nbs/02_harvest.ipynb #2815b14e
 def _newest(
     papers: pd.DataFrame,  # candidates
-    group: str,
+    group: str,  # one of `GROUPS`
     known: pd.Series,  # ids that are in the table
-    count: int,
+    count: int,  # papers that are wanted
 ) -> pd.DataFrame:  # at most so many
-    """The newest papers of a group that are not in the table."""
+    "The newest papers of a group that are not in the table."
     of_group = papers[papers.main_category.map(lambda code: group_of(code, "other"), na_action="ignore") == group]
     fresh = of_group[~of_group.aid.isin(known)].drop_duplicates("aid")
     return fresh.sort_values(["published", "aid"], ascending=False, kind="stable").head(count)
@@ -76,19 +76,19 @@ def _newest(
 # %% ../nbs/02_harvest.ipynb #112d1fb0
 def _parts(
     folder: Path,  # the partial folder
-    finished: Sequence[Finished],
+    finished: Sequence[Finished],  # windows with or without files
 ) -> pd.DataFrame:  # their papers
-    """The papers of finished windows."""
+    "The papers of finished windows."
     tables = [pd.read_parquet(folder / done.file) for done in finished if done.file]
     return pd.concat([table for table in tables if len(table)] or [no_papers()], ignore_index=True)
 
 
 def _top_up(
-    gatherer: Gatherer,
-    request: Request,
+    gatherer: Gatherer,  # client, folder and record of the harvest
+    request: Request,  # categories, days and what else was wanted
     table: pd.DataFrame,  # papers so far
 ) -> pd.DataFrame:  # what is added
-    """Go back in time for the groups that have too few papers."""
+    "Go back in time for the groups that have too few papers."
     added = [no_papers()]
     for group, count in _starving(table, request).items():
         codes = [code for code in request.codes if group_of(code) == group]
@@ -108,7 +108,7 @@ def _top_up(
 # %% ../nbs/02_harvest.ipynb #df817657
 @dataclass(frozen=True)
 class Harvest:
-    """What came of a harvest."""
+    "What came of a harvest."
 
     out: Path  # the table
     papers: pd.Series  # in the table: how many of each way of being chosen
@@ -116,7 +116,7 @@ class Harvest:
     shortfalls: tuple[Finished, ...] = ()  # windows of which fewer papers came than arXiv counts
 
     def __str__(self) -> str:
-        """Say it in a line."""
+        "Say it in a line."
         chosen = ", ".join(f"{count:,} {how}" for how, count in self.papers.items())
         missing = sum(done.shortfall for done in self.shortfalls)
         short = f"; {missing:,} papers that arXiv counts did not come, the same command asks again" if missing else ""
@@ -126,14 +126,14 @@ class Harvest:
 def record_path(
     out: str | Path,  # the table
 ) -> Path:  # papers.parquet → _papers.parquet.harvest.json
-    """Where it is written down how a table was harvested; no reader of tables takes it for one."""
+    "Where it is written down how a table was harvested; no reader of tables takes it for one."
     return Path(out).with_name(f"_{Path(out).name}.harvest.json")
 
 # %% ../nbs/02_harvest.ipynb #f9d5d4e1
 def _clear(
     partial: Path,  # the partial folder
 ) -> None:
-    """Take a partial folder away; if that is interrupted, what is left of it is no partial folder."""
+    "Take a partial folder away; if that is interrupted, what is left of it is no partial folder."
     for left in partial.parent.glob(f".{'?' * 8}-{partial.name}"):
         shutil.rmtree(left, ignore_errors=True)
     if partial.exists():
@@ -145,16 +145,16 @@ def _clear(
 @contextmanager
 def _workplace(
     out: Path,  # the table
-    request: Request,
+    request: Request,  # categories, days and what else was wanted
 ) -> Iterator[Path]:  # the partial folder
-    """Make, or find, the folder of a harvest, which goes away if there is nothing to go on with. Raises `FolderTaken`, `CannotWrite`."""
+    "Make, or find, the folder of a harvest, which goes away if there is nothing to go on with. Raises `FolderTaken`, `CannotWrite`."
     if not file_ending(out) or out.suffix.lower() == ".zip":
         raise CannotWrite(f"{out}: unknown ending {out.suffix!r}; known are {', '.join(ENDINGS)}, and .gz of the text ones")
     partial = partial_folder(out)
     if out.is_dir() or (out.exists() and not record_path(out).exists() and not (partial / "run.json").exists()):
         raise FolderTaken(f"{out} is there already, and no harvest made it: choose another file")
     partial, continued = begin_partial(out, request.record())
-    with sole_worker(partial):
+    with sole_worker(partial) as lock:
         if continued:
             log.info("continuing in %s", partial)
             for stray in partial.glob(f".{'?' * 8}-*"):  # what was being written when the process was killed
@@ -165,8 +165,10 @@ def _workplace(
             yield partial
         except ArxivNbclfError as error:
             if isinstance(error, BadHarvest) or (not continued and not (partial / RECORD).exists()):
+                lock.release()
                 _clear(partial)
             raise
+        lock.release()  # Windows renames no folder in which a file is open
         _clear(partial)
 
 
@@ -179,13 +181,13 @@ def _requests(
 
 
 def _write(
-    out: Path,
-    request: Request,
+    out: Path,  # the table
+    request: Request,  # categories, days and what else was wanted
     table: pd.DataFrame,  # COLUMNS_OUT
     old: pd.DataFrame | None,  # the table before
     finished: Sequence[Finished],  # natural windows of this harvest
 ) -> Harvest:
-    """Write the table, and then how it came about."""
+    "Write the table, and then how it came about."
     if table.empty:
         first, last = request.days or ("", "")
         codes = ", ".join(request.codes[:5]) + (" …" if len(request.codes) > 5 else "")
@@ -202,26 +204,26 @@ def _write(
 
 # %% ../nbs/02_harvest.ipynb #24004cf3
 def _in_days(
-    papers: pd.DataFrame,
-    window: Window,
+    papers: pd.DataFrame,  # with published, UTC
+    window: Window,  # the days that were wanted
 ) -> pd.DataFrame:  # the papers whose first version is of these days
-    """Leave out what belongs to other days: the question's last minute is the next day's first."""
+    "Leave out what belongs to other days: the question's last minute is the next day's first."
     start, end = (pd.Timestamp(moment, tz="UTC") for moment in (window.start, window.end))
     return papers[(papers.published >= start) & (papers.published < end)]
 
 
 def _from_api(
-    request: Request,
+    request: Request,  # categories, days and what else was wanted
     folder: Path,  # the partial folder
     out: Path,  # the table
     old: pd.DataFrame | None,  # the table so far
     delay: float,  # seconds between questions
 ) -> tuple[pd.DataFrame, list[Finished]]:  # the table, and its natural windows
-    """Harvest categories and days from arXiv's interface."""
+    "Harvest categories and days from arXiv's interface."
     from tqdm import tqdm
 
     with ApiClient(request.source, delay) as client, tqdm(None, "papers", 0, unit=" papers", disable=None) as bar:
-        gatherer = Gatherer(client, folder, bar, read_finished(record_path(out)), MOST)
+        gatherer = Gatherer(client, folder, bar, read_finished(record_path(out)), WINDOW_PAPERS)
         finished = gather(gatherer, request.window, request.codes)
         natural = _in_days(_parts(folder, finished), request.window)
         table = _merge(old, natural, no_papers())
@@ -237,7 +239,7 @@ def _snapshot_papers(
     part: RawTable,  # of the snapshot
     where: str,  # its name
 ) -> pd.DataFrame:  # COLUMNS and withdrawn
-    """Make papers of some lines of the snapshot."""
+    "Make papers of some lines of the snapshot."
     raw, broken = raw_papers(part, where, where, "prediction")
     raw["title"] = raw.title.str.split().str.join(" ")
     raw["summary"] = raw.summary.str.strip()
@@ -248,25 +250,25 @@ def _snapshot_papers(
 
 # %% ../nbs/02_harvest.ipynb #914f0d52
 def _from_snapshot(
-    request: Request,
+    request: Request,  # categories, days and what else was wanted
     path: Path,  # the snapshot
     old: pd.DataFrame | None,  # the table so far
 ) -> pd.DataFrame:  # the table
-    """Choose categories and days from the bulk snapshot."""
+    "Choose categories and days from the bulk snapshot."
     if not is_snapshot(path):
         raise BadPapers.at(path, "this is not arXiv's bulk snapshot, JSON lines with id, abstract, categories and versions")
 
-    def chosen(choice: Choice) -> Iterator[pd.DataFrame]:
+    def chosen(choice: SnapshotFilter) -> Iterator[pd.DataFrame]:
         return (_snapshot_papers(part, path.name) for part in snapshot_parts(path, choice, keep_broken=True) if len(part.rows))
 
     first, last = request.days or (date.max, date.max)
-    natural = pd.concat([no_papers(), *chosen(Choice(first, last, request.codes))], ignore_index=True)
+    natural = pd.concat([no_papers(), *chosen(SnapshotFilter(first, last, request.codes))], ignore_index=True)
     table = _merge(old, natural, no_papers())
     starving = _starving(table, request)
     if starving:
         newest = dict.fromkeys(starving, no_papers())
         codes = [code for code in request.codes if group_of(code) in starving]
-        for part in chosen(Choice(None, first - timedelta(days=1), codes)):
+        for part in chosen(SnapshotFilter(None, first - timedelta(days=1), codes)):
             for group, rows in newest.items():
                 newest[group] = _newest(pd.concat([rows, part], ignore_index=True), group, table.aid, starving[group])
         for group, rows in newest.items():
@@ -287,7 +289,7 @@ def harvest(
     delay: float = 3.0,  # seconds between questions, as arXiv asks for
     snapshot: str | Path | None = None,  # the bulk snapshot, to be read instead of asking
 ) -> Harvest:  # COLUMNS, chosen and withdrawn are in the table
-    """Gather a table of papers. Asked again, it goes on where it was. Raises an `ArxivNbclfError` that says what is wrong."""
+    "Gather a table of papers. Asked again, it goes on where it was. Raises an `ArxivNbclfError` that says what is wrong."
     request = make_request(categories, start, end, per_group, ids, Path(snapshot).name if snapshot else api)
     out = Path(out)
     with _workplace(out, request) as partial:

@@ -17,9 +17,9 @@ import numpy as np
 
 from .bundles import BadBundle, load_arrays, save_arrays
 from .classifier import Classifier, load_classifier
+from .files import ArxivNbclfError
 from .linear import LinearClassifier
 from .preprocessing import LABELS
-from .taxonomy import ArxivNbclfError
 
 # %% ../nbs/06f_packaged.ipynb #e5a62012
 def to_int8(

@@ -50,7 +50,7 @@ _NAMES = {
 def _which_columns(
     names: Sequence[object],  # the column names of a source
 ) -> dict[str, int]:  # our name → position of the column that holds it
-    """Find our columns among those of a source."""
+    "Find our columns among those of a source."
     folded = [re.sub(r"[^a-z0-9]+", "_", str(name).strip().lower()).strip("_") for name in names]
     found = {ours: [folded.index(alias) for alias in theirs.split() if alias in folded] for ours, theirs in _NAMES.items()}
     return {ours: positions[0] for ours, positions in found.items() if positions}
@@ -60,7 +60,7 @@ def _missing_columns(
     found: dict[str, int],  # our name → position
     purpose: Purpose,  # "training" also needs a category
 ) -> list[str]:  # in words
-    """Say which columns are needed and not there."""
+    "Say which columns are needed and not there."
     missing = [f"{ours} (or abstract)" if ours == "summary" else ours for ours in ("title", "summary") if ours not in found]
     if purpose == "training" and not {"categories", "main_category"} & set(found):
         missing.append("categories or main_category")
@@ -72,7 +72,7 @@ def _check_columns(
     where: object,  # the file, for the message
     purpose: Purpose,  # "training" also needs a category
 ) -> dict[str, int]:  # our name → position in the source
-    """Find our columns, or say which are missing."""
+    "Find our columns, or say which are missing."
     if not names:
         raise BadPapers.at(where, "the table is empty: it has no columns and no rows")
     found = _which_columns(names)
@@ -90,7 +90,7 @@ ARXIV_ID = (r"(?i)^\s*(?:(?:https?://)?[a-z.]*arxiv\.org/[a-z-]+/|https?://(?:dx
 def split_ids(
     text: pd.Series,  # ids as the source has them
 ) -> tuple[pd.Series, pd.Series]:  # bare ids (missing stays missing); versions as Int64
-    """Take addresses and versions off the ids; what is no arXiv id stays as it is."""
+    "Take addresses and versions off the ids; what is no arXiv id stays as it is."
     found = pc.extract_regex(pa.array(text, pa.large_string(), from_pandas=True), ARXIV_ID)
     names = ("archive", "old", "month", "number", "version")
     part = pd.DataFrame({name: text_column(pc.struct_field(found, name)) for name in names}).set_axis(text.index)
@@ -106,7 +106,7 @@ def _read_codes(
     main: str,  # the main category, or "" where the source has none
     others: str,  # codes that were set aside before
 ) -> tuple[str, str | None, str, str]:  # categories, main category, other subjects, reason to reject ("" for none)
-    """Read one combination of codes."""
+    "Read one combination of codes."
     codes = split_codes(f"{main} {categories}")
     known = [code for code in codes if is_category(code)]
     if len(known) == len(codes) and not others:  # as nearly always
@@ -122,7 +122,7 @@ def _read_codes(
 def _code_columns(
     raw: pd.DataFrame,  # text columns categories, main_category, other_subjects
 ) -> pd.DataFrame:  # categories, main_category, other_subjects, reason
-    """Read the codes of all rows, each combination once."""
+    "Read the codes of all rows, each combination once."
     codes = raw[["categories", "main_category", "other_subjects"]].fillna("")
     read = [_read_codes(*kind) for kind in codes.drop_duplicates().itertuples(index=False)]
     which = codes.groupby(list(codes), sort=False).ngroup()
@@ -133,7 +133,7 @@ def _code_columns(
 def _read_dates(
     text: pd.Series,  # dates as text
 ) -> pd.Series:  # UTC timestamps; NaT where the text is no date
-    """Read dates of the forms that sources use."""
+    "Read dates of the forms that sources use."
     dates = pd.to_datetime(text, format="ISO8601", utc=True, errors="coerce")
     rest = dates.isna() & text.notna()
     if rest.any():
@@ -144,7 +144,7 @@ def _read_dates(
 def _repeated(
     rows: pd.DataFrame,  # usable rows: aid, version, _file, _row
 ) -> pd.Series:  # why a row gives way to another ("" where it stays)
-    """Find the rows whose paper is in the table in a later version, or earlier in the same one."""
+    "Find the rows whose paper is in the table in a later version, or earlier in the same one."
     rows = rows[rows.aid.duplicated(keep=False)]
     rows = rows.assign(version=rows.version.fillna(10_000)).sort_values(["aid", "version"], ascending=[True, False], kind="stable")
     first = rows.groupby("aid")[["version", "_file", "_row"]].transform("first")
@@ -157,24 +157,24 @@ def _repeated(
 def _blank(
     text: pd.Series,  # a text column
 ) -> pd.Series:  # True where there is nothing to read
-    """Find the cells that are missing, empty or white space."""
+    "Find the cells that are missing, empty or white space."
     seen = pc.match_substring_regex(pa.array(text, pa.large_string(), from_pandas=True), r"[^\s\pZ]").fill_null(False)
     return pd.Series(~seen.to_numpy(zero_copy_only=False), index=text.index)
 
 # %% ../nbs/01_papers.ipynb #6a6efebc
 class ReadPapers(NamedTuple):
-    """What was read: the papers, and the rows that cannot be used with their reasons."""
+    "What was read: the papers, and the rows that cannot be used with their reasons."
 
     papers: pd.DataFrame
     rejects: pd.DataFrame
 
     def __repr__(self) -> str:
-        """Count what was read."""
+        "Count what was read."
         undated = int(self.papers.published.isna().sum())
         return f"papers: {len(self.papers):,}, rejected rows: {len(self.rejects):,}, papers without a readable date: {undated:,}"
 
     def _repr_html_(self) -> str:
-        """The counts and the first rows, for a notebook."""
+        "The counts and the first rows, for a notebook."
         tables = (plain_html(self.papers, index=False), plain_html(self.rejects, index=False) if len(self.rejects) else "")
         return f"<p>{escape(repr(self))}</p>{''.join(tables)}"
 
@@ -183,7 +183,7 @@ def _no_papers(
     rejects: pd.DataFrame,  # all rows there were
     where: object,  # the source
 ) -> None:
-    """Say why nothing is left."""
+    "Say why nothing is left."
     if rejects.empty:
         raise BadPapers.at(where, "the table is empty: it has no row below its header")
     often = rejects.reason.value_counts()
@@ -196,7 +196,7 @@ def validate_papers(
     broken: pd.DataFrame,  # rows that could not even be read: file, row, aid, reason
     where: object,  # the source, for messages
 ) -> ReadPapers:  # every row of raw, either as a paper or as a reject
-    """Part the rows into papers and rejects."""
+    "Part the rows into papers and rejects."
     raw = raw.reindex(columns=[*_NAMES, "_file", "_row"]).reset_index(drop=True)
     raw = raw.astype(dict.fromkeys(_NAMES, "str"))
     aid, version = split_ids(raw.aid)
@@ -227,7 +227,7 @@ def validate_papers(
 def wanted_columns(
     purpose: Purpose,  # what the papers are for
 ) -> Callable[[Sequence[str]], list[int]]:  # names → positions of our columns; none where a needed one is missing
-    """Choose our columns of a table."""
+    "Choose our columns of a table."
     def choose(names: Sequence[str]) -> list[int]:
         found = _which_columns(names)
         return [] if _missing_columns(found, purpose) else list(found.values())
@@ -240,7 +240,7 @@ def raw_papers(
     where: object,  # how it is called in messages
     purpose: Purpose,  # what the papers are for
 ) -> tuple[pd.DataFrame, pd.DataFrame]:  # text columns by our names with _file and _row; the broken rows
-    """Keep our columns, as text."""
+    "Keep our columns, as text."
     broken = pd.DataFrame({"file": name, "row": [row for row, _ in table.broken], "aid": [f"row-{row}" for row, _ in table.broken],
                            "reason": [reason for _, reason in table.broken]})
     found = _check_columns(table.names, where, purpose) if table.names or not len(broken) else {}
@@ -255,7 +255,7 @@ def _read_file(
     path: Path,  # a table, or the bulk snapshot
     purpose: Purpose,  # what the papers are for
 ) -> RawTable:  # as it came
-    """Read one file with the reader that it needs."""
+    "Read one file with the reader that it needs."
     if is_snapshot(path):
         return read_snapshot(path, keep_broken=purpose == "prediction")
     return read_table(path, wanted_columns(purpose), keep_broken=purpose == "prediction")
@@ -265,7 +265,7 @@ def read_papers(
     source: str | Path | pd.DataFrame,  # a file, a folder of files, a table, or the word "sample" (synthetic papers)
     purpose: Purpose = "training",  # "training" needs categories and keeps one version; "prediction" needs text alone, and keeps all
 ) -> ReadPapers:  # papers in the order of the source, and rejects (file, row, aid, reason)
-    """Read papers from any source and validate them. Raises `BadPapers` where nothing can be used."""
+    "Read papers from any source and validate them. Raises `BadPapers` where nothing can be used."
     if purpose not in ("training", "prediction"):
         raise BadPapers.at("read_papers", f"purpose is 'training' or 'prediction', not {purpose!r}")
     if isinstance(source, pd.DataFrame):
@@ -288,7 +288,7 @@ _TEX_MARKS = re.compile(r"\\(?:math|text)[a-z]+|\\(?:emph|rm|it|bf)\b|\\[^a-z]|[
 def title_key(
     title: str,  # a paper's title
 ) -> str:  # its words, folded, sorted and each once
-    """What remains of a title without accents, TeX, punctuation, stop words, plural s and order."""
+    "What remains of a title without accents, TeX, punctuation, stop words, plural s and order."
     folded = _TEX_MARKS.sub("", title.lower())
     if not folded.isascii():
         folded = unicodedata.normalize("NFKD", folded).translate(_GREEK)
@@ -301,7 +301,7 @@ def title_key(
 def near_duplicates(
     papers: pd.DataFrame,  # at least aid and title
 ) -> pd.DataFrame:  # cluster (from 0, in order of appearance), aid, title; clusters of two papers or more, index of papers
-    """Find the papers whose titles have the same key."""
+    "Find the papers whose titles have the same key."
     keys = papers.title.map(title_key, na_action="ignore").astype("str")
     found = papers.loc[keys.duplicated(keep=False) & keys.notna(), ["aid", "title"]]
     found.insert(0, "cluster", keys[found.index].groupby(keys[found.index], sort=False).ngroup())

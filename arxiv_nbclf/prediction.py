@@ -15,9 +15,10 @@ import numpy as np
 import pandas as pd
 
 from .classifier import Classifier, load_classifier
+from .files import ArxivNbclfError
 from .packaged import load_packaged, told_of
 from .preprocessing import LABELS, MARK
-from .taxonomy import GROUP_NAMES, ArxivNbclfError
+from .taxonomy import GROUP_NAMES
 
 # %% ../nbs/14_prediction.ipynb #27bf272a
 @dataclass(frozen=True)

@@ -20,11 +20,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from .files import log
+from .files import ArxivNbclfError, log
 from .papers import read_papers
 from .preprocessing import label_ids, near_duplicates_across, split_digest, split_papers
 from .tables import file_records
-from .taxonomy import ArxivNbclfError
 
 # %% ../nbs/04b_preparation.ipynb #7305fe97
 def machine() -> str:  # one line

@@ -17,8 +17,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from .files import ArxivNbclfError
 from .papers import near_duplicates, title_key
-from .taxonomy import GROUPS, ArxivNbclfError, group_of
+from .taxonomy import GROUPS, group_of
 
 # %% ../nbs/04_preprocessing.ipynb #c3d1fa00
 class UnknownPlan(ArxivNbclfError):

@@ -14,8 +14,7 @@ import numpy as np
 
 from .encoders import Encoder, load_encoder
 from .extras import require
-from .files import one_line, whole_file
-from .taxonomy import ArxivNbclfError
+from .files import ArxivNbclfError, one_line, whole_file
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel

@@ -25,7 +25,7 @@ import pandas as pd
 from .choices import choose_family, make_classifier
 from .classifier import Classifier, load_classifier
 from .evaluation import Scores
-from .files import WORK, FolderTaken, check_free, is_helper, log, partial_folder, run_folder, write_json
+from .files import WORK, ArxivNbclfError, FolderTaken, check_free, is_helper, log, partial_folder, run_folder, write_json
 from .findings import Case, find_out
 from .lessons import LOOKS
 from .memory import remembering
@@ -35,7 +35,6 @@ from .preparation import Prepared, machine, prepare, stage, tell_rejects, versio
 from .preprocessing import label_ids
 from .report import write_report
 from .tables import file_records, write_table
-from .taxonomy import ArxivNbclfError
 
 # %% ../nbs/17_run.ipynb #a37a6fa9
 def _fit(

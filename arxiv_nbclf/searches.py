@@ -15,12 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from .classifier import Classifier
-from .files import STUDY, WORK, check_free, finished_before, is_helper, log, partial_folder
+from .files import STUDY, WORK, ArxivNbclfError, check_free, finished_before, is_helper, log, partial_folder
 from .runs import Fitting, Made, Prepared, Run, report_on, run_with_model
 from .search_figures import draw_search
 from .spaces import SPACES, choose_space
 from .studies import BadStudy, find_study, finished_trials, give_up_stale, open_storage, open_study, quiet_optuna, revive, without_password
-from .taxonomy import ArxivNbclfError
 from .tuning import BEST, Search, run_trials, winner
 
 if TYPE_CHECKING:

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from .choices import make_classifier, parse_settings
 from .classifier import BadSettings
-from .files import one_line
-from .taxonomy import ArxivNbclfError
+from .files import ArxivNbclfError, one_line
 
 if TYPE_CHECKING:
     from optuna.trial import Trial

@@ -19,8 +19,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from .extras import require
-from .files import differences, one_line, within
-from .taxonomy import ArxivNbclfError
+from .files import ArxivNbclfError, differences, one_line, within
 
 if TYPE_CHECKING:
     from optuna import Study

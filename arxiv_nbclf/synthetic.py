@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pandas as pd
 
-from .taxonomy import group_of
+from .taxonomy import GROUP_SHARES, group_of
 
 # %% ../nbs/00c_synthetic.ipynb #2ae63a86
 _COMPUTING = """
@@ -156,25 +156,22 @@ procedure, view, technique""".replace("\n", " ").split(", ")
 
 # %% ../nbs/00c_synthetic.ipynb #38d1932b
 def _vocabularies() -> dict[str, tuple[list[str], list[str]]]:  # category → (categories that it borrows from, terms)
-    """The vocabularies, taken apart."""
+    "The vocabularies, taken apart."
     lines = (_COMPUTING + _ENGINEERING + _NATURE + _MATHEMATICS).replace("\n  ", " ").split("\n")
     parts = [line.split(" | ") for line in lines if line]
     return {code: (near.split(), terms.split(", ")) for code, near, terms in parts}
 
 # %% ../nbs/00c_synthetic.ipynb #a2a7f3ee
-_SHARES = {"cs": .425, "physics": .322, "math": .171, "eess": .042, "stat": .021, "q-bio": .008, "econ": .007, "q-fin": .004}
-
-
 def _sample_codes(
     rows: int,  # how many papers
     random: np.ndarray,  # uniform numbers in [0, 1), two for each paper
 ) -> list[str]:  # main categories: the groups' shares are exact, their order is random
-    """Deal the groups' shares out, each group's first categories more often than its last."""
+    "Deal the groups' shares out, each group's first categories more often than its last."
     floor = min(8, rows // 16)
-    counts = {group: max(floor, round(rows * share)) for group, share in _SHARES.items()}
+    counts = {group: max(floor, round(rows * share)) for group, share in GROUP_SHARES.items()}
     counts["cs"] = max(0, rows - sum(counts.values()) + counts["cs"])
     groups = np.repeat(list(counts), list(counts.values()))[:rows][np.argsort(random[:rows], kind="stable")]
-    members = {group: [code for code in _vocabularies() if group_of(code) == group] for group in _SHARES}
+    members = {group: [code for code in _vocabularies() if group_of(code) == group] for group in GROUP_SHARES}
     # sums and products only: powers may differ in the last bit from one platform to the next
     drawn = zip(groups, random[rows:] * (1 + random[rows:]) / 2, strict=True)
     return [members[group][int(len(members[group]) * chance)] for group, chance in drawn]
@@ -212,7 +209,7 @@ _TEX = ("$L^p$", r"$\mathbb{Z}_2$", r"$\mathcal{N}=4$", "$k$", r"$\alpha$", r"Sc
 def _chances(
     seed: int,  # of numpy's generator
 ) -> Iterator[float]:  # uniform in [0, 1), without end
-    """Random numbers one at a time."""
+    "Random numbers one at a time."
     random = np.random.default_rng(seed)
     while True:
         yield from random.random(10_000).tolist()
@@ -222,7 +219,7 @@ def _one(
     choices: Sequence[str],  # evenly likely
     chances: Iterator[float],  # where chance comes from
 ) -> str:  # one of them
-    """Any of these."""
+    "Any of these."
     return choices[int(next(chances) * len(choices))]
 
 # %% ../nbs/00c_synthetic.ipynb #65cfe7d3
@@ -233,7 +230,7 @@ def _fill(
     lent: float,  # share of the terms that are borrowed
     chances: Iterator[float],  # where chance comes from
 ) -> str:  # the sentence
-    """Fill the gaps of a sentence."""
+    "Fill the gaps of a sentence."
     def gap(found: re.Match[str]) -> str:
         if found[1] != "T":
             return _one(_ADJECTIVES if found[1] == "A" else _NOUNS, chances)
@@ -251,7 +248,7 @@ def _write_paper(
     words: dict[str, tuple[list[str], list[str]]],  # the vocabularies
     chances: Iterator[float],  # where chance comes from
 ) -> dict[str, str]:  # categories, main_category, summary, title
-    """Write one paper."""
+    "Write one paper."
     near, own = words[code]
     other = _one(near, chances)
     far = next(chances) < _FAR
@@ -273,7 +270,7 @@ def sample(
     rows: int = 2000,  # how many papers; up to some millions
     seed: int = 42,  # the same seed gives the same table on every platform
 ) -> pd.DataFrame:  # columns aid, categories, main_category, published, summary, title
-    """Make up papers: a synthetic table in the form of a real one."""
+    "Make up papers: a synthetic table in the form of a real one."
     from tqdm import tqdm
 
     chances, words = _chances(seed), _vocabularies()

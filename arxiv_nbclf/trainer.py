@@ -23,10 +23,9 @@ import pandas as pd
 
 from .batches import Tokens, like_lengths, pad
 from .encoders import accelerator
-from .files import log
+from .files import ArxivNbclfError, log
 from .preprocessing import LABELS
 from .recipes import Recipe, epoch_rows
-from .taxonomy import ArxivNbclfError
 
 if TYPE_CHECKING:
     from datasets import Dataset

@@ -22,12 +22,11 @@ from .checkpoints import cannot_write, checkpoint_keeper, is_over, last_checkpoi
 from .classifier import BadSettings, Classifier, Papers, check_types
 from .encoders import accelerator, describe_encoder, find_encoder, load_for_classification, load_tokenizer
 from .extras import require
-from .files import log
+from .files import ArxivNbclfError, log
 from .linear import NEVER
 from .losses import Objective, choose_tau, new_objective
 from .preprocessing import LABELS, paper_texts
 from .recipes import RECIPES, Recipe, check_recipe, epoch_metrics, epoch_rows, fit_to_encoder, metric_key, part_off
-from .taxonomy import ArxivNbclfError
 from .trainer import LikeLengthBatches, epoch_log, new_trainer, own_ground, padded_dataset, quiet_transformers, save_folder, score_tokens
 
 if TYPE_CHECKING:

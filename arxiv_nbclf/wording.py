@@ -16,10 +16,10 @@ import numpy as np
 
 from .evaluation import Scores
 from .figures import EPOCH_FORMATS, epochs_of, kept_told
+from .files import ArxivNbclfError
 from .findings import plain_json
 from .pages import count_text, duration_text, score_text, time_text
 from .search_figures import search_told, space_table, trial_formats, trials_table
-from .taxonomy import ArxivNbclfError
 
 # %% ../nbs/12j_wording.ipynb #f176294b
 class BadReport(ArxivNbclfError):

@@ -22,10 +22,10 @@ from typing import IO, Any
 
 from _origin import origin
 
-from arxiv_nbclf.snapshot import Choice, snapshot_parts
+from arxiv_nbclf.snapshot import SnapshotFilter, snapshot_parts
 
 FIRST_DAY, DAYS = date(1992, 1, 1), 12_000
-MONTH = Choice(date(2024, 4, 1), date(2024, 4, 30), [f"cs.{code}" for code in ("AI", "CL", "CV", "LG", "RO", "SE")])
+MONTH = SnapshotFilter(date(2024, 4, 1), date(2024, 4, 30), [f"cs.{code}" for code in ("AI", "CL", "CV", "LG", "RO", "SE")])
 PIECE = 10_000  # different papers, which then return under other ids and days
 
 
@@ -58,7 +58,7 @@ def write_snapshot(file: IO[bytes], papers: int) -> None:
         file.write("".join(lines).encode())
 
 
-def measure_once(path: Path, choice: Choice | None) -> dict[str, float]:
+def measure_once(path: Path, choice: SnapshotFilter | None) -> dict[str, float]:
     """Go through a snapshot in this process, and say what it took; meant for a fresh one."""
     start, chosen = perf_counter(), 0
     for part in snapshot_parts(path, choice):

@@ -1,4 +1,4 @@
-"""A harvest from a stand-in for arXiv: every fault of the real one, kills at any moment, the table in every format, and what is refused."""
+"""A harvest from a server that answers as arXiv's does: all its faults, kills at any moment, every format, and what is refused."""
 
 import json
 import random
@@ -11,10 +11,10 @@ from zipfile import ZipFile
 
 import pandas as pd
 import pytest
+from arxiv_server import FAULTS, ArxivServer, serve_papers
 
 from arxiv_nbclf import gathering, harvest, harvesting, read_papers, sample
 from arxiv_nbclf.cli import main
-from arxiv_nbclf.standin import FAULTS, StandIn, stand_in
 from arxiv_nbclf.taxonomy import group_of
 
 ASK = {"categories": "cs,econ,q-fin,math.*", "start": "2025-03-01", "end": "2025-04-30", "delay": 0}
@@ -22,7 +22,7 @@ WORDS = ["--categories", "cs,econ,q-fin,math.*", "--from", "2025-03-01", "--to",
 LATER = ["empty page", "nothing found", "short page", "a paper twice", "429", "503", "connection cut", "cut body", "malformed"]
 REFUSED = {"bomb": "declares what no feed of papers needs", "too long": "longer than 33,554,432 bytes",
            "web page": "a web page and no feed", "error": "reports an error", "404": "answers with status 404"}
-SMALL = "import os, sys\nfrom arxiv_nbclf import gathering, harvesting\nharvesting.MOST, gathering.PAGE = 20, 8\n"
+SMALL = "import os, sys\nfrom arxiv_nbclf import gathering, harvesting\nharvesting.WINDOW_PAPERS, gathering.PAGE = 20, 8\n"
 PROGRAM = SMALL + "harvesting.harvest({categories!r}, {start!r}, {end!r}, sys.argv[1], per_group=22, api=sys.argv[2], delay=0)"
 
 
@@ -37,16 +37,16 @@ def papers() -> pd.DataFrame:
 
 
 @pytest.fixture
-def arxiv(papers: pd.DataFrame) -> Iterator[StandIn]:
-    """A stand-in that serves them."""
-    with stand_in(papers) as running:
+def arxiv(papers: pd.DataFrame) -> Iterator[ArxivServer]:
+    """A server that answers with them."""
+    with serve_papers(papers) as running:
         yield running
 
 
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Windows and pages of a few papers, so that there are many."""
-    monkeypatch.setattr(harvesting, "MOST", 100)
+    monkeypatch.setattr(harvesting, "WINDOW_PAPERS", 100)
     monkeypatch.setattr(gathering, "PAGE", 40)
 
 
@@ -54,7 +54,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 def whole(papers: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
     """What a harvest that nothing disturbs gives."""
     out = tmp_path_factory.mktemp("whole") / "papers.parquet"
-    with stand_in(papers) as running:
+    with serve_papers(papers) as running:
         done = harvest(**ASK, out=out, per_group=22, api=running.api)
     assert not done.shortfalls
     return pd.read_parquet(out)
@@ -75,7 +75,7 @@ def test_a_harvest_is_all_that_was_asked_for_and_nothing_else(papers: pd.DataFra
 
 
 @pytest.mark.parametrize("fault", LATER)
-def test_a_fault_that_passes_changes_nothing(fault: str, arxiv: StandIn, small: None, tmp_path: Path, whole: pd.DataFrame) -> None:
+def test_a_fault_that_passes_changes_nothing(fault: str, arxiv: ArxivServer, small: None, tmp_path: Path, whole: pd.DataFrame) -> None:
     arxiv.faults = dict.fromkeys(range(1, 60, 5), fault)
     done = harvest(**ASK, out=tmp_path / "papers.parquet", per_group=22, api=arxiv.api)
     assert not done.shortfalls
@@ -84,14 +84,14 @@ def test_a_fault_that_passes_changes_nothing(fault: str, arxiv: StandIn, small: 
     assert [path.name for path in sorted(tmp_path.iterdir())] == ["_papers.parquet.harvest.json", "papers.parquet"]
 
 
-def test_all_faults_at_random(arxiv: StandIn, small: None, tmp_path: Path, whole: pd.DataFrame) -> None:
+def test_all_faults_at_random(arxiv: ArxivServer, small: None, tmp_path: Path, whole: pd.DataFrame) -> None:
     rng = random.Random(7)
     arxiv.faults = {number: rng.choice(LATER) for number in range(1, 200) if rng.random() < 0.3}
     harvest(**ASK, out=tmp_path / "papers.parquet", per_group=22, api=arxiv.api)
     pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "papers.parquet"), whole)
 
 
-def test_a_paper_without_a_primary_category_takes_its_first(arxiv: StandIn, tmp_path: Path, whole: pd.DataFrame) -> None:
+def test_a_paper_without_a_primary_category_takes_its_first(arxiv: ArxivServer, tmp_path: Path, whole: pd.DataFrame) -> None:
     arxiv.always = "no primary"
     harvest(**ASK, out=tmp_path / "papers.parquet", per_group=22, api=arxiv.api)
     pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "papers.parquet"), whole)
@@ -99,7 +99,7 @@ def test_a_paper_without_a_primary_category_takes_its_first(arxiv: StandIn, tmp_
 
 @pytest.mark.parametrize("fault", REFUSED)
 def test_a_feed_that_is_none_is_refused_in_one_line(
-    fault: str, arxiv: StandIn, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    fault: str, arxiv: ArxivServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     arxiv.always = fault
     assert main(["harvest", *WORDS, "--api", arxiv.api, "--out", str(tmp_path / "papers.csv")]) == 2
@@ -111,7 +111,7 @@ def test_a_feed_that_is_none_is_refused_in_one_line(
     assert set(LATER) | set(REFUSED) | {"a paper withheld", "no primary"} == set(FAULTS)
 
 
-def test_a_harvest_that_is_killed_at_ten_random_moments_is_the_same(arxiv: StandIn, tmp_path: Path, whole: pd.DataFrame) -> None:
+def test_a_harvest_that_is_killed_at_ten_random_moments_is_the_same(arxiv: ArxivServer, tmp_path: Path, whole: pd.DataFrame) -> None:
     out, program, rng = tmp_path / "papers.parquet", PROGRAM.format(**ASK), random.Random(3)
     moments = sorted(rng.sample(range(2, 46), 10))  # by the number of questions that were asked until then
     kills = 0
@@ -133,7 +133,7 @@ def test_a_harvest_that_is_killed_at_ten_random_moments_is_the_same(arxiv: Stand
 
 
 @pytest.mark.parametrize("last", ["write_table", "write_finished", "shutil.rmtree"])
-def test_a_harvest_that_is_killed_at_the_end_is_the_same(last: str, arxiv: StandIn, tmp_path: Path, whole: pd.DataFrame) -> None:
+def test_a_harvest_that_is_killed_at_the_end_is_the_same(last: str, arxiv: ArxivServer, tmp_path: Path, whole: pd.DataFrame) -> None:
     out, program = tmp_path / "papers.parquet", PROGRAM.format(**ASK)
     die = f"harvesting.{last} = lambda *words, **more: os.kill(os.getpid(), 9)\n"
     killed = subprocess.run([sys.executable, "-c", SMALL + die + program.removeprefix(SMALL), out, arxiv.api], stderr=subprocess.DEVNULL)
@@ -151,7 +151,7 @@ def test_a_harvest_that_is_killed_at_the_end_is_the_same(last: str, arxiv: Stand
 def test_a_table_of_any_format_grows(name: str, papers: pd.DataFrame, tmp_path: Path, whole: pd.DataFrame) -> None:
     out = tmp_path / name
     late = whole.aid[whole.chosen == "natural"].sample(5, random_state=0)
-    with stand_in(papers[~papers.aid.isin(late)]) as running:
+    with serve_papers(papers[~papers.aid.isin(late)]) as running:
         first = harvest(**ASK | {"end": "2025-04-10"}, out=out, per_group=22, api=running.api)
         running.papers = papers
         second = harvest(**ASK, out=out, per_group=22, api=running.api)
@@ -163,7 +163,7 @@ def test_a_table_of_any_format_grows(name: str, papers: pd.DataFrame, tmp_path: 
     assert set(whole.aid) <= set(table.aid)
 
 
-def test_a_shortfall_is_told_and_made_good(arxiv: StandIn, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_shortfall_is_told_and_made_good(arxiv: ArxivServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["harvest", *WORDS, "--api", arxiv.api, "--out", str(tmp_path / "papers.csv")]
     arxiv.always = "a paper withheld"
     assert main(words) == 0
@@ -192,7 +192,7 @@ def test_the_snapshot_gives_the_same_table(papers: pd.DataFrame, tmp_path: Path,
     assert read.published.to_dict() == papers.set_index("aid").published.to_dict()
 
 
-def test_single_papers_by_id(arxiv: StandIn, papers: pd.DataFrame, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_single_papers_by_id(arxiv: ArxivServer, papers: pd.DataFrame, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     ids = papers.aid[[3, 500, 77]].tolist()
     words = ["harvest", "--ids", ",".join([*ids, "2504.99999"]), "--api", arxiv.api, "--delay", "0", "--out", str(tmp_path / "papers.csv")]
     assert main(words) == 0
@@ -202,7 +202,7 @@ def test_single_papers_by_id(arxiv: StandIn, papers: pd.DataFrame, tmp_path: Pat
     assert table.chosen.unique().tolist() == ["by id"]
 
 
-def test_what_cannot_be_is_said_in_one_line_and_asks_nobody(arxiv: StandIn, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_cannot_be_is_said_in_one_line_and_asks_nobody(arxiv: ArxivServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "file").write_text("a file")
     good = {"--categories": "cs.CL", "--from": "2025-04-01", "--to": "2025-04-30", "--api": arxiv.api, "--out": str(tmp_path / "a.csv")}
     wrong = [({"--from": "2025-05-01"}, "the first day is after the last"), ({"--to": "2999-01-01"}, "is in the future; today is"),
