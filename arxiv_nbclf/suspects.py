@@ -12,8 +12,9 @@ from html import escape
 import numpy as np
 import pandas as pd
 
+from .calibrators import check_predictions
 from .diagnosis import BadPredictions, accepted_groups
-from .evaluation import check_predictions, score
+from .evaluation import score
 from .extras import require
 from .pages import count_text, score_text, share_text
 from .preprocessing import LABELS, label_ids
