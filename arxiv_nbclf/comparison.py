@@ -44,7 +44,7 @@ PREDICTION_COLUMNS = ["aid", "label", *(f"p_{group}" for group in GROUPS)]
 def _record(
     folder: Path,  # of a run
 ) -> dict[str, Any]:  # with split_digest and family at least
-    "What `run.json` says."
+    "The record in `run.json`."
     try:
         record = json.loads((folder / "run.json").read_text(encoding="utf-8"))
         known = isinstance(record, dict) and all(isinstance(record.get(key), str) for key in ("split_digest", "family"))
@@ -124,7 +124,7 @@ class Compared:
 
     @property
     def verdicts(self) -> pd.DataFrame:
-        "A row per run and metric: the difference to the baseline, its interval, and what it allows to say."
+        "A row per run and metric: the difference to the baseline, its interval and the verdict."
         tables = [found.metrics.assign(run=name) for name, found in self.comparisons.items()]
         table = pd.concat(tables).rename_axis("metric").reset_index()
         return table[["run", "metric", "before", "after", "difference", "low", "high", "verdict"]]

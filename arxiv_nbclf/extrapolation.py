@@ -66,7 +66,7 @@ class CannotExtrapolate(ArxivNbclfError):
 
 
 MAX_EXTRAPOLATION = 10  # times the largest size
-MAX_INTERVAL_WIDTH = 0.1  # of an interval that still says something
+MAX_INTERVAL_WIDTH = 0.1  # of an interval that is still of use
 
 
 @dataclass(frozen=True, repr=False)

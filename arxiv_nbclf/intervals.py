@@ -34,7 +34,7 @@ class Intervals:
 
     @property
     def notes(self) -> list[str]:
-        "Where an interval says less than it seems to."
+        "Where an interval rests on few or no papers."
         return _notes(self.per_class)
 
     def to_dict(self) -> dict[str, Any]:
@@ -176,7 +176,7 @@ def verdict_of(
     high: float,  # the other end
     lower_is_better: bool = False,  # as for the log loss
 ) -> str:  # better, worse or undecided
-    "What an interval of a difference allows to say of the second model."
+    "Verdict on the second model from the interval of a difference."
     if not (low > 0 or high < 0):
         return "undecided"
     return "better" if (low > 0) != lower_is_better else "worse"
