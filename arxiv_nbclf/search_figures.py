@@ -95,7 +95,8 @@ def _isolated_plots() -> Iterator[None]:
 
     before = set(plt.get_fignums())
     context = {"interactive": False}  # plt.ioff() would take hooks from IPython
-    with plt.rc_context(context), plt.style.context("default"), quiet_optuna():
+    style = ["default", {"axes.formatter.min_exponent": 5}]  # ticks of 20, not 2×10¹
+    with plt.rc_context(context), plt.style.context(style), quiet_optuna():
         try:
             warnings.simplefilter("ignore", ExperimentalWarning)
             yield
@@ -217,9 +218,12 @@ def _draw_parallel(
     objective: str,  # as text
 ) -> Picture:  # the alt text gives the settings of the best three
     "A line per trial through all of its settings."
+    import matplotlib.pyplot as plt
     from optuna.visualization.matplotlib import plot_parallel_coordinate
 
-    axes = plot_parallel_coordinate(study, params=names, target_name=objective)
+    size = (4 + len(names), 4.8)  # inches; an axis needs one for its labels
+    with plt.rc_context({"figure.figsize": size}):
+        axes = plot_parallel_coordinate(study, params=names, target_name=objective)
     few = trials[:3]
     best = "; ".join(
         f"{score_text(trial.values[0])} with {_settings_text(trial.params)}"
