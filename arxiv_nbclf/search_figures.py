@@ -94,8 +94,8 @@ def _isolated_plots() -> Iterator[None]:
     from optuna.exceptions import ExperimentalWarning
 
     before = set(plt.get_fignums())
-    context = {"interactive": False}  # plt.ioff() would take hooks from IPython
-    style = ["default", {"axes.formatter.min_exponent": 5}]  # ticks of 20, not 2×10¹
+    context: Any = {"interactive": False}  # plt.ioff() takes hooks from IPython
+    style: Any = ["default", {"axes.formatter.min_exponent": 5}]  # ticks of 20, not 2×10¹
     with plt.rc_context(context), plt.style.context(style), quiet_optuna():
         try:
             warnings.simplefilter("ignore", ExperimentalWarning)

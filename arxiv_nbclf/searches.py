@@ -19,7 +19,8 @@ from .files import STUDY, WORK, check_free, finished_before, is_helper, log, par
 from .runs import Fitting, Made, Prepared, Run, report_on, run_with_model
 from .search_figures import draw_search
 from .spaces import SPACES, choose_space
-from .studies import BadStudy, find_study, finished_trials, give_up_stale, open_storage, open_study, quiet_optuna, record_heartbeats, retry_interrupted, without_password
+from .studies import BadStudy, find_study, finished_trials, give_up_stale, open_storage, open_study, quiet_optuna
+from .studies import record_heartbeats, retry_interrupted, without_password
 from .taxonomy import ArxivNbclfError
 from .tuning import BEST, Search, run_trials, winner
 
