@@ -114,7 +114,7 @@ FAMILIES = "auto (the best that can be fitted here), linear, hybrid, finetuned o
 A_SETTING = "A setting of the family, as often as needed: --set epochs=3, --set hybrid.window=128 for an ensemble's member"
 RECIPES = "How finetuned trains: fast (the default), or original (the ten epochs that the project began from)"
 SURE = "Flag rows less probable than this: a number, auto (so that 94 of 100 answers are right), or auto:0.97 for 97"
-A_SPACE = "A space's name (original, linear, …) or a knob, as often as needed: C=0.05..2:log, bits=16,17"
+A_SPACE = "A space's name (original, linear, …) or a hyperparameter, as often as needed: C=0.05..2:log, bits=16,17"
 DATABASE = "A database that several workers share, such as postgresql+psycopg://user@host/name; otherwise a file in the run folder"
 FOLDS = "Judge by so many folds of the train side instead of by the validation side"
 CHECK = "Judge the winner once more by so many folds (5 where a fit takes seconds, otherwise 0)"

@@ -19,12 +19,24 @@ from .files import STUDY, WORK, ArxivNbclfError, check_free, finished_before, is
 from .runs import Fitting, Made, Prepared, Run, report_on, run_with_model
 from .search_figures import draw_search
 from .spaces import SPACES, choose_space
-from .studies import BadStudy, find_study, finished_trials, give_up_stale, open_storage, open_study, quiet_optuna, revive, without_password
+from arxiv_nbclf.studies import (
+    BadStudy,
+    find_study,
+    finished_trials,
+    give_up_stale,
+    open_storage,
+    open_study,
+    quiet_optuna,
+    record_heartbeats,
+    retry_interrupted,
+    without_password,
+)
 from .tuning import BEST, Search, run_trials, winner
 
 if TYPE_CHECKING:
     import pandas as pd
     from optuna import Study
+    from optuna.storages import RDBStorage
 
 # %% ../nbs/17a_searches.ipynb #1473e645
 @dataclass(frozen=True)
@@ -55,8 +67,9 @@ class Searching(Fitting):
         asked = self.search.asked() | {"split": prepared.record["split"], "split_digest": prepared.record["split_digest"]}
         asked["papers"] = [source.get("sha256") for source in prepared.record["source"]]
         place = self.storage or folder / STUDY
-        study = open_study(open_storage(place, self.heartbeat), self.study, asked, self.search.objective != "log_loss")
-        if not self.storage and (again := revive(study)):
+        storage = open_storage(place, self.heartbeat)
+        study = open_study(storage, self.study, asked, self.search.objective != "log_loss")
+        if not self.storage and (again := retry_interrupted(study)):
             log.info("%d trials were running when the process ended: they are tried again", again)
         _bring_best(study, folder)
         learn, validation = prepared.side("train"), prepared.side("validation")
@@ -66,13 +79,13 @@ class Searching(Fitting):
             if not finished_trials(study):  # nothing to go on with: a refused request leaves nothing behind
                 (folder / STUDY).unlink(missing_ok=True)
             raise
-        if self.storage and not _is_last(study, self.heartbeat):
+        if self.storage and not _is_last(study, storage, self.heartbeat):
             raise _OthersWork
         tuned = winner(study, self.search, learn, validation, folder / WORK)
         log.info("%s", tuned)
         tuned.classifier.save(folder / "model")
         if self.storage:
-            _copy_study(study, folder / STUDY)
+            _copy_study(study.study_name, storage, folder / STUDY)
         return Made(tuned.classifier, {"tuning": tuned.record | {"table": _rows(tuned.trials)}}, draw_search(study))
 
 
@@ -108,6 +121,7 @@ def _rows(
 # %% ../nbs/17a_searches.ipynb #39066318
 def _is_last(
     study: "Study",
+    storage: "RDBStorage",  # that holds it
     heartbeat: int,  # seconds
 ) -> bool:
     "Whether no other worker will finish after this one."
@@ -115,8 +129,9 @@ def _is_last(
 
     others = {trial.number for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))}
     end = time.monotonic() + max(60, 6 * heartbeat)  # a busy machine is slow to notice
+    record_heartbeats(study, storage)
     while others and time.monotonic() < end:
-        give_up_stale(study, heartbeat)
+        give_up_stale(study)
         states = {trial.number: trial.state for trial in study.get_trials(deepcopy=False) if trial.number in others}
         if any(state in (TrialState.COMPLETE, TrialState.PRUNED) for state in states.values()):
             return False  # somebody has finished after this worker
@@ -126,16 +141,16 @@ def _is_last(
 
 
 def _copy_study(
-    study: "Study",
+    name: str,  # of the study
+    storage: "RDBStorage",  # that holds it
     path: Path,  # a file that is not there yet, or of an earlier attempt
 ) -> None:
     "A copy of a study in a file."
     import optuna
 
     path.unlink(missing_ok=True)
-    name = study.study_name
     with quiet_optuna():
-        optuna.copy_study(from_study_name=name, from_storage=study._storage, to_storage=open_storage(path), to_study_name=name)
+        optuna.copy_study(from_study_name=name, from_storage=storage, to_storage=open_storage(path))
 
 # %% ../nbs/17a_searches.ipynb #5fab24ab
 def tune(

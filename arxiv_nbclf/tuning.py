@@ -181,7 +181,7 @@ def try_out(
     "Judge one draw of settings."
     from optuna import TrialPruned
 
-    values = {name: knob.suggest(trial, name) for name, knob in search.space.knobs.items()}
+    values = {name: values.suggest(trial, name) for name, values in search.space.hyperparameters.items()}
     if "home" not in trial.user_attrs:  # a trial that is tried again finds the checkpoints of the first attempt
         trial.set_user_attr("home", trial.number)
     classifier = search.classifier(values)

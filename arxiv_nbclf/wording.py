@@ -19,7 +19,7 @@ from .figures import EPOCH_FORMATS, epochs_of, kept_told
 from .files import ArxivNbclfError
 from .findings import plain_json
 from .pages import count_text, duration_text, score_text, time_text
-from .search_figures import search_told, space_table, trial_formats, trials_table
+from .search_figures import describe_search, space_table, trial_formats, trials_table
 
 # %% ../nbs/12j_wording.ipynb #f176294b
 class BadReport(ArxivNbclfError):
@@ -178,7 +178,7 @@ def _search(
 ) -> dict[str, Any]:  # a text, the space, the best ten trials and how their columns are written
     "How the settings were found; an empty text where there was no search."
     trials = trials_table(report).head(10)
-    return {"search": search_told(report), "space": space_table(report), "trials": trials, "trial_formats": trial_formats(trials)}
+    return {"search": describe_search(report), "space": space_table(report), "trials": trials, "trial_formats": trial_formats(trials)}
 
 # %% ../nbs/12j_wording.ipynb #99db46fa
 def wording(
