@@ -64,7 +64,7 @@ class _Stderr(logging.Handler):
 
 
 def _listen() -> None:
-    "Print what the rooms say; once is enough."
+    "Print the messages of the library to stderr, once each."
     log = logging.getLogger("arxiv_nbclf")
     if not any(isinstance(handler, _Stderr) for handler in log.handlers):
         log.addHandler(_Stderr())
@@ -165,9 +165,9 @@ def harvest(
 ) -> None:
     "Gather a table of papers from arXiv, by categories and days or by ids; the same command goes on where it was."
     from arxiv_nbclf import client, files
-    from arxiv_nbclf import harvesting as room
+    from arxiv_nbclf import harvesting
 
-    done = room.harvest(categories, start, end, out, per_group, ids, api or client.API, delay, snapshot)
+    done = harvesting.harvest(categories, start, end, out, per_group, ids, api or client.API, delay, snapshot)
     files.log.info("%s", done)
 
 # %% ../nbs/18_cli.ipynb #c9b1d619
@@ -206,13 +206,8 @@ def run(
     "Everything, start to report: read, split, fit, compare with linear, evaluate on test."
     from arxiv_nbclf import runs
 
-    settings = _settings(recipe, set_)
-    if tune:
-        from arxiv_nbclf import searches
-
-        finished = searches.tune(papers, out, family, tune, (), None, split, seed, encoder, settings, strict, verb="run")
-    else:
-        finished = runs.run(papers, out, family, split, seed, encoder, settings, strict)
+    options = (papers, out, family, split, seed, encoder, _settings(recipe, set_), strict)
+    finished = runs.tune(*options, trials=tune, verb="run") if tune else runs.run(*options)
     runs.log.info("%s\nreport: %s", finished, out / "report" / "report.html")
 
 # %% ../nbs/18_cli.ipynb #ef89ce81
@@ -280,15 +275,15 @@ def tune(
         return
     if papers is None or out is None:
         raise typer.BadParameter("PAPERS and --out are needed, or --show STUDY to look at what was tried")
-    from arxiv_nbclf import searches
+    from arxiv_nbclf import runs
 
-    found = searches.tune(
-        papers, out, family, trials, space or (), objective, split, seed, encoder, _settings(None, set_), strict,
-        storage=storage, study=study, heartbeat=heartbeat, minutes=minutes, folds=folds, check_folds=check_folds,
-        retrain=retrain, sampler=sampler, pruner=pruner,
+    found = runs.tune(
+        papers, out, family, split, seed, encoder, _settings(None, set_), strict,
+        trials=trials, space=space or (), objective=objective, minutes=minutes, folds=folds, check_folds=check_folds,
+        retrain=retrain, sampler=sampler, pruner=pruner, storage=storage, study=study, heartbeat=heartbeat,
     )  # fmt: skip
     if out.is_dir():
-        searches.log.info("%s\nreport: %s", found, out / "report" / "report.html")
+        runs.log.info("%s\nreport: %s", found, out / "report" / "report.html")
 
 
 def _show(
@@ -321,11 +316,11 @@ def compare(runs: Annotated[list[Path], typer.Argument(metavar="RUN RUN…", hel
 @app.command()
 def drift(old: Papers, new: Annotated[str, typer.Argument(metavar="NEW", help="Later papers, without categories if need be")]) -> None:
     "Are new papers still like the old ones that a model was trained on? Mixture, vocabulary, lengths, beside what chance brings."
-    from arxiv_nbclf import drift as room
+    from arxiv_nbclf import drift as drifts
     from arxiv_nbclf import papers
 
     before, after = papers.read_papers(old).papers, papers.read_papers(new, purpose="prediction").papers
-    typer.echo(room.drift_report(before, after))
+    typer.echo(drifts.drift_report(before, after))
 
 # %% ../nbs/18_cli.ipynb #c83262fd
 Predictions = Annotated[str, typer.Option("--out", metavar="FILE|DIR|-", help="A table, a folder, or - for JSON lines on stdout")]
@@ -370,8 +365,8 @@ def export(
     papers: Annotated[str | None, typer.Option("--papers", help=COMPARED)] = None,
 ) -> None:
     "Write a saved model in another form, and how far it agrees with the original."
-    from arxiv_nbclf import export as room
+    from arxiv_nbclf import export as exports
     from arxiv_nbclf.papers import read_papers
 
     found = read_papers(papers, purpose="training" if to == "onnx-cascade" else "prediction").papers if papers else None
-    room.export_model(model, to, out, found)
+    exports.export_model(model, to, out, found)

@@ -214,7 +214,8 @@ def run_folder(
             if not continued and not any((partial / WORK).rglob("*.safetensors")) and not (partial / STUDY).exists():
                 shutil.rmtree(partial, ignore_errors=True)
             raise
-        _take_place(partial, out)
+        if partial.is_dir():  # a block that removes it gives the folder up
+            _take_place(partial, out)
 
 
 def _take_place(partial: Path, out: Path) -> None:

@@ -25,7 +25,6 @@ from .calibrators import cross_fit, softmax
 from .choices import make_classifier
 from .classifier import BadSettings, Classifier, Labelled, load_classifier
 from .files import log
-from .memory import remembering
 from .preprocessing import LABELS
 from .spaces import Space, with_values
 from .studies import BadStudy, finished_trials, give_up_stale, new_pruner, new_sampler, quiet_optuna, study_table
@@ -281,7 +280,7 @@ def run_trials(
 
     study.pruner = new_pruner(search.pruner)
     began, failures = time.monotonic(), 0
-    with remembering(), tqdm(total=search.trials, desc="trials", unit="trial", leave=False, disable=None) as bar:
+    with tqdm(total=search.trials, desc="trials", unit="trial", leave=False, disable=None) as bar:
         while (finished := len(finished_trials(study))) < search.trials:
             bar.update(finished - bar.n)
             if search.minutes is not None and time.monotonic() - began > 60 * search.minutes:
