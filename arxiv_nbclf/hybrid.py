@@ -20,9 +20,7 @@ from .classifier import BadSettings, Classifier, HeldOut, check_choices, check_r
 from .encoders import copy_encoder, describe_encoder, find_encoder
 from .features import PRECISIONS, Features, choose_precision, encoder_features
 from .files import log
-from arxiv_nbclf.linear import (
-    Recipe, check_linear_settings, choose_C, count_features, fit_margins, inverse_document_frequency, tfidf, tfidf_recipe,
-)
+from .linear import Recipe, check_linear_settings, choose_C, count_features, fit_margins, inverse_document_frequency, tfidf, tfidf_recipe
 from .preprocessing import LABELS
 
 # %% ../nbs/07_hybrid.ipynb #fe7ca09d

@@ -22,7 +22,7 @@ from .diagnosis import confused_pairs, surest_mistakes
 from .drift import plot_over_time, score_by_month, score_over_time, time_verdict
 from .explanations import CannotExplain, explain
 from .extrapolation import fit_law
-from .findings import EvaluationContext, SectionResult, Section, NoAnswer, as_records
+from .findings import EvaluationContext, NoAnswer, Section, SectionResult, as_records
 from .learning_curve import learning_curve, plot_group_curves, plot_learning_curve, starving
 from .linear import LinearClassifier, count_features, fit_margins, inverse_document_frequency, tfidf
 from .pages import count_text, draw, render, score_text, share_text

@@ -178,7 +178,7 @@ def out_of_fold_margins(
     splitter = StratifiedKFold(
         max(2, min(folds, int(np.bincount(labels).max()))), shuffle=True, random_state=seed
     )
-    with warnings.catch_warnings():  # small groups are told of by the splitting room, not here
+    with warnings.catch_warnings():  # the split warns of small groups, not this fit
         warnings.filterwarnings("ignore", message="The least populated class", category=UserWarning)
         parts = list(splitter.split(labels, labels))
     margins = np.empty((len(C_grid), len(labels), len(LABELS)))

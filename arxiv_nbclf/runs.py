@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['Fit', 'IN_BRIEF', 'RunInputs', 'prepare_run', 'FittedModel', 'fit_once', 'evaluate_run', 'describe_run', 'Run',
-           'carry_out', 'train', 'run', 'NothingToScore', 'evaluate_saved', 'StudyPlace', 'fit_search', 'tune']
+           'carry_out', 'train', 'run', 'NothingToScore', 'evaluate_saved', 'StudyPlace', 'fit_search', 'tune',
+           'explore_file']
 
 # %% ../nbs/17_run.ipynb #4dfbc780
 import json
@@ -24,9 +25,8 @@ import pandas as pd
 from .choices import choose_family, make_classifier
 from .classifier import Classifier, load_classifier
 from .evaluation import Scores
-from arxiv_nbclf.files import (
-    STUDY, WORK, FolderTaken, check_free, finished_before, is_helper, log, partial_folder, run_folder, write_json,
-)
+from .exploration import Exploration, explore
+from .files import STUDY, WORK, FolderTaken, check_free, finished_before, is_helper, log, partial_folder, run_folder, write_json
 from .findings import EvaluationContext, Findings, describe
 from .lessons import SECTIONS
 from .pages import Picture
@@ -36,11 +36,10 @@ from .preprocessing import label_ids
 from .report import write_report
 from .search_figures import draw_search
 from .spaces import SPACES, choose_space
-from arxiv_nbclf.studies import (
-    BadStudy, find_study, finished_trials, give_up_stale, open_storage, open_study, quiet_optuna, revive, without_password,
-)
+from .studies import BadStudy, find_study, finished_trials, give_up_stale, open_storage, open_study, quiet_optuna, revive, without_password
 from .tables import file_records, write_table
 from .taxonomy import ArxivNbclfError
+from .token_counts import measures
 from .tuning import BEST, Search, run_trials, winner
 
 if TYPE_CHECKING:
@@ -557,3 +556,19 @@ def tune(
         return Run(Path(out), json.loads((Path(out) / "run.json").read_text(encoding="utf-8")))
     fit = partial(fit_search, search=search, place=place)
     return carry_out(inputs, fit, "search", grows=STUDY)
+
+# %% ../nbs/17_run.ipynb #4839a763
+def explore_file(
+    papers: str | Path,  # a file, a folder of files, or the word sample
+    out: str | Path,  # the folder to make
+    strict: bool = False,  # whether a rejected row is an error
+) -> Exploration:
+    "Describe a table of papers: write counts, lengths and figures into a folder."
+    check_free(out)
+    table, rejects = read_papers(papers)
+    tell_rejects(rejects, len(table), strict)
+    with run_folder(out, {"verb": "explore", "source": file_records(papers)}) as partial:
+        name = "the synthetic sample" if str(papers) == "sample" else Path(papers).name
+        found = explore(table, partial, rejects=rejects, source=name, measures=measures())
+        write_table(rejects, partial / "rejects.parquet")
+    return found

@@ -119,7 +119,8 @@ def test_an_old_search_is_continued(old: Path, tmp_path: Path) -> None:
     (out / "run.json").write_text(json.dumps(record))
     of_papers = {"split": "seed", "split_digest": record["split_digest"], "papers": [record["source"][0]["sha256"]]}
     old_study(out / "study.db", searched() | of_papers)
-    words = ("tune", old / "papers.csv", "--out", out, "--family", "linear", "--space", "bits=12", "--space", "C=0.1..2:log", "--check-folds", 0)
+    space = ("--space", "bits=12", "--space", "C=0.1..2:log", "--check-folds", 0)
+    words = ("tune", old / "papers.csv", "--out", out, "--family", "linear", *space)
     assert command(*words, "--trials", 2) == 0, "as many are finished already"
     assert json.loads((out / "run.json").read_text()) == record
     assert command(*words, "--trials", 3) == 0
