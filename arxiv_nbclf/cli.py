@@ -164,8 +164,7 @@ def harvest(
     snapshot: Annotated[Path | None, typer.Option("--snapshot", metavar="FILE", help=BULK)] = None,
 ) -> None:
     "Gather a table of papers from arXiv, by categories and days or by ids; the same command goes on where it was."
-    from arxiv_nbclf import client, files
-    from arxiv_nbclf import harvesting
+    from arxiv_nbclf import client, files, harvesting
 
     done = harvesting.harvest(categories, start, end, out, per_group, ids, api or client.API, delay, snapshot)
     files.log.info("%s", done)
