@@ -17,7 +17,7 @@ from .encoders import NoEncoder, accelerator, find_encoder
 
 # %% ../nbs/09a_choices.ipynb #8eb07d74
 def _best_family(
-    encoder: str | None,  # what was asked for; None: each family's default
+    encoder: str | None,  # what was requested; None: each family's default
 ) -> tuple[str, str]:  # a family's name, and why it was chosen
     "What auto means on this machine, with this installation."
     if missing := [name for name in ("torch", "transformers") if find_spec(name) is None]:
@@ -37,9 +37,9 @@ def _best_family(
 
 def choose_family(
     family: str,  # a family's name, or auto
-    encoder: str | None = None,  # as asked for
-) -> tuple[str, str]:  # a family's name, and why; "" where it was asked for by name
-    "The family that a request means. Raises `BadSettings` and, for an encoder that was asked for, `NoEncoder`."
+    encoder: str | None = None,  # as requested
+) -> tuple[str, str]:  # a family's name, and why; "" where it was requested by name
+    "The family that a request means. Raises `BadSettings` and, for an encoder that was requested, `NoEncoder`."
     if family == "auto":
         return _best_family(encoder)
     family_class(family)

@@ -15,7 +15,7 @@ import numpy as np
 
 from .bundles import load_arrays, save_arrays
 from .calibrators import Temperature, fit_temperature
-from .classifier import FAMILIES, BadSettings, Classifier, hold_out, load_classifier, new_classifier
+from .classifier import FAMILIES, BadSettings, Classifier, HeldOut, hold_out, load_classifier, new_classifier
 from .files import is_helper, log
 from .linear import fit_offsets
 from .preprocessing import LABELS
@@ -117,7 +117,7 @@ class EnsembleClassifier(Classifier):
 
     def _fit(
         self, texts: list[str], labels: np.ndarray, validation: tuple[list[str], np.ndarray] | None
-    ) -> tuple[np.ndarray, np.ndarray] | None:
+    ) -> HeldOut | None:
         if validation is None:
             learn, held = hold_out(labels, seed=self.seed)
             validation = [texts[i] for i in held], labels[held]
@@ -142,7 +142,7 @@ class EnsembleClassifier(Classifier):
             "offsets": dict(zip(LABELS, self.offsets_.round(3).tolist(), strict=True)),
             "fitted_members": {member.family: member.get_params() | member.fitted_ for member in self.members_},
         }
-        return scores + self.offsets_, validation[1]
+        return HeldOut(scores + self.offsets_, validation[1], includes_validation=True)
 
     def _member_probabilities(self, texts: list[str]) -> np.ndarray:
         for member in self.members_:

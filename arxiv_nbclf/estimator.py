@@ -14,7 +14,7 @@ import numpy as np
 
 # %% ../nbs/04c_estimator.ipynb #511d7dad
 class Estimator:
-    "What scikit-learn asks of a classifier."
+    "What scikit-learn expects of a classifier."
 
     @classmethod
     def _get_param_names(cls) -> list[str]:
@@ -53,7 +53,7 @@ class Estimator:
         labels: Sequence[int] | np.ndarray,  # (n_papers,) true label ids
         sample_weight: Sequence[float] | np.ndarray | None = None,  # (n_papers,)
     ) -> float:
-        "Accuracy, as scikit-learn's searches ask for it."
+        "Accuracy, as scikit-learn's searches use it."
         from sklearn.metrics import accuracy_score
 
         return float(accuracy_score(labels, self.predict(papers), sample_weight=sample_weight))  # type: ignore[attr-defined]

@@ -16,7 +16,6 @@ import numpy as np
 import pandas as pd
 
 from .calibrators import BadScores, check_predictions
-from .files import ArxivNbclfError
 from .taxonomy import GROUPS
 
 if TYPE_CHECKING:

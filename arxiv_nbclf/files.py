@@ -223,7 +223,8 @@ def run_folder(
                 shutil.rmtree(partial, ignore_errors=True)
             raise
         lock.release()  # Windows renames no folder in which a file is open
-        _take_place(partial, out)
+        if partial.is_dir():  # a block that removes it gives the folder up
+            _take_place(partial, out)
 
 
 def _take_place(

@@ -16,12 +16,11 @@ from scipy.sparse import csr_matrix, hstack
 
 from .batches import KEEP
 from .bundles import BadBundle, load_arrays, save_arrays
-from .classifier import BadSettings, Classifier
+from .classifier import BadSettings, Classifier, HeldOut, check_choices, check_ranges
 from .encoders import copy_encoder, describe_encoder, find_encoder
 from .features import PRECISIONS, Features, choose_precision, encoder_features
 from .files import log
-from .linear import Recipe, choose_C, count_features, fit_margins, inverse_document_frequency, tfidf, tfidf_recipe
-from .memory import remembered
+from .linear import Recipe, check_linear_settings, choose_C, count_features, fit_margins, inverse_document_frequency, tfidf, tfidf_recipe
 from .preprocessing import LABELS
 
 # %% ../nbs/07_hybrid.ipynb #fe7ca09d
@@ -111,26 +110,21 @@ class HybridClassifier(Classifier):
 
     def _check_settings(self) -> None:
         super()._check_settings()
-        for name, low, high in (("bits", 8, 22), ("class_weight", 0, 2), ("folds", 2, 100), ("window", 3, 1_000_000)):
-            if not low <= getattr(self, name) <= high:
-                raise BadSettings(f"{name}={getattr(self, name)} is out of range: take {low} to {high}")
-        for name, names in (("keep", KEEP), ("precision", PRECISIONS)):
-            if getattr(self, name) not in names:
-                raise BadSettings(f"{name}={getattr(self, name)!r} is not known: take one of {', '.join(names)}")
-        if self.C is not None and self.C <= 0:
-            raise BadSettings(f"C={self.C} must be positive, or None to have it chosen")
+        check_linear_settings(self)
+        check_ranges(self, {"window": (3, 1_000_000)})
+        check_choices(self, {"keep": KEEP, "precision": PRECISIONS})
         if self.components is not None and self.components < 1:
             raise BadSettings(f"components={self.components} must be positive, or None for all")
         if self.encoder_weight <= 0:
             raise BadSettings(f"encoder_weight={self.encoder_weight} must be positive; the linear family has no encoder")
 
     def _dense(self, texts: list[str], precision: str) -> Features:
-        return remembered(encoder_features)(texts, self.encoder_, self.window, self.keep, precision, cache=self.keep_features)
+        return encoder_features(texts, self.encoder_, self.window, self.keep, precision, cache=self.keep_features)
 
     def _fit(
         self, texts: list[str], labels: np.ndarray, validation: tuple[list[str], np.ndarray] | None
-    ) -> tuple[np.ndarray, np.ndarray] | None:
-        self.encoder_, precision = remembered(find_encoder)(self.encoder), choose_precision(self.precision)
+    ) -> HeldOut | None:
+        self.encoder_, precision = find_encoder(self.encoder), choose_precision(self.precision)
         features = self._dense(texts, precision)
         if features.truncated:
             cut = f"{features.truncated} of {len(texts)} texts are longer than window={self.window} tokens"
@@ -139,7 +133,7 @@ class HybridClassifier(Classifier):
         C, offsets, held_out = self.C, np.zeros(len(LABELS)), None
         if C is None or self.offsets or validation is None:
             C, offsets, margins = self._choose(counts, dense, labels)
-            held_out = margins + offsets, labels
+            held_out = HeldOut(margins + offsets, labels)
         self.idf_, rows = inverse_document_frequency(counts), unit_rows(dense)
         whiten = fit_whitener(rows, self.encoder_weight, components=self.components)
         both = both_blocks(tfidf(counts, self.idf_), whiten(rows))
@@ -160,7 +154,7 @@ class HybridClassifier(Classifier):
         return choose_C(recipe, labels, grid, self.class_weight, self.offsets, self.folds, self.seed, self.on_fold)
 
     def _held_out_scores(self, texts: list[str], labels: np.ndarray) -> np.ndarray:
-        self.encoder_ = remembered(find_encoder)(self.encoder)
+        self.encoder_ = find_encoder(self.encoder)
         dense = self._dense(texts, choose_precision(self.precision)).values
         _, offsets, margins = self._choose(count_features(texts, self.bits, self.pairs), dense, labels)
         return margins + offsets

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['STOP_WORDS', 'NEVER', 'Recipe', 'fold', 'tokens', 'fnv1a', 'bucket', 'count_features', 'inverse_document_frequency',
            'tfidf', 'fit_margins', 'tfidf_recipe', 'out_of_fold_margins', 'accuracy_plus_macro_f1', 'fit_offsets',
-           'choose_C', 'LinearClassifier']
+           'choose_C', 'check_linear_settings', 'LinearClassifier']
 
 # %% ../nbs/06_linear.ipynb #295028e4
 import re
@@ -15,15 +15,14 @@ from array import array
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 from scipy.sparse import csr_matrix, diags_array
 
 from .bundles import load_arrays, save_arrays
-from .classifier import BadSettings, Classifier, Papers
+from .classifier import BadSettings, Classifier, HeldOut, Papers, check_ranges
 from .estimator import check_is_fitted
-from .memory import remembered
 from .preprocessing import LABELS
 from .scorer import FEW, count_natively, new_hasher, new_scorer, score_few, worthwhile
 
@@ -75,7 +74,6 @@ def bucket(
     return (value ^ value >> bits) & ((1 << bits) - 1)
 
 # %% ../nbs/06_linear.ipynb #c9823b5c
-@remembered
 def count_features(
     texts: Iterable[str],  # one text a paper
     bits: int = 16,  # there are 2**bits buckets
@@ -180,7 +178,7 @@ def out_of_fold_margins(
     splitter = StratifiedKFold(
         max(2, min(folds, int(np.bincount(labels).max()))), shuffle=True, random_state=seed
     )
-    with warnings.catch_warnings():  # small groups are told of by the splitting room, not here
+    with warnings.catch_warnings():  # the split warns of small groups, not this fit
         warnings.filterwarnings("ignore", message="The least populated class", category=UserWarning)
         parts = list(splitter.split(labels, labels))
     margins = np.empty((len(C_grid), len(labels), len(LABELS)))
@@ -264,6 +262,15 @@ def choose_C(
     return _best_C(all_margins, labels, C_grid, offsets)
 
 # %% ../nbs/06_linear.ipynb #f1689923
+def check_linear_settings(
+    classifier: Any,  # with bits, class_weight, folds and C, as the linear and the hybrid family have them
+) -> None:
+    "Raise `BadSettings` if a setting of the linear model is out of range."
+    check_ranges(classifier, {"bits": (8, 22), "class_weight": (0, 2), "folds": (2, 100)})
+    if classifier.C is not None and classifier.C <= 0:
+        raise BadSettings(f"C={classifier.C} must be positive, or None to have it chosen")
+
+
 @dataclass(eq=False)
 class LinearClassifier(Classifier):
     "Hashed words, sublinear tf-idf, one-against-rest linear support vector machines, calibrated."
@@ -282,11 +289,7 @@ class LinearClassifier(Classifier):
 
     def _check_settings(self) -> None:
         super()._check_settings()
-        for name, low, high in (("bits", 8, 22), ("class_weight", 0, 2), ("folds", 2, 100)):
-            if not low <= getattr(self, name) <= high:
-                raise BadSettings(f"{name}={getattr(self, name)} is out of range: take {low} to {high}")
-        if self.C is not None and self.C <= 0:
-            raise BadSettings(f"C={self.C} must be positive, or None to have it chosen")
+        check_linear_settings(self)
 
     def _choose(self, counts: csr_matrix, labels: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
         "C, offsets and out-of-fold margins."
@@ -299,7 +302,7 @@ class LinearClassifier(Classifier):
 
     def _fit(
         self, texts: list[str], labels: np.ndarray, validation: tuple[list[str], np.ndarray] | None
-    ) -> tuple[np.ndarray, np.ndarray]:
+    ) -> HeldOut:
         counts = count_features(texts, self.bits, self.pairs)
         C, offsets, margins = self._choose(counts, labels)
         self.idf_ = inverse_document_frequency(counts)
@@ -308,7 +311,7 @@ class LinearClassifier(Classifier):
         )
         self.weights_, self.intercepts_ = weights.astype(np.float32), intercepts + offsets
         self.fitted_ = {"C": C, "offsets": dict(zip(LABELS, offsets.round(3).tolist(), strict=True))}
-        return margins + offsets, labels
+        return HeldOut(margins + offsets, labels)
 
     def _scores(self, texts: list[str]) -> np.ndarray:
         if len(texts) <= FEW:

@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from .bundles import BadBundle, load_arrays, save_arrays
-from .classifier import Classifier, load_classifier
+from .classifier import Classifier, HeldOut, load_classifier
 from .files import ArxivNbclfError
 from .linear import LinearClassifier
 from .preprocessing import LABELS
@@ -53,7 +53,7 @@ class CompactClassifier(LinearClassifier):
 
     def _fit(
         self, texts: list[str], labels: np.ndarray, validation: tuple[list[str], np.ndarray] | None
-    ) -> tuple[np.ndarray, np.ndarray]:
+    ) -> HeldOut:
         held_out = super()._fit(texts, labels, validation)
         self._round(*to_int8(self.weights_), self.idf_)
         return held_out

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['MARK', 'TEXT_PLANS', 'LABELS', 'id2label', 'label2id', 'TEST_SHARE', 'VALIDATION_SHARE', 'SPLITS', 'FEWEST',
-           'SPLIT_PLANS', 'UnknownPlan', 'CannotSplit', 'paper_texts', 'label_ids', 'split_papers', 'split_counts',
-           'plot_split_shares', 'near_duplicates_across', 'split_digest']
+           'SPLIT_PLANS', 'UnknownPlan', 'CannotSplit', 'paper_texts', 'label_ids', 'BadLabels', 'check_labels',
+           'split_papers', 'split_counts', 'plot_split_shares', 'near_duplicates_across', 'split_digest']
 
 # %% ../nbs/04_preprocessing.ipynb #8d9e17d8
 import re
@@ -79,6 +79,29 @@ def label_ids(
     codes = papers["main_category"]
     ids = {code: label2id[group_of(code)] for code in codes.unique()}
     return np.array([ids[code] for code in codes], dtype=np.int64)
+
+# %% ../nbs/04_preprocessing.ipynb #a3c1d0e2
+class BadLabels(ArxivNbclfError):
+    """The labels do not fit the papers or the eight groups."""
+
+
+def check_labels(
+    papers: pd.DataFrame | Sequence[str],  # the papers that the labels belong to
+    labels: Sequence[int] | np.ndarray,  # a label id each
+    groups: int = 2,  # how many groups must occur at least
+) -> np.ndarray:  # (n_papers,) int64
+    """Label ids as an array, or `BadLabels` if they cannot be learnt from."""
+    ids = np.asarray(labels)
+    if len(ids) != len(papers):
+        raise BadLabels(f"{len(papers)} papers but {len(ids)} labels: give one label per paper")
+    if ids.ndim != 1 or ids.dtype.kind not in "iu" or not np.isin(ids, np.arange(len(LABELS))).all():
+        raise BadLabels(f"labels must be ids from 0 to {len(LABELS) - 1}; label_ids(papers) makes them")
+    if len(np.unique(ids)) < groups:
+        found = ", ".join(LABELS[i] for i in np.unique(ids)) or "none"
+        raise BadLabels(
+            f"two groups or more are needed to tell apart, found only {found}: add papers of others"
+        )
+    return ids.astype(np.int64)
 
 # %% ../nbs/04_preprocessing.ipynb #dc6471ff
 TEST_SHARE, VALIDATION_SHARE = 0.2, 0.1  # of all papers; of what test leaves

@@ -209,7 +209,6 @@ def retry_interrupted(
 # %% ../nbs/09c_studies.ipynb #71af7225
 def give_up_stale(
     study: "Study",  # on a database, opened with a heartbeat
-    heartbeat: int | None = None,  # not used: the storage knows its own
 ) -> None:
     "Fail and queue again the trials whose worker's heartbeat has stopped."
     from optuna.storages import fail_stale_trials

@@ -19,7 +19,7 @@ import numpy as np
 from .batches import Tokens, tokenize
 from .bundles import load_arrays, save_arrays
 from .checkpoints import cannot_write, checkpoint_keeper, is_over, last_checkpoint, request_digest, trainer_state
-from .classifier import BadSettings, Classifier, Papers, check_types
+from .classifier import BadSettings, Classifier, HeldOut, Papers, check_types
 from .encoders import accelerator, describe_encoder, find_encoder, load_for_classification, load_tokenizer
 from .extras import require
 from .files import ArxivNbclfError, log
@@ -260,7 +260,7 @@ class FineTunedClassifier(FineTuningSettings):
 
     def _fit(
         self, texts: list[str], labels: np.ndarray, validation: tuple[list[str], np.ndarray] | None
-    ) -> tuple[np.ndarray, np.ndarray]:
+    ) -> HeldOut:
         require("train", "torch", "transformers", "datasets", "accelerate")
         if validation is None:
             (texts, labels), validation = part_off((texts, labels), self.seed)
@@ -283,7 +283,7 @@ class FineTunedClassifier(FineTuningSettings):
             "n_train": len(texts), "n_validation": len(validation[0]), "tau": tau, **trained.record,
             "device": machine.name, "precision": "bf16" if self._bf16 else "fp32", "compiled": compiled,
         }
-        return scores + self.offsets_, validation[1]
+        return HeldOut(scores + self.offsets_, validation[1], includes_validation=True)
 
     def _scores(self, texts: list[str]) -> np.ndarray:
         recipe = self.resolved()

@@ -16,27 +16,27 @@ from .calibration import brier_score, calibration_error, coverage_curve, plot_co
 from .calibrators import softmax
 from .diagnosis import BINS, draw_scores_by, lenient_accuracy, scores_by
 from .evaluation import score
-from .findings import Case, Finding, as_records
+from .findings import EvaluationContext, SectionResult, as_records
 from .intervals import compare_predictions, score_intervals
 from .pages import count_text, draw, score_text, share_text
 from .style import COLORS
 
 # %% ../nbs/12h_trust.ipynb #4b4dabe5
 def certainty(
-    case: Case,
-) -> Finding:
+    context: EvaluationContext,
+) -> SectionResult:
     "Intervals of the scores, and the comparison with linear. Raises `BadScores`."
-    said, base = case.said, case.baseline_said
-    intervals = score_intervals(said.labels, said.probabilities)
+    predictions, base = context.predictions, context.baseline_predictions
+    intervals = score_intervals(predictions.labels, predictions.probabilities)
     record: dict[str, Any] = {"intervals": intervals.to_dict()}
     low, high = intervals.scores.loc["accuracy", ["low", "high"]]
     told = f"On other papers like these, accuracy would mostly lie between {score_text(low)} and {score_text(high)}."
     if base is not None:
-        comparison = compare_predictions(said.labels, base.probabilities, said.probabilities)
+        comparison = compare_predictions(predictions.labels, base.probabilities, predictions.probabilities)
         record["against_linear"] = comparison.to_dict()
         accuracy, macro_f1 = comparison.metrics["verdict"][["accuracy", "macro_f1"]]
         told += f" Against linear: accuracy {accuracy}, macro F1 {macro_f1}."
-    return Finding(told, record)
+    return SectionResult(told, record)
 
 # %% ../nbs/12h_trust.ipynb #c853d79e
 def _about(
@@ -53,10 +53,10 @@ def _about(
 
 # %% ../nbs/12h_trust.ipynb #6d2bc70e
 def believability(
-    case: Case,
-) -> Finding:
+    context: EvaluationContext,
+) -> SectionResult:
     "Reliability, calibration error and Brier score, before and after calibration. Raises `BadScores`."
-    labels, shares = case.said.labels, {"before": softmax(case.said.raw), "after": case.said.probabilities}
+    labels, shares = context.predictions.labels, {"before": softmax(context.predictions.raw), "after": context.predictions.probabilities}
     tables = {name: reliability(labels, share) for name, share in shares.items()}
     figures: dict[str, dict[str, float]] = {
         name: {"calibration_error": calibration_error(labels, share), "brier_score": brier_score(labels, share),
@@ -64,7 +64,7 @@ def believability(
         for name, share in shares.items()
     }
     errors = [figures[name]["calibration_error"] for name in shares]
-    method = re.sub("(?<=[a-z])(?=[A-Z])", " ", type(case.classifier.calibration_).__name__).lower()
+    method = re.sub("(?<=[a-z])(?=[A-Z])", " ", type(context.classifier.calibration_).__name__).lower()
     told = (f"{_about(tables['after'])}Confidence and accuracy are {score_text(errors[1])} apart on average (expected calibration error, "
             f"15 bins); before calibration, here by {method}, it was {score_text(errors[0])}. Of all three figures, less is better.")
     picture = draw(
@@ -73,7 +73,7 @@ def believability(
         caption="Each dot is a bin of papers; on the dotted line, confidence is accuracy.")
     curves = {name: as_records(table[table["papers"] > 0]) for name, table in tables.items()}
     shown = pd.DataFrame([{"calibration": name} | row for name, row in figures.items()])
-    return Finding(
+    return SectionResult(
         told, {"calibration": {"method": method, "bins": 15, **figures, "reliability": curves}},
         {"": shown.rename(columns=lambda name: name.replace("_", " ").replace("brier", "Brier"))}, {"reliability.png": picture})
 
@@ -121,11 +121,11 @@ def _told_of(
 
 # %% ../nbs/12h_trust.ipynb #8e7cafb2
 def silence(
-    case: Case,
-) -> Finding:
+    context: EvaluationContext,
+) -> SectionResult:
     "Accuracy against coverage, and what the model's own thresholds do. Raises `BadScores`."
-    curve = coverage_curve(case.said.labels, case.said.probabilities)
-    carried = _carried(curve, getattr(case.classifier, "thresholds_", {}))
+    curve = coverage_curve(context.predictions.labels, context.predictions.probabilities)
+    carried = _carried(curve, getattr(context.classifier, "thresholds_", {}))
     stored = _headline(carried)
     rows = [curve[curve["coverage"] >= share - 1e-9].iloc[0] for share in _SHARES]
     table = pd.DataFrame(rows)[["threshold", "coverage", "accuracy"]].drop_duplicates().reset_index(drop=True)
@@ -141,25 +141,25 @@ def silence(
                    caption="The surest answers first: further to the right, more papers are answered.")
     told = f"{_told_of(stored)} If it answers all of them, {share_text(curve['accuracy'].iloc[-1])} are right."
     shown = pd.DataFrame(carried) if carried else table
-    return Finding(told, {"abstention": {**stored, "thresholds": carried, "table": as_records(table)}},
+    return SectionResult(told, {"abstention": {**stored, "thresholds": carried, "table": as_records(table)}},
                    {"": shown.rename(columns={"coverage": "answered", "accuracy": "right"})}, {"coverage.png": picture})
 
 # %% ../nbs/12h_trust.ipynb #1bc001ce
 def agreement(
-    case: Case,
-) -> Finding:
+    context: EvaluationContext,
+) -> SectionResult:
     "Lenient accuracy, and strict and lenient by era, cross-lists and length. Raises `BadScores` and `BadPredictions`."
-    said = case.said
-    lenient = lenient_accuracy(said.papers, said.probabilities.argmax(axis=1))
-    tables = {name: scores_by(said.papers, said.labels, said.probabilities, name) for name in BINS}
+    predictions = context.predictions
+    lenient = lenient_accuracy(predictions.papers, predictions.probabilities.argmax(axis=1))
+    tables = {name: scores_by(predictions.papers, predictions.labels, predictions.probabilities, name) for name in BINS}
     told = (f"Counting every group that a paper is listed under, {share_text(lenient)} of its answers are acceptable, where "
-            f"{share_text(said.scores.accuracy)} name the primary group.")
+            f"{share_text(predictions.scores.accuracy)} name the primary group.")
     lowest = [table.loc[table["strict"].idxmin()] for table in tables.values() if len(table) > 1]
     if lowest:
         parts = ", ".join(f"{row.iloc[0]} ({score_text(row['strict'])})" for row in lowest)
         told += f" It is right least often in: {parts}."
     rows = pd.concat([table.set_axis(["part", *table.columns[1:]], axis=1).astype({"part": str}) for table in tables.values()])
     rows["95 % interval"] = [f"{score_text(low)} to {score_text(high)}" for low, high in zip(rows["low"], rows["high"], strict=True)]
-    return Finding(
+    return SectionResult(
         told, {"lenient_accuracy": lenient, "scores_by": {name: as_records(table) for name, table in tables.items()}},
         {"": rows[["part", "papers", "strict", "95 % interval", "lenient", "macro F1"]]}, {"agreement.png": draw_scores_by(tables)})
