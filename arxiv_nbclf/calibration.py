@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from .calibrators import BadScores, Threshold, check_predictions, coverage_table, threshold_in
+from .calibrators import BadScores, Threshold, check_predictions, coverage_table, find_threshold
 from .taxonomy import GROUPS
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def threshold_for(
     accuracy: float = 0.94,  # wanted of the answers
 ) -> Threshold:
     "The threshold that answers most papers with at least that accuracy; raises `BadScores` and `BadCalibration`."
-    return threshold_in(coverage_curve(labels, probabilities), len(labels), accuracy)
+    return find_threshold(coverage_curve(labels, probabilities), len(labels), accuracy)
 
 # %% ../nbs/11b_calibration.ipynb #5abc7e27
 def plot_coverage(

@@ -16,7 +16,7 @@ from .classifier import BadSettings, Classifier, family_class, new_classifier
 from .encoders import NoEncoder, accelerator, find_encoder
 
 # %% ../nbs/09a_choices.ipynb #8eb07d74
-def _best_family(
+def _best_available_family(
     encoder: str | None,  # what was requested; None: each family's default
 ) -> tuple[str, str]:  # a family's name, and why it was chosen
     "What auto means on this machine, with this installation."
@@ -41,7 +41,7 @@ def choose_family(
 ) -> tuple[str, str]:  # a family's name, and why; "" where it was requested by name
     "The family that a request means. Raises `BadSettings` and, for an encoder that was requested, `NoEncoder`."
     if family == "auto":
-        return _best_family(encoder)
+        return _best_available_family(encoder)
     family_class(family)
     return family, ""
 

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['Spans', 'word_contributions', 'word_spans', 'sentence_spans', 'occlusion', 'CannotExplain', 'Explanation', 'explain',
-           'fall_without']
+           'probability_drop']
 
 # %% ../nbs/12d_explanations.ipynb #cf55f3ad
 import re
@@ -187,7 +187,7 @@ def explain(
     return Explanation(seen, LABELS[asked], exact, total, constant, units, spans, top)
 
 # %% ../nbs/12d_explanations.ipynb #bc1211c1
-def fall_without(
+def probability_drop(
     classifier: Any,  # anything fitted with predict_proba for a list of texts
     text: str,  # as the model sees it
     group: int,  # a label id

@@ -14,7 +14,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from .balance import group_years
-from .checkup import WINDOW, Checkup, check_up, count_codes
+from .checkup import DEFAULT_MAX_LENGTH, QualityReport, check_quality, count_codes
 from arxiv_nbclf.composition import (
     column_overview,
     count_categories,
@@ -49,14 +49,14 @@ class Exploration:
     overlaps: pd.DataFrame  # from `group_overlaps`
     lengths: pd.DataFrame  # from `describe_lengths`, one row per field and unit
     months: pd.DataFrame  # from `papers_per_month`
-    eras: pd.DataFrame  # from `balance.group_years`: from when each group is
+    group_years: pd.DataFrame  # from `balance.group_years`: from when each group is
     codes: pd.DataFrame  # from `count_codes`: second names, older names and foreign codes
-    twins: pd.DataFrame  # columns cluster, aid, title, main_category: papers whose titles are nearly the same
+    duplicate_titles: pd.DataFrame  # columns cluster, aid, title, main_category: papers whose titles are nearly the same
     undated: int  # papers without a date, which no month counts
     rejects: pd.DataFrame | None = None  # columns reason, rows: what could not be used, if that is known
     source: str = ""  # where the papers are from, in words for people
     folder: Path | None = None  # where the page was written, if it was
-    checkup: Checkup | None = None  # what to act on before training; None where aid, title or summary is missing
+    quality: QualityReport | None = None  # what to act on before training; None where aid, title or summary is missing
 
     @property
     def span(self) -> str:
@@ -72,7 +72,7 @@ class Exploration:
     def _repr_html_(self) -> str:
         shown = "<p>{{ text }}</p>{{ groups | table(formats) }}"
         groups = str(render(shown, text=repr(self), groups=self.groups, formats=_FORMATS))
-        return groups + (self.checkup._repr_html_() if self.checkup else "")
+        return groups + (self.quality._repr_html_() if self.quality else "")
 
 # %% ../nbs/03_exploration.ipynb #b5eabfa6
 MEASURES: dict[str, Callable[[str], int]] = {"characters": len, "words": count_words}
@@ -85,7 +85,7 @@ _FORMATS = {
 }
 
 
-def _twins(
+def _near_duplicate_table(
     papers: pd.DataFrame,  # a papers table
 ) -> pd.DataFrame:  # columns cluster (from 1), aid, title, main_category, as far as the table has them
     """Papers whose titles are nearly the same, cluster by cluster."""
@@ -102,7 +102,7 @@ def _explore(
     lengths: Mapping[str, pd.DataFrame],  # unit → from `text_lengths`
     source: str = "",  # where the papers are from
     folder: Path | None = None,  # where the page will be
-    window: int = WINDOW,  # tokens that an encoder reads; of use where `lengths` has tokens
+    max_length: int = DEFAULT_MAX_LENGTH,  # tokens that an encoder reads; of use where `lengths` has tokens
 ) -> Exploration:  # the record
     """All tables about the papers."""
     shown = [name for name in ("aid", "title", "main_category", "published") if name in papers]
@@ -121,27 +121,27 @@ def _explore(
         overlaps=group_overlaps(papers),
         lengths=pd.concat(described, ignore_index=True),
         months=months,
-        eras=group_years(papers),
+        group_years=group_years(papers),
         codes=count_codes(papers),
-        twins=_twins(papers),
+        duplicate_titles=_near_duplicate_table(papers),
         undated=len(papers) - int(months.drop(columns="month").to_numpy().sum()),
         rejects=reasons,
         source=source,
         folder=folder,
-        checkup=check_up(papers, rejects, tokens, window) if complete else None,
+        quality=check_quality(papers, rejects, tokens, max_length) if complete else None,
     )
 
 # %% ../nbs/03_exploration.ipynb #a6e1066b
 def _pictures(
     record: Exploration,  # the tables
     lengths: Mapping[str, pd.DataFrame],  # unit → from `text_lengths`
-    window: int = WINDOW,  # tokens that an encoder reads
+    max_length: int = DEFAULT_MAX_LENGTH,  # tokens that an encoder reads
 ) -> dict[str, Picture]:  # field of the record → its picture
     """The pictures of the page, narrow enough to be read on a phone."""
     unit = "tokens" if "tokens" in lengths else list(lengths)[-1]
     whole = lengths[unit].sum(axis=1, min_count=1).to_frame("paper")  # title and abstract, as an encoder reads them
-    reads = window if unit == "tokens" else None
-    over = f"; {share_text((whole['paper'] > window).mean())} are longer than {window}" if reads else ""
+    reads = max_length if unit == "tokens" else None
+    over = f"; {share_text((whole['paper'] > max_length).mean())} are longer than {max_length}" if reads else ""
     median = count_text(describe_lengths(whole, unit)["median"].iloc[0])
     pictures = {
         "groups": draw_groups(record.groups),
@@ -183,10 +183,10 @@ def _page(
 ) -> str:  # the whole page as HTML
     """The page; every value from the table is escaped."""
     tables = {name: getattr(record, name) for name, *_ in _SECTIONS}
-    found = record.checkup.as_html() if record.checkup else ""
+    found = record.quality.as_html() if record.quality else ""
     body = render_template(
         "exploration.html", record=record, sections=_SECTIONS, tables=tables,
-        pictures=pictures, formats=_FORMATS, findings=found,
+        pictures=pictures, formats=_FORMATS, issues=found,
     )
     title, kicker = f"{record.rows:,} papers", "arXiv papers: what a table holds"
     return html_page(title, body, kicker, record.source)
@@ -197,8 +197,8 @@ def explore(
     out: str | Path | None = None,  # a folder to fill with index.html, csv tables and png figures; None writes nothing
     rejects: pd.DataFrame | None = None,  # the rows that `read_papers` could not use
     source: str = "",  # where the papers are from, in words for the page: a file's name, "the synthetic sample"
-    measures: Mapping[str, Callable[[str], int]] | None = None,  # unit → function that measures a text; None: `MEASURES`
-    window: int = WINDOW,  # tokens that an encoder reads, to hold the texts against where tokens are measured
+    length_measures: Mapping[str, Callable[[str], int]] | None = None,  # unit → function that measures a text; None: `MEASURES`
+    max_length: int = DEFAULT_MAX_LENGTH,  # tokens that an encoder reads, to hold the texts against where tokens are measured
     progress: bool = True,  # a bar on stderr, if this takes over two seconds and stderr is a terminal
 ) -> Exploration:  # all tables
     """Look at a table of papers from all sides; raises `CannotExplore` if it is empty, `CannotWrite`."""
@@ -206,12 +206,12 @@ def explore(
         raise CannotExplore("the table holds no papers; is it the right file?")
     folder = Path(out) if out is not None else None
     with tqdm(total=3, desc="exploring", delay=2, leave=False, disable=None if progress else True) as bar:
-        lengths = {unit: text_lengths(papers, length) for unit, length in (measures or MEASURES).items()}
+        lengths = {unit: text_lengths(papers, length) for unit, length in (length_measures or MEASURES).items()}
         bar.update()
-        record = _explore(papers, rejects, lengths, source, folder, window)
+        record = _explore(papers, rejects, lengths, source, folder, max_length)
         bar.update()
         if folder is not None:
-            pictures = _pictures(record, lengths, window)
+            pictures = _pictures(record, lengths, max_length)
             write_files(folder, {f"{name}.png": picture.png for name, picture in pictures.items()})
             for name, table in ({name: getattr(record, name) for name, *_ in _SECTIONS} | {"rejects": rejects}).items():
                 if table is not None:

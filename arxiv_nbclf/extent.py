@@ -57,7 +57,7 @@ def plot_lengths(
     lengths: pd.DataFrame,  # from `text_lengths`
     field: str = "summary",  # which text: title or summary
     unit: str = "words",  # what was counted, for the label
-    window: int | None = None,  # how much an encoder reads, in the same unit; None: not drawn
+    max_length: int | None = None,  # how much an encoder reads, in the same unit; None: not drawn
     axes: "Axes | None" = None,  # where to draw; None for a figure of its own
 ) -> "Axes":  # the drawing
     """How long the texts of one field are, as a histogram with the median marked."""
@@ -72,9 +72,9 @@ def plot_lengths(
         sns.histplot(x=shown, bins=np.arange(shown.min() - 0.5, shown.max() + step + 0.5, step), ax=axes)
         axes.axvline(np.median(known), color="black", linestyle="--", label=f"median {np.median(known):,.0f}")
         axes.legend(frameon=False, loc="lower right", bbox_to_anchor=(1, 1), borderaxespad=0)
-    if window is not None and len(known):
-        over = f"window {window:,}: {(known > window).mean():.1%} longer"
-        axes.axvline(window, color="#d55e00", linestyle=":", label=over)
+    if max_length is not None and len(known):
+        over = f"window {max_length:,}: {(known > max_length).mean():.1%} longer"
+        axes.axvline(max_length, color="#d55e00", linestyle=":", label=over)
         axes.legend(frameon=False, loc="lower right", bbox_to_anchor=(1, 1), borderaxespad=0, ncols=2)
     longer = f"; {len(known) - len(shown):,} longer not shown" if len(shown) < len(known) else ""
     axes.set(xlabel=f"{unit} per {field}{longer}", ylabel="papers")

@@ -20,25 +20,25 @@ import pandas as pd
 
 from .atom import no_papers
 from .client import API, ApiClient, check_reachable
-from .files import ArxivNbclfError, CannotWrite, FolderTaken, begin_partial, log, partial_folder, sole_worker, write_json
-from .gathering import RECORD, WINDOW_PAPERS, Gatherer, gather, harvest_ids
-from .papers import COLUMNS, MARKS, BadPapers, raw_papers, read_papers, validate_papers
+from .files import ArxivNbclfError, CannotWrite, FolderExists, open_partial, log, partial_folder, lock_folder, write_json
+from .gathering import RECORD, WINDOW_PAPERS, WindowFetcher, fetch_all, harvest_ids
+from .papers import COLUMNS, OPTIONAL_COLUMNS, BadPapers, raw_papers, read_papers, validate_papers
 from .snapshot import SnapshotFilter, is_snapshot, snapshot_parts
-from .tables import ENDINGS, RawTable, file_ending, write_table
+from .tables import SUFFIXES, RawTable, file_suffix, write_table
 from .taxonomy import group_of
-from .windows import BadHarvest, Finished, Request, Window, make_request, read_finished, write_finished
+from .windows import BadHarvest, FetchedWindow, HarvestRequest, TimeWindow, make_harvest_request, read_finished, write_finished
 
 # %% ../nbs/02_harvest.ipynb #3e4cdffb
-COLUMNS_OUT = [*COLUMNS, *MARKS]
+COLUMNS_OUT = [*COLUMNS, *OPTIONAL_COLUMNS]
 
 
 def _merge(
     old: pd.DataFrame | None,  # the table so far
     natural: pd.DataFrame,  # COLUMNS and withdrawn
-    topped: pd.DataFrame,  # the same
+    topped_up: pd.DataFrame,  # the same
 ) -> pd.DataFrame:  # COLUMNS_OUT; each id once, sorted by day and id
     "Put a table together."
-    parts = [natural.assign(chosen="natural"), topped.assign(chosen="topped up")]
+    parts = [natural.assign(chosen="natural"), topped_up.assign(chosen="topped up")]
     if old is not None:
         parts.insert(0, old.assign(**{mark: value for mark, value in (("chosen", "natural"), ("withdrawn", False)) if mark not in old}))
     table = pd.concat([part[COLUMNS_OUT] for part in parts if len(part)] or [parts[0].reindex(columns=COLUMNS_OUT)], ignore_index=True)
@@ -52,9 +52,9 @@ OLDEST = datetime(1986, 1, 1)  # arXiv's oldest papers are of April 1986, added 
 STEP = timedelta(days=30)
 
 
-def _starving(
+def _rare_groups(
     table: pd.DataFrame,  # papers so far
-    request: Request,  # categories, days and what else was wanted
+    request: HarvestRequest,  # categories, days and what else was wanted
 ) -> dict[str, int]:  # group → how many papers it wants; of the groups that were asked for
     "Which groups have too few papers."
     have = table.main_category.map(lambda code: group_of(code, "other"), na_action="ignore").value_counts()
@@ -76,26 +76,26 @@ def _newest(
 # %% ../nbs/02_harvest.ipynb #112d1fb0
 def _parts(
     folder: Path,  # the partial folder
-    finished: Sequence[Finished],  # windows with or without files
+    finished: Sequence[FetchedWindow],  # windows with or without files
 ) -> pd.DataFrame:  # their papers
     "The papers of finished windows."
     tables = [pd.read_parquet(folder / done.file) for done in finished if done.file]
     return pd.concat([table for table in tables if len(table)] or [no_papers()], ignore_index=True)
 
 
-def _top_up(
-    gatherer: Gatherer,  # client, folder and record of the harvest
-    request: Request,  # categories, days and what else was wanted
+def _add_rare_groups(
+    fetcher: WindowFetcher,  # client, folder and record of the harvest
+    request: HarvestRequest,  # categories, days and what else was wanted
     table: pd.DataFrame,  # papers so far
 ) -> pd.DataFrame:  # what is added
     "Go back in time for the groups that have too few papers."
     added = [no_papers()]
-    for group, count in _starving(table, request).items():
+    for group, count in _rare_groups(table, request).items():
         codes = [code for code in request.codes if group_of(code) == group]
         end, step = request.window.start, STEP
         while end > OLDEST:
             start = max(OLDEST, end - step)
-            found = _parts(gatherer.folder, gather(gatherer, Window(start, end), codes, group))
+            found = _parts(fetcher.folder, fetch_all(fetcher, TimeWindow(start, end), codes, group))
             newest = _newest(found, group, table.aid, count)
             if len(newest) >= count:
                 break
@@ -113,12 +113,12 @@ class Harvest:
     out: Path  # the table
     papers: pd.Series  # in the table: how many of each way of being chosen
     new: int  # papers that were not there before
-    shortfalls: tuple[Finished, ...] = ()  # windows of which fewer papers came than arXiv counts
+    shortfalls: tuple[FetchedWindow, ...] = ()  # windows of which fewer papers came than arXiv counts
 
     def __str__(self) -> str:
         "Say it in a line."
         chosen = ", ".join(f"{count:,} {how}" for how, count in self.papers.items())
-        missing = sum(done.shortfall for done in self.shortfalls)
+        missing = sum(done.missing_papers for done in self.shortfalls)
         short = f"; {missing:,} papers that arXiv counts did not come, the same command asks again" if missing else ""
         return f"{self.out}: {self.papers.sum():,} papers ({chosen}), {self.new:,} of them new{short}"
 
@@ -130,7 +130,7 @@ def record_path(
     return Path(out).with_name(f"_{Path(out).name}.harvest.json")
 
 # %% ../nbs/02_harvest.ipynb #f9d5d4e1
-def _clear(
+def _remove_partial(
     partial: Path,  # the partial folder
 ) -> None:
     "Take a partial folder away; if that is interrupted, what is left of it is no partial folder."
@@ -143,18 +143,18 @@ def _clear(
 
 # %% ../nbs/02_harvest.ipynb #d95a3cdb
 @contextmanager
-def _workplace(
+def _partial_folder(
     out: Path,  # the table
-    request: Request,  # categories, days and what else was wanted
+    request: HarvestRequest,  # categories, days and what else was wanted
 ) -> Iterator[Path]:  # the partial folder
-    "Make, or find, the folder of a harvest, which goes away if there is nothing to go on with. Raises `FolderTaken`, `CannotWrite`."
-    if not file_ending(out) or out.suffix.lower() == ".zip":
-        raise CannotWrite(f"{out}: unknown ending {out.suffix!r}; known are {', '.join(ENDINGS)}, and .gz of the text ones")
+    "Make, or find, the folder of a harvest, which goes away if there is nothing to go on with. Raises `FolderExists`, `CannotWrite`."
+    if not file_suffix(out) or out.suffix.lower() == ".zip":
+        raise CannotWrite(f"{out}: unknown ending {out.suffix!r}; known are {', '.join(SUFFIXES)}, and .gz of the text ones")
     partial = partial_folder(out)
     if out.is_dir() or (out.exists() and not record_path(out).exists() and not (partial / "run.json").exists()):
-        raise FolderTaken(f"{out} is there already, and no harvest made it: choose another file")
-    partial, continued = begin_partial(out, request.record())
-    with sole_worker(partial) as lock:
+        raise FolderExists(f"{out} is there already, and no harvest made it: choose another file")
+    partial, continued = open_partial(out, request.record())
+    with lock_folder(partial) as lock:
         if continued:
             log.info("continuing in %s", partial)
             for stray in partial.glob(f".{'?' * 8}-*"):  # what was being written when the process was killed
@@ -166,10 +166,10 @@ def _workplace(
         except ArxivNbclfError as error:
             if isinstance(error, BadHarvest) or (not continued and not (partial / RECORD).exists()):
                 lock.release()
-                _clear(partial)
+                _remove_partial(partial)
             raise
         lock.release()  # Windows renames no folder in which a file is open
-        _clear(partial)
+        _remove_partial(partial)
 
 
 def _requests(
@@ -182,10 +182,10 @@ def _requests(
 
 def _write(
     out: Path,  # the table
-    request: Request,  # categories, days and what else was wanted
+    request: HarvestRequest,  # categories, days and what else was wanted
     table: pd.DataFrame,  # COLUMNS_OUT
     old: pd.DataFrame | None,  # the table before
-    finished: Sequence[Finished],  # natural windows of this harvest
+    finished: Sequence[FetchedWindow],  # natural windows of this harvest
 ) -> Harvest:
     "Write the table, and then how it came about."
     if table.empty:
@@ -200,12 +200,12 @@ def _write(
     requests = [*(each for each in _requests(out) if each != asked), asked]
     write_finished(record_path(out), windows, requests=requests)
     new = len(table) if old is None else int((~table.aid.isin(old.aid)).sum())
-    return Harvest(out, table.chosen.value_counts().rename(None), new, tuple(done for done in finished if done.shortfall))
+    return Harvest(out, table.chosen.value_counts().rename(None), new, tuple(done for done in finished if done.missing_papers))
 
 # %% ../nbs/02_harvest.ipynb #24004cf3
 def _in_days(
     papers: pd.DataFrame,  # with published, UTC
-    window: Window,  # the days that were wanted
+    window: TimeWindow,  # the days that were wanted
 ) -> pd.DataFrame:  # the papers whose first version is of these days
     "Leave out what belongs to other days: the question's last minute is the next day's first."
     start, end = (pd.Timestamp(moment, tz="UTC") for moment in (window.start, window.end))
@@ -213,26 +213,26 @@ def _in_days(
 
 
 def _from_api(
-    request: Request,  # categories, days and what else was wanted
+    request: HarvestRequest,  # categories, days and what else was wanted
     folder: Path,  # the partial folder
     out: Path,  # the table
     old: pd.DataFrame | None,  # the table so far
     delay: float,  # seconds between questions
-) -> tuple[pd.DataFrame, list[Finished]]:  # the table, and its natural windows
+) -> tuple[pd.DataFrame, list[FetchedWindow]]:  # the table, and its natural windows
     "Harvest categories and days from arXiv's interface."
     from tqdm import tqdm
 
     with ApiClient(request.source, delay) as client, tqdm(None, "papers", 0, unit=" papers", disable=None) as bar:
-        gatherer = Gatherer(client, folder, bar, read_finished(record_path(out)), WINDOW_PAPERS)
-        finished = gather(gatherer, request.window, request.codes)
+        fetcher = WindowFetcher(client, folder, bar, read_finished(record_path(out)), WINDOW_PAPERS)
+        finished = fetch_all(fetcher, request.window, request.codes)
         natural = _in_days(_parts(folder, finished), request.window)
         table = _merge(old, natural, no_papers())
-        topped = _top_up(gatherer, request, table)
+        topped_up = _add_rare_groups(fetcher, request, table)
     for done in finished:
-        if done.shortfall:
+        if done.missing_papers:
             log.warning("%s: %d papers came of %d that arXiv counts", done.window, done.papers, done.total)
-    plain = [Finished(done.window, done.query, done.total, done.papers) for done in finished]
-    return _merge(table, natural, topped), plain
+    plain = [FetchedWindow(done.window, done.query, done.total, done.papers) for done in finished]
+    return _merge(table, natural, topped_up), plain
 
 # %% ../nbs/02_harvest.ipynb #1afc61db
 def _snapshot_papers(
@@ -250,7 +250,7 @@ def _snapshot_papers(
 
 # %% ../nbs/02_harvest.ipynb #914f0d52
 def _from_snapshot(
-    request: Request,  # categories, days and what else was wanted
+    request: HarvestRequest,  # categories, days and what else was wanted
     path: Path,  # the snapshot
     old: pd.DataFrame | None,  # the table so far
 ) -> pd.DataFrame:  # the table
@@ -258,22 +258,22 @@ def _from_snapshot(
     if not is_snapshot(path):
         raise BadPapers.at(path, "this is not arXiv's bulk snapshot, JSON lines with id, abstract, categories and versions")
 
-    def chosen(choice: SnapshotFilter) -> Iterator[pd.DataFrame]:
-        return (_snapshot_papers(part, path.name) for part in snapshot_parts(path, choice, keep_broken=True) if len(part.rows))
+    def chosen(paper_filter: SnapshotFilter) -> Iterator[pd.DataFrame]:
+        return (_snapshot_papers(part, path.name) for part in snapshot_parts(path, paper_filter, keep_broken=True) if len(part.rows))
 
     first, last = request.days or (date.max, date.max)
     natural = pd.concat([no_papers(), *chosen(SnapshotFilter(first, last, request.codes))], ignore_index=True)
     table = _merge(old, natural, no_papers())
-    starving = _starving(table, request)
-    if starving:
-        newest = dict.fromkeys(starving, no_papers())
-        codes = [code for code in request.codes if group_of(code) in starving]
+    rare_groups = _rare_groups(table, request)
+    if rare_groups:
+        newest = dict.fromkeys(rare_groups, no_papers())
+        codes = [code for code in request.codes if group_of(code) in rare_groups]
         for part in chosen(SnapshotFilter(None, first - timedelta(days=1), codes)):
             for group, rows in newest.items():
-                newest[group] = _newest(pd.concat([rows, part], ignore_index=True), group, table.aid, starving[group])
+                newest[group] = _newest(pd.concat([rows, part], ignore_index=True), group, table.aid, rare_groups[group])
         for group, rows in newest.items():
-            if len(rows) < starving[group]:
-                log.warning("%s: there are only %d papers more, of %d that were wanted", group, len(rows), starving[group])
+            if len(rows) < rare_groups[group]:
+                log.warning("%s: there are only %d papers more, of %d that were wanted", group, len(rows), rare_groups[group])
         table = _merge(table, natural, pd.concat(newest.values(), ignore_index=True))
     return table
 
@@ -290,13 +290,13 @@ def harvest(
     snapshot: str | Path | None = None,  # the bulk snapshot, to be read instead of asking
 ) -> Harvest:  # COLUMNS, chosen and withdrawn are in the table
     "Gather a table of papers. Asked again, it goes on where it was. Raises an `ArxivNbclfError` that says what is wrong."
-    request = make_request(categories, start, end, per_group, ids, Path(snapshot).name if snapshot else api)
+    request = make_harvest_request(categories, start, end, per_group, ids, Path(snapshot).name if snapshot else api)
     out = Path(out)
-    with _workplace(out, request) as partial:
+    with _partial_folder(out, request) as partial:
         if not snapshot and not request.ids:
             check_reachable(api)
         old = read_papers(out, purpose="prediction").papers if out.exists() else None
-        finished: list[Finished] = []
+        finished: list[FetchedWindow] = []
         if request.ids:
             found = [table for table in (old, harvest_ids(request.ids, api, delay)) if table is not None]
             table = _merge(pd.concat(found, ignore_index=True), no_papers(), no_papers())

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from .calibrators import BadScores, check_predictions
-from .resampling import HEADLINE, class_intervals, class_scores, headline_scores, interval_ends, paper_values, resampled_sums
+from .resampling import HEADLINE_METRICS, class_intervals, class_scores, headline_scores, percentile_interval, paper_values, resampled_sums
 from .taxonomy import GROUPS
 
 # %% ../nbs/11a_intervals.ipynb #9b539354
@@ -62,7 +62,7 @@ def _interval_table(
     scores: pd.DataFrame,  # columns value, low, high
 ) -> pd.DataFrame:
     texts = [_text(*row) for row in scores[["value", "low", "high"]].to_numpy()]
-    return pd.DataFrame({"score [95 % interval]": texts}, index=[HEADLINE[name] for name in scores.index])
+    return pd.DataFrame({"score [95 % interval]": texts}, index=[HEADLINE_METRICS[name] for name in scores.index])
 
 
 def _class_table(
@@ -135,18 +135,18 @@ def score_intervals(
     whole = np.stack([values[true == group].sum(axis=0) for group in range(len(classes))])
     sums = resampled_sums(true, values, len(classes), resamples, seed)
     occurs = (whole[:, :-3].sum(axis=0) + whole[:, :-3].sum(axis=1)) > 0
-    headline = np.column_stack([headline_scores(whole, occurs), *interval_ends(headline_scores(sums, occurs))])
+    headline = np.column_stack([headline_scores(whole, occurs), *percentile_interval(headline_scores(sums, occurs))])
     each = np.concatenate([class_scores(whole)[..., None], class_intervals(whole[:, :-3])], axis=-1).reshape(len(classes), -1)
     names = [name + end for name in ("precision", "recall", "f1") for end in ("", "_low", "_high")]
     per_class = pd.DataFrame(each, index=list(classes), columns=names).assign(support=whole[:, :-3].sum(axis=1).astype(int))
-    return Intervals(pd.DataFrame(headline, index=list(HEADLINE), columns=["value", "low", "high"]), per_class, resamples)
+    return Intervals(pd.DataFrame(headline, index=list(HEADLINE_METRICS), columns=["value", "low", "high"]), per_class, resamples)
 
 # %% ../nbs/11a_intervals.ipynb #f761a3d0
 @dataclass(frozen=True)
 class McNemar:
     "McNemar's test of two models on the same papers."
 
-    only_before: int  # papers that only the first model got right
+    only_first_right: int  # papers that only the first model got right
     only_after: int  # papers that only the second one got right
     statistic: float | None  # chi-squared with continuity correction, one degree of freedom; None where the test is exact
     p_value: float  # two-sided; how often two equally good models would differ that much
@@ -154,18 +154,18 @@ class McNemar:
 
 
 def mcnemar(
-    only_before: int,  # papers that only the first model got right
+    only_first_right: int,  # papers that only the first model got right
     only_after: int,  # papers that only the second one got right
 ) -> McNemar:
     "Test whether two models are right equally often."
     from scipy.stats import binomtest, chi2
 
-    differ = only_before + only_after
+    differ = only_first_right + only_after
     if differ < 25:
-        p_value = float(binomtest(only_before, differ).pvalue) if differ else 1.0
-        return McNemar(only_before, only_after, None, p_value, "exact binomial")
-    statistic = max(abs(only_before - only_after) - 1, 0) ** 2 / differ
-    return McNemar(only_before, only_after, statistic, float(chi2.sf(statistic, 1)), "chi-squared with continuity correction")
+        p_value = float(binomtest(only_first_right, differ).pvalue) if differ else 1.0
+        return McNemar(only_first_right, only_after, None, p_value, "exact binomial")
+    statistic = max(abs(only_first_right - only_after) - 1, 0) ** 2 / differ
+    return McNemar(only_first_right, only_after, statistic, float(chi2.sf(statistic, 1)), "chi-squared with continuity correction")
 
 # %% ../nbs/11a_intervals.ipynb #8cee5a45
 COMPARED_METRICS = ("accuracy", "macro_f1", "weighted_f1", "log_loss")
@@ -201,7 +201,7 @@ class Comparison:
     def about(self) -> str:
         "McNemar's test in a sentence."
         test = self.mcnemar
-        return (f"Of {self.n:,} papers, {test.only_before:,} were right only before and {test.only_after:,} only after "
+        return (f"Of {self.n:,} papers, {test.only_first_right:,} were right only before and {test.only_after:,} only after "
                 f"(McNemar's test, {test.method}: p = {test.p_value:.2g}).")
 
     def __repr__(self) -> str:
@@ -221,7 +221,7 @@ def _difference_table(
         "difference [95 % interval]": [f"{row['difference']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}]" for row in rows],
         "verdict": [row["verdict"] for row in rows],
     }
-    return pd.DataFrame(texts, index=[HEADLINE[str(name)] for name in metrics.index])
+    return pd.DataFrame(texts, index=[HEADLINE_METRICS[str(name)] for name in metrics.index])
 
 # %% ../nbs/11a_intervals.ipynb #a5e28aea
 def compare_predictions(
@@ -242,7 +242,7 @@ def compare_predictions(
     occurs = [(part[:, :-3].sum(axis=0) + part[:, :-3].sum(axis=1)) > 0 for part in whole]
     points = [headline_scores(part, some)[: len(COMPARED_METRICS)] for part, some in zip(whole, occurs, strict=True)]
     draws = [headline_scores(part, some)[:, : len(COMPARED_METRICS)] for part, some in zip(sums, occurs, strict=True)]
-    low, high = interval_ends(draws[1] - draws[0])
+    low, high = percentile_interval(draws[1] - draws[0])
     columns = {"before": points[0], "after": points[1], "difference": points[1] - points[0], "low": low, "high": high}
     table = pd.DataFrame(columns, index=list(COMPARED_METRICS))
     table["verdict"] = [verdict_of(row.low, row.high, name == "log_loss") for name, row in table.iterrows()]

@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from .evaluation import Scores
-from .findings import Findings
+from .findings import Sections
 from .pages import Picture
 from .style import TEMPLATES
-from .wording import wording
+from .wording import template_values
 
 if TYPE_CHECKING:
     from huggingface_hub import ModelCardData
@@ -39,7 +39,7 @@ _METRICS = {"accuracy": "accuracy", "macro_f1": "f1", "weighted_f1": "f1"}  # th
 
 
 def _scored_card_data(
-    context: Mapping[str, Any],  # from `wording`
+    context: Mapping[str, Any],  # from `template_values`
     license: str,  # of the model, as the hub abbreviates it
     dataset: str,  # name of what the model was tested on
 ) -> ModelCardData:  # with the results on the test papers
@@ -81,10 +81,10 @@ def model_card(
     baseline: Scores | None = None,  # of the linear family on the same papers
     pictures: Mapping[str, Picture] | None = None,  # file name → picture beside it
     license: str = "apache-2.0",  # as the hub abbreviates it; default: this library's
-    findings: Findings | None = None,  # what else was found out about the model
+    findings: Sections | None = None,  # what else was found out about the model
 ) -> str:  # Markdown with a YAML head
     "The model card of a run."
-    context, found = wording(report, scores, baseline), (findings or Findings()).found
+    context, found = template_values(report, scores, baseline), (findings or Sections()).found
     files = ", ".join(str(source["file"]) for source in context["sources"])
     dataset = "synthetic sample" if report.get("synthetic") else files or "arXiv papers"
     return TEMPLATES.get_template("model_card.md").render(

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['count_text', 'score_text', 'difference_text', 'share_text', 'duration_text', 'size_text', 'time_text', 'cell_text',
            'render', 'render_template', 'html_table', 'html_pairs', 'Picture', 'draw', 'html_picture', 'html_page',
-           'page_faults', 'write_files']
+           'html_errors', 'write_files']
 
 # %% ../nbs/00d_pages.ipynb #bcff8875
 import base64
@@ -22,7 +22,7 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
-from .files import CannotWrite, one_line, reason, whole_file
+from .files import CannotWrite, error_line, reason, atomic_write
 from .style import POLICY, SCRIPT, STYLE, TEMPLATES
 
 # %% ../nbs/00d_pages.ipynb #aad9cdd5
@@ -236,7 +236,7 @@ def html_page(
     ))
 
 # %% ../nbs/00d_pages.ipynb #b55a284e
-class _Promises(HTMLParser):
+class _PageChecker(HTMLParser):
     "Reads a page and notes what it should not hold."
 
     def __init__(self) -> None:
@@ -276,11 +276,11 @@ class _Promises(HTMLParser):
         self.script += data if self.open[-1:] == ["script"] else ""
 
 
-def page_faults(
+def html_errors(
     page: str,  # HTML
 ) -> list[str]:  # empty for a page that keeps its promises
     "What in a page fetches, runs, is not closed or has no words."
-    reader = _Promises()
+    reader = _PageChecker()
     reader.feed(page)
     reader.close()
     if "<script" in page.lower() and POLICY not in page:
@@ -299,8 +299,8 @@ def write_files(
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             message = f"cannot be made: {reason(error)}; choose another folder"
-            raise CannotWrite(one_line(path.parent, message)) from error
+            raise CannotWrite(error_line(path.parent, message)) from error
         if isinstance(content, str):
             content = content.encode("utf-8", "backslashreplace")
-        with whole_file(path) as part:
+        with atomic_write(path) as part:
             part.write_bytes(content)

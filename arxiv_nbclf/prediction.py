@@ -16,8 +16,8 @@ import pandas as pd
 
 from .classifier import Classifier, load_classifier
 from .files import ArxivNbclfError
-from .packaged import load_packaged, told_of
-from .preprocessing import LABELS, MARK
+from .packaged import load_packaged, describe_model
+from .preprocessing import LABELS, SEPARATOR_TOKEN
 from .taxonomy import GROUP_NAMES
 
 # %% ../nbs/14_prediction.ipynb #27bf272a
@@ -176,5 +176,5 @@ def predict(
     if summary is None:
         raise BadPrediction("a title alone was given: add the abstract, or hand in a table")
     threshold = abstention_threshold(classifier, abstain_below)
-    shares = dict(zip(LABELS, classifier.predict_proba([papers + MARK + summary])[0].round(6).tolist(), strict=True))
-    return Prediction(shares, max(shares.values()) < threshold, told_of(classifier) if model is None else "")
+    shares = dict(zip(LABELS, classifier.predict_proba([papers + SEPARATOR_TOKEN + summary])[0].round(6).tolist(), strict=True))
+    return Prediction(shares, max(shares.values()) < threshold, describe_model(classifier) if model is None else "")

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .encoders import Encoder, load_encoder
-from .extras import require
-from .files import ArxivNbclfError, one_line, whole_file
+from .extras import require_extra
+from .files import ArxivNbclfError, error_line, atomic_write
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -63,17 +63,17 @@ def export_onnx(
 
     Raises `BadGraph` and `CannotWrite`.
     """
-    require("train", "torch", "onnx")
+    require_extra("train", "torch", "onnx")
     if isinstance(model, Encoder):
         model = load_encoder(model)
     attention, training = model.config._attn_implementation, model.training
     try:
         model.set_attn_implementation("eager")
         model.eval()
-        with whole_file(path) as part:
+        with atomic_write(path) as part:
             _write_graph(model, part, "logits" if type(model).__name__.endswith("ForSequenceClassification") else "hidden")
     except (RuntimeError, TypeError, ValueError) as error:
-        raise BadGraph(one_line(type(model).__name__, f"cannot be written as a graph ({error})")) from error
+        raise BadGraph(error_line(type(model).__name__, f"cannot be written as a graph ({error})")) from error
     finally:
         model.set_attn_implementation(attention)
         model.train(training)
@@ -88,7 +88,7 @@ class OnnxEncoder:
         path: str | Path,  # an .onnx file
         threads: int,  # processor threads to compute with; 0: as many as the machine has
     ) -> None:
-        require("train", "onnxruntime")
+        require_extra("train", "onnxruntime")
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
@@ -99,7 +99,7 @@ class OnnxEncoder:
         try:
             self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         except Exception as error:  # the runtime has a class of its own for each kind of trouble
-            raise BadGraph(one_line(path, f"cannot be loaded as a graph ({error}); export it again")) from error
+            raise BadGraph(error_line(path, f"cannot be loaded as a graph ({error}); export it again")) from error
         inputs = tuple(entry.name for entry in self._session.get_inputs())
         if inputs != INPUTS:
             raise BadGraph(f"{path} takes {', '.join(inputs)}, not {' and '.join(INPUTS)}: export it with export_onnx")
@@ -122,7 +122,7 @@ def quantize(
     out: str | Path,  # another one, to write
 ) -> Path:  # the file written
     """Round the matrices of a graph to 8 bits, each output channel on a scale of its own. Raises `BadGraph` and `CannotWrite`."""
-    require("train", "onnx", "onnxruntime")
+    require_extra("train", "onnx", "onnxruntime")
     import onnx
     from onnxruntime.quantization import quantize_dynamic
     from onnxruntime.quantization.quant_utils import add_pre_process_metadata
@@ -130,8 +130,8 @@ def quantize(
     try:
         graph = onnx.load(path)
     except Exception as error:  # protobuf and the operating system have errors of their own
-        raise BadGraph(one_line(path, f"cannot be read as a graph ({error}); export it again")) from error
+        raise BadGraph(error_line(path, f"cannot be read as a graph ({error}); export it again")) from error
     add_pre_process_metadata(graph)  # or else the root logger is told to run a pre-processing that brings nothing here
-    with whole_file(out) as part:
+    with atomic_write(out) as part:
         quantize_dynamic(graph, part, per_channel=True)
     return Path(out)

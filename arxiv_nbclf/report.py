@@ -15,7 +15,7 @@ import pandas as pd
 
 from .evaluation import Scores
 from .figures import draw_figures
-from .findings import Findings
+from .findings import Sections
 from .model_card import model_card
 from .pages import Picture, write_files
 from .report_page import report_page
@@ -31,10 +31,10 @@ def write_report(
     papers: pd.DataFrame | None = None,  # that were read, for a figure of their groups
     search_figures: Mapping[str, Picture] | None = None,  # from `draw_search`
     license: str = "apache-2.0",  # of the model, for its card; default: this library's
-    findings: Findings | None = None,  # what else was found out about the model
+    findings: Sections | None = None,  # what else was found out about the model
 ) -> dict[str, Any]:  # the content of report.json
     "Write a report: JSON, HTML, model card, figures, tables. Raises `CannotWrite`."
-    known = findings or Findings()
+    known = findings or Sections()
     report = build_report({**record, **known.record}, scores, baseline)
     own = draw_figures(report, scores, baseline, papers) | dict(search_figures or {})
     figures = own | known.pictures

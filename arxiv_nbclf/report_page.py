@@ -13,9 +13,9 @@ import pandas as pd
 from markupsafe import Markup
 
 from .evaluation import Scores
-from .findings import FORMATS, Findings, finding_html
+from .findings import SECTION_FORMATS, Sections, section_html
 from .pages import Picture, difference_text, html_page, render_template, score_text, time_text
-from .wording import ends_text, wording
+from .wording import interval_text, template_values
 
 # %% ../nbs/12k_report_page.ipynb #c605be26
 _QUESTIONS = {  # name of a section → its question, in the order of the page
@@ -38,14 +38,14 @@ _QUESTIONS = {  # name of a section → its question, in the order of the page
 _FINDINGS = {"believability", "silence", "agreement", "doubts", "learning", "ageing"}
 
 # %% ../nbs/12k_report_page.ipynb #53382216
-_SCORED = {"papers": "What was it tested on?", "making": "Which model is it?"}
+_EVALUATION_QUESTIONS = {"papers": "What was it tested on?", "making": "Which model is it?"}
 
 
-def _answered(
+def _render_sections(
     context: Mapping[str, Any],  # what the templates name
 ) -> list[tuple[str, str, Markup]]:  # name, question, answer
     "The sections that have something to say."
-    questions = _QUESTIONS if context["trained"] else _QUESTIONS | _SCORED
+    questions = _QUESTIONS if context["trained"] else _QUESTIONS | _EVALUATION_QUESTIONS
     sections = []
     for name, question in questions.items():
         file = "answer.html" if name in _FINDINGS else f"{name}.html"
@@ -65,7 +65,7 @@ def _verdicts(
         return {}
     rows = [metrics.get(key) for key in keys]
     return {
-        "95 % interval": [ends_text(metrics, key) for key in keys],
+        "95 % interval": [interval_text(metrics, key) for key in keys],
         "verdict": [
             str(row.get("verdict", "")) if isinstance(row, Mapping) else ""
             for row in rows
@@ -83,7 +83,7 @@ def _by_group(
     known = report.get("intervals")
     each = known.get("per_class") if isinstance(known, Mapping) else None
     if isinstance(each, Mapping):
-        intervals = [ends_text(each.get(label), "f1") for label in scores.labels]
+        intervals = [interval_text(each.get(label), "f1") for label in scores.labels]
         table.insert(4, "95 % interval of F1", intervals)
     return table
 
@@ -93,10 +93,10 @@ def _context(
     scores: Scores,  # of the model
     baseline: Scores | None,  # of the linear family on the same papers
     pictures: Mapping[str, Picture],  # file name → picture
-    findings: Findings,  # what else was found out about the model
+    findings: Sections,  # what else was found out about the model
 ) -> dict[str, Any]:  # name in a template → what it stands for
     "What the sections are filled with."
-    context = wording(report, scores, baseline)
+    context = template_values(report, scores, baseline)
     figures = pd.DataFrame(context["figures"])
     compared = figures[["name", "value", "base"]]
     compared = compared.set_axis(["score", "this model", "linear"], axis=1).assign(
@@ -106,8 +106,8 @@ def _context(
     columns = ["this model", "linear", "precision", "recall", "F1"]
     formats = dict.fromkeys(columns, score_text) | {"difference": difference_text}
     return context | {
-        "pictures": pictures, "found": findings.found, "left_out": findings.left_out,
-        "show": finding_html, "formats": FORMATS | formats, "comparison": compared,
+        "pictures": pictures, "found": findings.found, "left_out": findings.skipped,
+        "show": section_html, "formats": SECTION_FORMATS | formats, "comparison": compared,
         "groups": _by_group(report, scores),
     }
 
@@ -127,10 +127,10 @@ def report_page(
     scores: Scores,  # of the model
     baseline: Scores | None = None,  # of the linear family on the same papers
     pictures: Mapping[str, Picture] | None = None,  # file name → picture
-    findings: Findings | None = None,  # what else was found out, with its own pictures
+    findings: Sections | None = None,  # what else was found out, with its own pictures
 ) -> str:  # the whole page
     "The report as one HTML page with everything inside."
-    known = findings or Findings()
+    known = findings or Sections()
     context = _context(report, scores, baseline, pictures or {}, known)
     footer = "The figures on this page are also in report.json, beside it."
     if any(finding.own for finding in known.found.values()):
@@ -139,7 +139,7 @@ def report_page(
     synthetic = report.get("synthetic")
     return html_page(
         context["title"],
-        render_template("report.html", sections=_answered(context)),
+        render_template("report.html", sections=_render_sections(context)),
         kicker="arXiv paper classifier: report of a run",
         byline=_byline(report),
         warning=render_template("report/synthetic.html") if synthetic else "",

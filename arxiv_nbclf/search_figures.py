@@ -270,7 +270,7 @@ def draw_search(
     return pictures
 
 # %% ../nbs/12b_search_figures.ipynb #535756d8
-def _part(
+def _subrecord(
     holder: object,  # a record, or a part of one
     key: str,  # of the inner one
 ) -> Mapping[str, Any]:  # empty if there is none
@@ -283,7 +283,7 @@ def trials_table(
     record: Mapping[str, Any],  # a run's record, with the search under `tuning`
 ) -> pd.DataFrame:  # trial, state (unless all are complete), value, time, settings
     "The best trials of a search, best first; empty where there was none."
-    rows = _part(record, "tuning").get("table")
+    rows = _subrecord(record, "tuning").get("table")
     rows = rows if isinstance(rows, list) else []
     rows = [row for row in rows if isinstance(row, Mapping)]
     kept = [row for row in rows if not math.isnan(_number(row.get("trial")))]
@@ -331,8 +331,8 @@ def space_table(
     record: Mapping[str, Any],  # a run's record
 ) -> pd.DataFrame:  # hyperparameter, range, best as text; empty without a search
     "The search space, and the best value of each hyperparameter."
-    tuning = _part(record, "tuning")
-    space, best = _part(tuning, "space"), _part(_part(tuning, "best"), "settings")
+    tuning = _subrecord(record, "tuning")
+    space, best = _subrecord(tuning, "space"), _subrecord(_subrecord(tuning, "best"), "settings")
     rows = [
         (str(name), _range_text(space.get(name)), value_text(best.get(name)))
         for name in space or best
@@ -366,7 +366,7 @@ def _describe_request(
     tuning: Mapping[str, Any],  # a search's part of a record
 ) -> str:  # a sentence or two
     "The objective, the number of trials and the time."
-    finished, trials = _number(tuning.get("finished")), _part(tuning, "trials")
+    finished, trials = _number(tuning.get("finished")), _subrecord(tuning, "trials")
     objective, seconds = tuning.get("objective"), _number(tuning.get("seconds"))
     judged = value_text(tuning.get("judged_by"))
     text = "The settings were found by a search"
@@ -389,12 +389,12 @@ def _describe_best(
     tuning: Mapping[str, Any],  # a search's part of a record
 ) -> str:  # nothing if nothing is known
     "The best trial."
-    best = _part(tuning, "best")
+    best = _subrecord(tuning, "best")
     number, value = _number(best.get("trial")), _number(best.get("value"))
     if math.isnan(value):
         return ""
     which = "" if math.isnan(number) else f", trial {number:.0f},"
-    settings = _settings_text(_part(best, "settings"))
+    settings = _settings_text(_subrecord(best, "settings"))
     having = f" with {settings}" if settings else ""
     return f"The best{which} reached {score_text(value)}{having}."
 
@@ -409,8 +409,8 @@ def _describe_optimism(
     tuning: Mapping[str, Any],  # a search's part of a record
 ) -> str:  # nothing if nothing is known
     "How much too high the best score may be, being the best of many."
-    value = _number(_part(tuning, "best").get("value"))
-    finished, check = _number(tuning.get("finished")), _part(tuning, "check")
+    value = _number(_subrecord(tuning, "best").get("value"))
+    finished, check = _number(tuning.get("finished")), _subrecord(tuning, "check")
     checked, folds = _number(check.get("value")), _number(check.get("folds"))
     of_many = "" if math.isnan(finished) else f" of {count_text(finished)}"
     if math.isnan(value) or finished == 1:
@@ -435,7 +435,7 @@ def describe_search(
     record: Mapping[str, Any],  # a run's record
 ) -> str:  # some sentences; nothing where there was no search
     "How the settings of a run were found."
-    if not (tuning := _part(record, "tuning")):
+    if not (tuning := _subrecord(record, "tuning")):
         return ""
     describers = (_describe_request, _describe_best, _describe_optimism)
     return " ".join(filter(None, (describe(tuning) for describe in describers)))

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['DATABASE_TIMEOUT', 'MAX_RETRIES', 'SAMPLERS', 'PRUNERS', 'quiet_optuna', 'BadStudy', 'without_password',
-           'open_storage', 'open_study', 'finished_trials', 'retry_interrupted', 'give_up_stale', 'record_heartbeats',
+           'open_storage', 'open_study', 'finished_trials', 'retry_interrupted', 'requeue_stale', 'record_heartbeats',
            'new_sampler', 'new_pruner', 'study_table', 'find_study']
 
 # %% ../nbs/09c_studies.ipynb #11fa1bc4
@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from .extras import require
-from .files import ArxivNbclfError, differences, one_line, within
+from .extras import require_extra
+from .files import ArxivNbclfError, request_differences, error_line, call_with_timeout
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -130,7 +130,7 @@ def open_storage(
     read_only: bool = False,  # whether no tables may be made there
 ) -> "RDBStorage":
     "Open a file or a database of studies. Raises `BadStudy` and `MissingExtra`."
-    require("train", "optuna")
+    require_extra("train", "optuna")
     url, shown, seconds = str(place), str(place), None
     if isinstance(place, Path):
         _check_file(place)
@@ -140,14 +140,14 @@ def open_storage(
     with quiet_optuna():
         try:
             connect = partial(_new_storage, url, seconds, read_only)
-            return within(DATABASE_TIMEOUT, connect)
+            return call_with_timeout(DATABASE_TIMEOUT, connect)
         except ImportError as error:
             missing = f"{error.name or error} is needed for it; pip install it first"
             raise BadStudy(f"{shown}: {missing}") from None
         except Exception as error:
             problem = f"cannot be opened as a study ({_reason(error)})"
             hint = "give another file, or see whether the database runs"
-            raise BadStudy(one_line(shown, f"{problem}; {hint}")) from error
+            raise BadStudy(error_line(shown, f"{problem}; {hint}")) from error
 
 # %% ../nbs/09c_studies.ipynb #3b59f113
 def open_study(
@@ -169,10 +169,10 @@ def open_study(
             )
         except Exception as error:
             problem = f"the study cannot be read ({_reason(error)})"
-            raise BadStudy(one_line(name, problem)) from error
+            raise BadStudy(error_line(name, problem)) from error
         if "asked" not in study.user_attrs:
             study.set_user_attr("asked", request)
-    if difference := differences(study.user_attrs["asked"], request):
+    if difference := request_differences(study.user_attrs["asked"], request):
         hint = "take another name or folder"
         raise BadStudy(
             f"the study {name} was begun for something else ({difference}): {hint}"
@@ -207,7 +207,7 @@ def retry_interrupted(
         return len(study.get_trials(deepcopy=False)) - before
 
 # %% ../nbs/09c_studies.ipynb #71af7225
-def give_up_stale(
+def requeue_stale(
     study: "Study",  # on a database, opened with a heartbeat
 ) -> None:
     "Fail and queue again the trials whose worker's heartbeat has stopped."
@@ -323,10 +323,10 @@ def find_study(
     shown = without_password(place) if is_url else str(path)
     try:
         list_names = partial(optuna.get_all_study_names, storage)
-        names = sorted(within(DATABASE_TIMEOUT, list_names))
+        names = sorted(call_with_timeout(DATABASE_TIMEOUT, list_names))
     except Exception as error:  # also where there are no tables
         problem = f"cannot be read as a study ({_reason(error)})"
-        raise BadStudy(one_line(shown, problem)) from error
+        raise BadStudy(error_line(shown, problem)) from error
     if name is None and len(names) != 1 or name is not None and name not in names:
         held = f"{shown} holds {', '.join(names) or 'no study'}"
         raise BadStudy(f"{name or 'no name was given'}: {held}; name one")

@@ -215,7 +215,7 @@ def _chances(
         yield from random.random(10_000).tolist()
 
 
-def _one(
+def _choose(
     choices: Sequence[str],  # evenly likely
     chances: Iterator[float],  # where chance comes from
 ) -> str:  # one of them
@@ -233,14 +233,14 @@ def _fill(
     "Fill the gaps of a sentence."
     def gap(found: re.Match[str]) -> str:
         if found[1] != "T":
-            return _one(_ADJECTIVES if found[1] == "A" else _NOUNS, chances)
-        return _one(_SHARED if next(chances) < .3 else borrowed if next(chances) < lent else own, chances)
+            return _choose(_ADJECTIVES if found[1] == "A" else _NOUNS, chances)
+        return _choose(_SHARED if next(chances) < .3 else borrowed if next(chances) < lent else own, chances)
     filled = re.sub(r"\{([TAN])\}", gap, pattern)
     filled = re.sub(r"\b([Aa]) (?=[aeiou])", r"\1n ", filled)
     return filled[0].upper() + filled[1:]
 
 # %% ../nbs/00c_synthetic.ipynb #25bf2d42
-_FAR = .36  # share of papers that are written in their neighbour's words
+_CROSS_GROUP_SHARE = .36  # share of papers that are written in their neighbour's words
 
 
 def _write_paper(
@@ -250,13 +250,13 @@ def _write_paper(
 ) -> dict[str, str]:  # categories, main_category, summary, title
     "Write one paper."
     near, own = words[code]
-    other = _one(near, chances)
-    far = next(chances) < _FAR
+    other = _choose(near, chances)
+    far = next(chances) < _CROSS_GROUP_SHARE
     lent = .5 + .4 * next(chances) if far else .35 * next(chances)
     borrowed = words[other][1] if other in words else _SHARED
-    title = _fill(_one(_TITLES, chances), own, borrowed, lent, chances)
+    title = _fill(_choose(_TITLES, chances), own, borrowed, lent, chances)
     if group_of(code) in ("math", "physics") and next(chances) < .06:
-        title = f"{title} for {_one(_TEX, chances)} {_one(own, chances)}"
+        title = f"{title} for {_choose(_TEX, chances)} {_choose(own, chances)}"
     length = 60 + int(120 * next(chances))
     sentences: list[str] = []
     for pattern in sorted(_SENTENCES, key=lambda _: next(chances)):
@@ -278,7 +278,7 @@ def sample(
     months = pd.period_range("2018-01", "2026-03", freq="M").strftime("%Y-%m").tolist()
     papers: list[dict[str, str]] = []
     for row, code in enumerate(tqdm(codes, "making papers up", unit="paper", leave=False, disable=None, delay=1)):
-        month = _one(months, chances)
+        month = _choose(months, chances)
         number = 60_000 + row * 37 % 39_989
         form = next(chances)
         day = f"{month}-{1 + int(28 * next(chances)):02}"

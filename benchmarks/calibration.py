@@ -21,7 +21,7 @@ import numpy as np
 from _origin import origin
 
 from arxiv_nbclf.calibration import brier_score, calibration_error, coverage_curve, threshold_for
-from arxiv_nbclf.calibrators import BadCalibration, cross_fit, fit_matrix_scaling, fit_temperature, keep_decisions
+from arxiv_nbclf.calibrators import BadCalibration, cross_calibrate, fit_matrix_scaling, fit_temperature, preserve_predictions
 from arxiv_nbclf.classifier import new_classifier
 from arxiv_nbclf.evaluation import score
 from arxiv_nbclf.papers import read_papers
@@ -35,13 +35,13 @@ def fit_isotonic(scores: np.ndarray, labels: np.ndarray) -> Callable[[np.ndarray
     """A rising curve per group on top of a temperature (Zadrozny & Elkan 2002)."""
     from sklearn.isotonic import IsotonicRegression
 
-    way, least = fit_temperature(scores, labels), 0.5 / len(labels)
+    way, min_answers = fit_temperature(scores, labels), 0.5 / len(labels)
     columns = way(scores).T
-    curves = [IsotonicRegression(out_of_bounds="clip", y_min=least).fit(column, labels == group) for group, column in enumerate(columns)]
+    curves = [IsotonicRegression(out_of_bounds="clip", y_min=min_answers).fit(column, labels == group) for group, column in enumerate(columns)]
 
     def calibrated(scores: np.ndarray) -> np.ndarray:
         shares = np.column_stack([curve.predict(column) for curve, column in zip(curves, way(scores).T, strict=True)])
-        return keep_decisions(shares / shares.sum(axis=1, keepdims=True), scores.argmax(axis=1))
+        return preserve_predictions(shares / shares.sum(axis=1, keepdims=True), scores.argmax(axis=1))
 
     return calibrated
 
@@ -108,7 +108,7 @@ def main() -> None:
     for family in arguments.families:
         scores = new_classifier(family).out_of_fold_scores(papers, labels)
         assert scores is not None  # both families make such
-        families[family] = {name: judged(labels, cross_fit(scores, labels, fit), arguments.accuracy) for name, fit in WAYS.items()}
+        families[family] = {name: judged(labels, cross_calibrate(scores, labels, fit), arguments.accuracy) for name, fit in WAYS.items()}
         learnt = new_classifier(family).out_of_fold_scores(papers[train], labels[train])
         assert learnt is not None
         families[family]["shrinkage"] = shrinkage(learnt, labels[train])

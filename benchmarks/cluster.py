@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 from _origin import origin
 from bulk import repeat
 
-from arxiv_nbclf.chunks import nothing_finished, raw_chunks
+from arxiv_nbclf.chunks import none_finished, raw_chunks
 from arxiv_nbclf.papers import read_papers
 from arxiv_nbclf.tables import write_table
 
@@ -52,7 +52,7 @@ def handed_out(
 ) -> int:  # per second
     """How quickly a file is read and cut."""
     start = perf_counter()
-    rows = sum(len(table.rows) for table, *_ in raw_chunks(path, 10_000, nothing_finished) if table is not None)
+    rows = sum(len(table.rows) for table, *_ in raw_chunks(path, 10_000, none_finished) if table is not None)
     return round(rows / (perf_counter() - start))
 
 

@@ -18,26 +18,26 @@ import pandas as pd
 from _origin import origin
 
 from arxiv_nbclf.classifier import new_classifier
-from arxiv_nbclf.diagnosis import BINS, confused_pairs, lenient_accuracy, scores_by
+from arxiv_nbclf.diagnosis import BIN_FUNCTIONS, confused_pairs, lenient_accuracy, scores_by
 from arxiv_nbclf.papers import read_papers
 from arxiv_nbclf.preprocessing import label_ids, split_papers
-from arxiv_nbclf.suspects import ambiguity_ceiling, suspect_labels
+from arxiv_nbclf.suspects import ambiguity_bound, label_issues_table
 
 FAMILIES = ("linear", "hybrid")
 
 
 def judged(papers: pd.DataFrame, labels: np.ndarray, probabilities: np.ndarray) -> dict:
     """Strict, lenient, and what is within reach, of papers that the model has not seen."""
-    predicted, ceiling = probabilities.argmax(axis=1), ambiguity_ceiling(papers, probabilities)
+    predicted, ceiling = probabilities.argmax(axis=1), ambiguity_bound(papers, probabilities)
     assert ceiling.text is not None and ceiling.text_interval is not None  # they are there where probabilities are given
     return {
         "papers": len(papers),
         "strict": round(float((predicted == labels).mean()), 4),
         "lenient": round(lenient_accuracy(papers, predicted), 4),
         "ceiling": {
-            "of_several_groups": ceiling.shared,
-            "coin": round(ceiling.coin, 4),
-            "habit": round(ceiling.habit, 4),
+            "of_several_groups": ceiling.cross_listed,
+            "coin": round(ceiling.random_choice, 4),
+            "habit": round(ceiling.majority_choice, 4),
             "text": round(ceiling.text, 4),
             "text_interval": [round(end, 4) for end in ceiling.text_interval],
         },
@@ -57,7 +57,7 @@ def main() -> None:
         of_test, out_of_fold = classifier.predict_proba(papers[test]), new_classifier(family).out_of_fold_proba(papers, labels)
         assert out_of_fold is not None  # both families make such
         begin = perf_counter()
-        suspects = suspect_labels(papers, labels, out_of_fold)
+        suspects = label_issues_table(papers, labels, out_of_fold)
         families[family] = {
             "test": judged(papers[test], labels[test], of_test),
             "out_of_fold": judged(papers, labels, out_of_fold),
@@ -67,7 +67,7 @@ def main() -> None:
                 "by_label": suspects["label"].value_counts().sort_index().to_dict(),
                 "seconds": round(perf_counter() - begin, 2),
             },
-            "scores_by": {by: scores_by(papers, labels, out_of_fold, by).round(4).to_dict(orient="records") for by in BINS},
+            "scores_by": {by: scores_by(papers, labels, out_of_fold, by).round(4).to_dict(orient="records") for by in BIN_FUNCTIONS},
             "confused_pairs": confused_pairs(papers, labels, out_of_fold).round(4).to_dict(orient="records"),
         }
     result = {

@@ -17,7 +17,7 @@ import numpy as np
 from _origin import origin
 
 from arxiv_nbclf.classifier import Classifier, new_classifier
-from arxiv_nbclf.explanations import Spans, fall_without, occlusion, sentence_spans, word_spans
+from arxiv_nbclf.explanations import Spans, probability_drop, occlusion, sentence_spans, word_spans
 from arxiv_nbclf.papers import read_papers
 from arxiv_nbclf.preprocessing import label_ids, paper_texts, split_papers
 
@@ -73,7 +73,7 @@ def main() -> None:
             apart = max(apart, float(np.abs(found["leaving out"] - found["captum FeatureAblation"]).max()))
         for name, contributions in (found | {"at random": rng.random(len(spans))}).items():
             units = np.array(list(spans))[np.argsort(-contributions)]
-            falls.setdefault(name, []).append([fall_without(classifier, text, group, spans, units[:most].tolist()) for most in LEFT_OUT])
+            falls.setdefault(name, []).append([probability_drop(classifier, text, group, spans, units[:most].tolist()) for most in LEFT_OUT])
     means = {name: dict(zip(map(str, LEFT_OUT), np.mean(rows, axis=0).round(3).tolist(), strict=True)) for name, rows in falls.items()}
     result = {
         "benchmark": "explanations",

@@ -35,11 +35,11 @@ from arxiv_nbclf.classifier import load_classifier
 from arxiv_nbclf.encoders import find_encoder
 from arxiv_nbclf.export import compare_probabilities, export_model
 from arxiv_nbclf.papers import read_papers
-from arxiv_nbclf.pipelines import exact_scores
+from arxiv_nbclf.pipelines import float32_scores
 from arxiv_nbclf.preprocessing import label_ids, paper_texts
 from arxiv_nbclf.training import FineTunedClassifier
 
-FORMS = ("onnx", "onnx-int8", "onnx-cascade")
+EXPORTED_FAMILIES = ("onnx", "onnx-int8", "onnx-cascade")
 
 
 def reference_speed(
@@ -110,29 +110,29 @@ def main() -> None:
         original = load_classifier(model)
         assert isinstance(original, FineTunedClassifier)
         texts = paper_texts(papers.iloc[test], original.resolved().text_plan)
-        probabilities = {"original": original.calibration_(exact_scores(original, texts))}
+        probabilities = {"original": original.calibration_(float32_scores(original, texts))}
         speeds = {"original": papers_per_s(original.predict_proba, timed)}
         latencies = {"original": one_paper_ms(original.predict_proba, timed[:60])}
         sizes, paces, exports = {}, {}, {}
-        for to in FORMS:
+        for to in EXPORTED_FAMILIES:
             given = papers if to == "onnx-cascade" else papers.iloc[validation[:200]]
             made = export_model(model, to, f"{scratch}/{to}", papers=given)
             exports[to] = export = load_classifier(made.folder)
-            for graph in getattr(export, "readers_", [None, export])[1:]:
-                graph.set_pace(graph.pace, options.threads)
+            for graph in getattr(export, "stages_", [None, export])[1:]:
+                graph.set_batching(graph.batching, options.threads)
             probabilities[to], speeds[to] = export.predict_proba(texts), papers_per_s(export.predict_proba, timed)
             latencies[to] = one_paper_ms(export.predict_proba, timed[:60])
             sizes[to] = sum(path.stat().st_size for path in made.folder.rglob("*.onnx"))
             paces[to] = made.record.get("paces", made.record.get("answered_by"))
         assert isinstance(export, CascadeClassifier)
         cascade = {name: made.record[name] for name in ("answered_by", "bars", "held")}
-        cascade["test_answered_by"] = np.bincount(export.asked(texts)[1], minlength=3).tolist()
+        cascade["test_answered_by"] = np.bincount(export.predict_by_stage(texts)[1], minlength=3).tolist()
         reference = None
         if options.reference:
             folder = find_encoder(options.encoder).folder
             reference = reference_speed(options.reference, options.papers, folder, options.timed, options.threads)
             speeds["reference"] = reference["predict_docs_per_s"]
-            for to in FORMS[1:]:
+            for to in EXPORTED_FAMILIES[1:]:
                 again = papers_per_s(exports[to].predict_proba, timed)
                 speeds |= {f"{to}, before and after": [speeds[to], again], to: min(speeds[to], again)}  # type: ignore[dict-item]
         tokens = tokenize(original.tokenizer_, original._texts(timed), original.resolved().window)
@@ -153,12 +153,12 @@ def main() -> None:
         "window": original.resolved().window,
         "mean_tokens": round(float(tokens.lengths.mean()), 1),
         "papers_per_s": speeds,
-        "ratio_to_reference": {to: round(speeds[to] / speeds["reference"], 2) for to in FORMS[1:]} if reference else None,
+        "ratio_to_reference": {to: round(speeds[to] / speeds["reference"], 2) for to in EXPORTED_FAMILIES[1:]} if reference else None,
         "one_paper_ms": latencies,
         "reference": reference,
-        "agreement": {to: asdict(compare_probabilities(probabilities["original"], probabilities[to])) for to in FORMS},
+        "agreement": {to: asdict(compare_probabilities(probabilities["original"], probabilities[to])) for to in EXPORTED_FAMILIES},
         "scores": scores,
-        "macro_f1_difference": {to: round(scores[to]["macro_f1"] - scores["original"]["macro_f1"], 4) for to in FORMS},
+        "macro_f1_difference": {to: round(scores[to]["macro_f1"] - scores["original"]["macro_f1"], 4) for to in EXPORTED_FAMILIES},
         "cascade": cascade,
         "graph_bytes": sizes,
         "paces": paces,

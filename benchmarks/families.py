@@ -19,7 +19,7 @@ from _origin import origin
 from _scores import figures, gains
 
 from arxiv_nbclf.choices import make_classifier, parse_settings
-from arxiv_nbclf.ensemble import OFFSETS, log_probabilities
+from arxiv_nbclf.ensemble import OFFSET_GRID, log_probabilities
 from arxiv_nbclf.linear import fit_offsets
 from arxiv_nbclf.papers import read_papers
 from arxiv_nbclf.preprocessing import label_ids, split_papers
@@ -44,7 +44,7 @@ def main() -> None:
     probabilities = {member.family: member.predict_proba(test[0]) for member in ensemble.members_}  # type: ignore[attr-defined]
     probabilities["ensemble"] = ensemble.predict_proba(test[0])
     scored = perf_counter()
-    offsets = fit_offsets(log_probabilities(ensemble.predict_proba(validation[0])), validation[1], OFFSETS)
+    offsets = fit_offsets(log_probabilities(ensemble.predict_proba(validation[0])), validation[1], OFFSET_GRID)
     probabilities["ensemble with thresholds"] = np.exp(log_probabilities(probabilities["ensemble"]) + offsets)
     probabilities["ensemble with thresholds"] /= probabilities["ensemble with thresholds"].sum(axis=1, keepdims=True)
 

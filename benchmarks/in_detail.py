@@ -16,7 +16,7 @@ import numpy as np
 from _origin import origin
 
 from arxiv_nbclf.calibration import calibration_error, coverage_curve, reliability
-from arxiv_nbclf.calibrators import cross_fit
+from arxiv_nbclf.calibrators import cross_calibrate
 from arxiv_nbclf.classifier import new_classifier
 from arxiv_nbclf.evaluation import score
 from arxiv_nbclf.intervals import score_intervals
@@ -24,13 +24,13 @@ from arxiv_nbclf.packaged import load_packaged
 from arxiv_nbclf.papers import read_papers
 from arxiv_nbclf.preprocessing import LABELS, label_ids, split_papers
 
-HEADLINE = ("accuracy", "macro_f1", "weighted_f1", "log_loss")
+HEADLINE_METRICS = ("accuracy", "macro_f1", "weighted_f1", "log_loss")
 
 
 def tested(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, Any]:
     """Scores with their intervals, and the confusion matrix: rows are true, columns predicted."""
     scores, table = score(labels, probabilities), score_intervals(labels, probabilities).scores
-    rounded = {name: [round(value, 4) for value in table.loc[name, ["value", "low", "high"]]] for name in HEADLINE}
+    rounded = {name: [round(value, 4) for value in table.loc[name, ["value", "low", "high"]]] for name in HEADLINE_METRICS}
     return {"scores": rounded, "confusion": scores.confusion.to_numpy().tolist()}
 
 
@@ -62,7 +62,7 @@ def main() -> None:
     for name in arguments.families:
         scores = new_classifier(name).out_of_fold_scores(papers, labels)
         assert scores is not None  # both families make such
-        out_of_fold[name] = believed(labels, cross_fit(scores, labels))
+        out_of_fold[name] = believed(labels, cross_calibrate(scores, labels))
     result = {
         "benchmark": "in_detail",
         "papers": len(papers),

@@ -18,29 +18,29 @@ from _origin import origin
 
 from arxiv_nbclf.classifier import new_classifier
 from arxiv_nbclf.evaluation import evaluate
-from arxiv_nbclf.extrapolation import METRICS, CannotExtrapolate, Law, fit_law
+from arxiv_nbclf.extrapolation import METRICS, CannotExtrapolate, PowerLaw, fit_power_law
 from arxiv_nbclf.learning_curve import learning_curve
 from arxiv_nbclf.papers import read_papers
 from arxiv_nbclf.preprocessing import label_ids, split_papers
 
 
-def promised(law: Law, papers: int) -> list[float] | str:
+def promised(power_law: PowerLaw, papers: int) -> list[float] | str:
     """What a law says of so many papers: score, low and high, or why it says nothing."""
     try:
-        return [round(number, 4) for number in law.at(papers)]
+        return [round(number, 4) for number in power_law.at(papers)]
     except CannotExtrapolate as error:
         return str(error)
 
 
-def kept(laws: dict[str, Law], family: str, learn: pd.DataFrame, more: pd.DataFrame, test: pd.DataFrame) -> dict:
+def kept(laws: dict[str, PowerLaw], family: str, train_papers: pd.DataFrame, more: pd.DataFrame, test: pd.DataFrame) -> dict:
     """What came of the papers of another table, beside what was promised."""
-    fresh = more[~more["aid"].isin(set(learn["aid"]) | set(test["aid"]))]
-    papers, start = pd.concat([learn, fresh], ignore_index=True), perf_counter()
+    fresh = more[~more["aid"].isin(set(train_papers["aid"]) | set(test["aid"]))]
+    papers, start = pd.concat([train_papers, fresh], ignore_index=True), perf_counter()
     scores = evaluate(new_classifier(family).fit(papers, label_ids(papers)), test)
     return {
         "papers": len(papers),
         "scores": {metric: round(getattr(scores, metric), 4) for metric in METRICS},
-        "promised": {metric: promised(law, len(papers)) for metric, law in laws.items()},
+        "promised": {metric: promised(power_law, len(papers)) for metric, power_law in laws.items()},
         "f1": scores.per_class["f1"].round(3).to_dict(),
         "learnt": dict(zip(scores.labels, np.bincount(label_ids(papers)).tolist(), strict=True)),
         "seconds": round(perf_counter() - start, 1),
@@ -60,14 +60,14 @@ def main() -> None:
     curve = learning_curve(
         lambda: new_classifier(arguments.family), (papers[~test], labels[~test]), (papers[test], labels[test]),
         seeds=range(arguments.seeds))
-    laws = {metric: fit_law(curve, metric) for metric in METRICS}
+    laws = {metric: fit_power_law(curve, metric) for metric in METRICS}
     result = {
         "benchmark": "learning_curve",
         "family": arguments.family,
         "papers": len(papers),
         "n_test": int(test.sum()),
         **curve.to_dict(),
-        "laws": {metric: law.to_dict() for metric, law in laws.items()},
+        "laws": {metric: power_law.to_dict() for metric, power_law in laws.items()},
         "seconds": round(perf_counter() - start, 1),
         **origin(),
     }

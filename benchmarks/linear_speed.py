@@ -25,7 +25,7 @@ from _origin import origin
 from arxiv_nbclf.linear import STOP_WORDS, LinearClassifier, bucket, count_features, fold, tfidf, tokens
 from arxiv_nbclf.papers import read_papers
 from arxiv_nbclf.preprocessing import label_ids, paper_texts, split_papers
-from arxiv_nbclf.scorer import new_hasher, new_scorer, score_few
+from arxiv_nbclf.scorer import new_hasher, new_scorer, score_small_batch
 
 LOAD = """
 from time import perf_counter
@@ -59,7 +59,7 @@ def one_paper_ms(
 
     def answer(text: str) -> np.ndarray:
         buckets = [bucket(token, classifier.bits) for token in tokens(text, classifier.pairs)]
-        scores = score_few([buckets], classifier.idf_, classifier.weights_, classifier.intercepts_)
+        scores = score_small_batch([buckets], classifier.idf_, classifier.weights_, classifier.intercepts_)
         return classifier.calibration_(scores)
 
     return round(statistics.median(timed(lambda text=text: answer(text), 1)[0] for text in texts) * 1000, 3)  # type: ignore[misc]

@@ -23,7 +23,7 @@ from _origin import origin
 
 from arxiv_nbclf.calibration import calibration_error
 from arxiv_nbclf.intervals import score_intervals
-from arxiv_nbclf.linear import STOP_WORDS, accuracy_plus_macro_f1, fit_offsets, fold, out_of_fold_margins, tfidf_recipe
+from arxiv_nbclf.linear import STOP_WORDS, accuracy_plus_macro_f1, fit_offsets, fold, out_of_fold_margins, tfidf_builder
 from arxiv_nbclf.packaged import CompactClassifier
 from arxiv_nbclf.papers import read_papers, title_key
 from arxiv_nbclf.preprocessing import LABELS, label_ids, split_papers
@@ -53,7 +53,7 @@ def search(
 ) -> list[dict[str, Any]]:
     """Out-of-fold accuracy and macro F1 of each setting of GRID, before rounding to a byte."""
     labels, found = label_ids(papers), []
-    features = tfidf_recipe(count_natively(papers, new_hasher(fold, STOP_WORDS, pairs=True)))
+    features = tfidf_builder(count_natively(papers, new_hasher(fold, STOP_WORDS, pairs=True)))
     for C, class_weight in GRID:
         margins = out_of_fold_margins(features, labels, (C,), class_weight)[0]
         predicted = (margins + fit_offsets(margins, labels)).argmax(axis=1)

@@ -58,10 +58,10 @@ def write_snapshot(file: IO[bytes], papers: int) -> None:
         file.write("".join(lines).encode())
 
 
-def measure_once(path: Path, choice: SnapshotFilter | None) -> dict[str, float]:
+def measure_once(path: Path, paper_filter: SnapshotFilter | None) -> dict[str, float]:
     """Go through a snapshot in this process, and say what it took; meant for a fresh one."""
     start, chosen = perf_counter(), 0
-    for part in snapshot_parts(path, choice):
+    for part in snapshot_parts(path, paper_filter):
         chosen += len(part.rows)
     seconds = perf_counter() - start
     used = resource.getrusage(resource.RUSAGE_SELF)

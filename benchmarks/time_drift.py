@@ -16,16 +16,16 @@ import pandas as pd
 from _origin import origin
 
 from arxiv_nbclf.classifier import new_classifier
-from arxiv_nbclf.drift import drift_report, score_over_time, time_verdict
+from arxiv_nbclf.drift import drift_report, temporal_split_scores, drift_verdict
 from arxiv_nbclf.papers import read_papers
 
 
 def over_time(papers: pd.DataFrame) -> dict:
     """Scores by month, and what they say."""
     begin = perf_counter()
-    table = score_over_time(lambda: new_classifier("linear"), papers, fewest=200)
+    table = temporal_split_scores(lambda: new_classifier("linear"), papers, min_papers=200)
     seconds = round(perf_counter() - begin, 1)
-    return {"verdict": time_verdict(table), "months": table.round(4).to_dict(orient="records"), "seconds": seconds}
+    return {"verdict": drift_verdict(table), "months": table.round(4).to_dict(orient="records"), "seconds": seconds}
 
 
 def drift(before: pd.DataFrame, after: pd.DataFrame) -> dict:

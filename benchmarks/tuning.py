@@ -25,7 +25,7 @@ from arxiv_nbclf.papers import read_papers
 from arxiv_nbclf.preprocessing import label_ids, split_papers
 from arxiv_nbclf.spaces import choose_space
 from arxiv_nbclf.studies import new_sampler, open_storage, open_study, quiet_optuna
-from arxiv_nbclf.tuning import Search, run_trials, winner
+from arxiv_nbclf.tuning import Search, run_trials, best_classifier
 
 
 def overhead_ms(folder: Path, sampler: str, trials: int = 100) -> float:
@@ -52,21 +52,21 @@ def main() -> None:
         logging.basicConfig(level="INFO")
     papers = read_papers(arguments.papers).papers
     labels, split = label_ids(papers), split_papers(papers, plan="seed")
-    learn, validation, test = ((papers[split == side], labels[split == side]) for side in ("train", "validation", "test"))
+    train_papers, validation, test = ((papers[split == side], labels[split == side]) for side in ("train", "validation", "test"))
     settings = parse_settings(arguments.set)
     begin = perf_counter()
-    untuned = new_classifier(arguments.family, **settings).fit(*learn, validation=validation)
+    untuned = new_classifier(arguments.family, **settings).fit(*train_papers, validation=validation)
     before = untuned.predict_proba(test[0])
     untuned_s = perf_counter() - begin
     space = choose_space(arguments.family, settings=settings)
     search = Search(space, objective="macro_f1", trials=arguments.trials, folds=arguments.folds)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        study = open_study(open_storage(folder / "study.db"), "search", search.asked())
+        study = open_study(open_storage(folder / "study.db"), "search", search.search_request())
         start = perf_counter()
-        run_trials(study, search, learn, validation, folder / "work")
+        run_trials(study, search, train_papers, validation, folder / "work")
         search_s = perf_counter() - start
-        tuned = winner(study, search, learn, validation, folder / "work")
+        tuned = best_classifier(study, search, train_papers, validation, folder / "work")
         costs = {sampler: overhead_ms(folder, sampler) for sampler in ("random", "tpe")}
     after = tuned.classifier.predict_proba(test[0])
     result = {
@@ -78,7 +78,7 @@ def main() -> None:
         "untuned_fit_and_test_s": round(untuned_s, 2),
         "peak_memory_gb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 2),
         "study_ms_per_trial": costs,
-        "search": search.asked(),
+        "search": search.search_request(),
         "best": tuned.record["best"],
         "check": tuned.record["check"],
         "test": {"untuned": figures(test[1], before), "tuned": figures(test[1], after)},

@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pandas as pd
 
-from arxiv_nbclf.atom import LONGEST_FEED
+from arxiv_nbclf.atom import MAX_FEED_BYTES
 
 ATOM, ARXIV = "http://www.w3.org/2005/Atom", "http://arxiv.org/schemas/atom"
 OPENSEARCH = "http://a9.com/-/spec/opensearch/1.1/"
@@ -109,7 +109,7 @@ FAULTS: dict[str, Fault] = {
     "cut body": lambda answer, papers, question: (200, {"Content-Length": str(len(answer[2]))}, answer[2][: len(answer[2]) // 2]),
     "malformed": _body(lambda body: body[:-40]),
     "bomb": _body(lambda body: b'<!DOCTYPE feed [<!ENTITY a "ha"><!ENTITY b "&a;&a;">]>' + body),
-    "too long": _body(lambda body: body + b" " * LONGEST_FEED),
+    "too long": _body(lambda body: body + b" " * MAX_FEED_BYTES),
     "web page": _body(lambda body: b"<html>Please log in</html>"),
     "error": _body(lambda body: body.replace(b"/abs/", b"/api/errors#", 1)),
 }

@@ -20,7 +20,7 @@ from arxiv_nbclf.bulk import predict_stream
 from arxiv_nbclf.classifier import Classifier, load_classifier
 from arxiv_nbclf.encoders import tiny_encoder
 from arxiv_nbclf.export import export_model
-from arxiv_nbclf.exported import Pace, as_export
+from arxiv_nbclf.exported import BatchingMode, to_exported
 from arxiv_nbclf.hybrid import HybridClassifier
 from arxiv_nbclf.prediction import predict_table
 from arxiv_nbclf.preprocessing import LABELS, paper_texts
@@ -146,8 +146,8 @@ def test_families_with_an_encoder_predict_a_stream(place: Path, hybrid: Path) ->
 
 
 def test_a_shard_is_encoded_in_batches_of_like_lengths(place: Path, hybrid: Path, tmp_path: Path) -> None:
-    export = as_export(load_classifier(hybrid), "fp32", tmp_path)
-    export.set_pace(Pace(batch_tokens=1_024))
+    export = to_exported(load_classifier(hybrid), "fp32", tmp_path)
+    export.set_batching(BatchingMode(batch_tokens=1_024))
     graph, batches = export.graph_, []
 
     def watched(ids: np.ndarray, mask: np.ndarray) -> np.ndarray:

@@ -26,7 +26,7 @@ from ray.cluster_utils import Cluster  # noqa: E402
 
 from arxiv_nbclf import cli, label_ids, new_classifier, sample  # noqa: E402
 from arxiv_nbclf import cluster as room  # noqa: E402
-from arxiv_nbclf.bulk import Engine, Job, Stream, local_engine, predict_stream  # noqa: E402
+from arxiv_nbclf.bulk import Engine, PredictionJob, StreamResult, local_engine, predict_stream  # noqa: E402
 from arxiv_nbclf.cluster import BadCluster, Interrupted, ray_engine  # noqa: E402
 from arxiv_nbclf.encoders import tiny_encoder  # noqa: E402
 from arxiv_nbclf.preprocessing import paper_texts  # noqa: E402
@@ -70,13 +70,13 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def predict(place: Path, out: str, engine: Engine, **others: Any) -> Stream:
+def predict(place: Path, out: str, engine: Engine, **others: Any) -> StreamResult:
     """Predict the papers."""
     asked = {"source": place / "papers.jsonl", "model": place / "model", "rows_per_shard": ROWS_PER_SHARD} | others
     return predict_stream(**asked, out=place / out, engine=engine)
 
 
-def check(stream: Stream, expected: Path) -> None:
+def check(stream: StreamResult, expected: Path) -> None:
     """The result is, file by file, what one process has made."""
     pd.testing.assert_frame_equal(pd.read_parquet(stream.folder), pd.read_parquet(expected))
     names, wanted = (sorted(path.name for path in folder.iterdir()) for folder in (stream.folder, expected))
@@ -99,7 +99,7 @@ def workers(machines: Cluster) -> list[int]:
     return found
 
 
-def disturbed(job: Job, disturb: Callable[[int], None]) -> Iterator[int | None]:
+def disturbed(job: PredictionJob, disturb: Callable[[int], None]) -> Iterator[int | None]:
     """The engine, and something that happens each time a shard is done."""
     with closing(ray_engine(job)) as engine:
         for number, papers in enumerate(engine):
@@ -111,7 +111,7 @@ class Stopped(Exception):
     """Ends a job from outside."""
 
 
-def a_few(engine: Engine, job: Job) -> Iterator[int | None]:
+def a_few(engine: Engine, job: PredictionJob) -> Iterator[int | None]:
     """An engine that is stopped after a few shards."""
     with closing(engine(job)) as shards:
         yield from islice(shards, 3)
@@ -125,9 +125,9 @@ def begin(place: Path, out: str, engine: Engine) -> dict[str, int]:
     return {path.name: path.stat().st_mtime_ns for path in (place / f"{out}.partial").glob("part-*")}
 
 
-def check_kept(stream: Stream, begun: dict[str, int]) -> None:
+def check_kept(stream: StreamResult, begun: dict[str, int]) -> None:
     """What had been begun was not done again."""
-    assert stream.found_finished == len(begun) >= 3
+    assert stream.already_finished == len(begun) >= 3
     assert begun.items() <= {path.name: path.stat().st_mtime_ns for path in stream.folder.iterdir()}.items()
 
 
@@ -160,7 +160,7 @@ def test_the_command_predicts_by_an_encoder(machines: Cluster, place: Path) -> N
 
 
 def test_what_is_wrong_on_a_machine_is_told_in_one_line(machines: Cluster, place: Path) -> None:
-    def with_another(job: Job) -> Iterator[int | None]:
+    def with_another(job: PredictionJob) -> Iterator[int | None]:
         yield from ray_engine(replace(job, which=job.which | {"sha256": "0"}))
 
     with pytest.raises(BadCluster, match=r'the machine .* has another model or version than the one that asks \(sha256 was "0"') as told:
@@ -178,7 +178,7 @@ def test_what_was_written_stays_when_workers_die_too_often(machines: Cluster, pl
         predict(place, "given_up", partial(disturbed, disturb=kill))
     assert len(str(told.value).splitlines()) == 1
     stream = predict(place, "given_up", local_engine)
-    assert stream.found_finished >= 3
+    assert stream.already_finished >= 3
     check(stream, place / "local")
 
 
@@ -196,7 +196,7 @@ class Seen(room.Worker):
 
 def test_each_accelerator_has_a_worker(machines: Cluster, place: Path) -> None:
     cloudpickle.register_pickle_by_value(sys.modules[__name__])
-    with patch.object(room, "Worker", Seen), patch.object(room, "device_of", return_value="accelerator"):
+    with patch.object(room, "Worker", Seen), patch.object(room, "device_for", return_value="accelerator"):
         begun = begin(place, "cards", ray_engine)
     stream = predict(place, "cards", local_engine)
     check_kept(stream, begun)

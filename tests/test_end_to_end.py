@@ -17,13 +17,13 @@ import pytest
 
 from arxiv_nbclf import group_of, sample, write_table
 from arxiv_nbclf.cli import main
-from arxiv_nbclf.pages import page_faults
+from arxiv_nbclf.pages import html_errors
 
 ROWS = 600
-Said = pytest.CaptureFixture[str]
+Predictions = pytest.CaptureFixture[str]
 
 
-def shell(capsys: Said, *words: object) -> tuple[int, str, list[str]]:
+def shell(capsys: Predictions, *words: object) -> tuple[int, str, list[str]]:
     """Exit status, stdout and the lines of stderr of a command line."""
     status = main([str(word) for word in words])
     said = capsys.readouterr()
@@ -72,7 +72,7 @@ def test_a_run_holds_what_it_promises(finished: Path) -> None:
     record = json.loads((finished / "run.json").read_text())
     assert record["source"][0]["file"] == "papers.csv" and len(record["source"][0]["sha256"]) == 64
     page = (finished / "report" / "report.html").read_text()
-    assert "http://" not in page.replace("http://www.w3.org", "") and page_faults(page) == []
+    assert "http://" not in page.replace("http://www.w3.org", "") and html_errors(page) == []
     assert page.count("<script") == 1, "its own, which sorts tables"
     answered = {"calibration", "abstention", "scores_by", "surest_mistakes", "suspects", "ceiling", "learning_curve", "over_time"}
     assert answered <= report.keys() and report["left_out"] == {}
@@ -111,7 +111,7 @@ def test_odd_tables_cost_answers_and_never_the_run(tmp_path: Path, case: str) ->
     report = json.loads((tmp_path / "out" / "report" / "report.json").read_text())
     page = (tmp_path / "out" / "report" / "report.html").read_text()
     assert missing <= report["left_out"].keys()
-    assert page_faults(page) == [] and page.count("Left out: ") == len(report["left_out"].keys() - {"certainty"})
+    assert html_errors(page) == [] and page.count("Left out: ") == len(report["left_out"].keys() - {"certainty"})
     words = ("evaluate", tmp_path / "odd.csv", "--model", tmp_path / "out", "--out", tmp_path / "again")
     assert main(["--quiet", *map(str, words)]) == 0
 
@@ -151,14 +151,14 @@ def test_formulas_stay_text(finished: Path, tmp_path: Path) -> None:
         assert "=cmd()" in [cell.value for cell in cells]
 
 
-def test_stdout_carries_data_only(papers: Path, finished: Path, capsys: Said) -> None:
+def test_stdout_carries_data_only(papers: Path, finished: Path, capsys: Predictions) -> None:
     status, out, said = shell(capsys, "predict", papers, "--model", finished, "--out", "-", "--abstain-below", "0.5")
     rows = [json.loads(line) for line in out.splitlines()]
     assert status == 0 and len(rows) == ROWS and len(said) == 1
     assert all(row["abstained"] == (row["probability"] < 0.5) for row in rows if abs(row["probability"] - 0.5) > 1e-5)
 
 
-def test_rejected_rows_lie_beside_the_predictions(finished: Path, tmp_path: Path, capsys: Said) -> None:
+def test_rejected_rows_lie_beside_the_predictions(finished: Path, tmp_path: Path, capsys: Predictions) -> None:
     (tmp_path / "new.jsonl").write_text('{"title": "A", "summary": "On quarks."}\n{broken\n{"title": "", "summary": "No title."}\n')
     words = ("predict", tmp_path / "new.jsonl", "--model", finished, "--out", tmp_path / "p.csv")
     status, _, said = shell(capsys, *words)
@@ -206,7 +206,7 @@ CASES += ("no such file", "not utf-8", "broken line", "no workbook", "truncated"
 
 @pytest.mark.parametrize("verb", ["run", "train", "explore"])
 @pytest.mark.parametrize("case", CASES)
-def test_bad_input_is_one_line_and_leaves_nothing(tmp_path: Path, capsys: Said, case: str, verb: str) -> None:
+def test_bad_input_is_one_line_and_leaves_nothing(tmp_path: Path, capsys: Predictions, case: str, verb: str) -> None:
     (tmp_path / "tables").mkdir()
     path, says = bad_tables(tmp_path / "tables")[case]
     status, out, said = shell(capsys, verb, path, "--out", tmp_path / "out")
@@ -219,7 +219,7 @@ def test_bad_input_is_one_line_and_leaves_nothing(tmp_path: Path, capsys: Said, 
     assert [p.name for p in tmp_path.iterdir()] == ["tables"]
 
 
-def test_a_finished_folder_is_not_touched(papers: Path, finished: Path, capsys: Said) -> None:
+def test_a_finished_folder_is_not_touched(papers: Path, finished: Path, capsys: Predictions) -> None:
     before = {p: p.stat().st_mtime_ns for p in finished.rglob("*")}
     for verb in ("run", "train", "explore"):
         status, _, said = shell(capsys, verb, papers, "--out", finished)
@@ -229,7 +229,7 @@ def test_a_finished_folder_is_not_touched(papers: Path, finished: Path, capsys: 
     assert {p: p.stat().st_mtime_ns for p in finished.rglob("*")} == before
 
 
-def test_killed_and_continued_equals_uninterrupted(papers: Path, finished: Path, tmp_path: Path, capsys: Said) -> None:
+def test_killed_and_continued_equals_uninterrupted(papers: Path, finished: Path, tmp_path: Path, capsys: Predictions) -> None:
     out, partial = tmp_path / "again", tmp_path / "again.partial"
     words = ("run", papers, "--out", out, "--family", "linear")
     with in_shell(*words) as process:
@@ -248,7 +248,7 @@ def test_killed_and_continued_equals_uninterrupted(papers: Path, finished: Path,
     assert not partial.exists() and not [p for p in out.rglob("*") if p.name.startswith(".")], "no temporary file is left"
 
 
-def test_two_at_once_do_not_spoil_it(papers: Path, tmp_path: Path, capsys: Said) -> None:
+def test_two_at_once_do_not_spoil_it(papers: Path, tmp_path: Path, capsys: Predictions) -> None:
     words = ("--quiet", "run", papers, "--out", tmp_path / "out", "--family", "linear")
     with in_shell(*words) as first:
         for _ in range(600):

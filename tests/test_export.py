@@ -374,7 +374,7 @@ def test_a_reader_of_a_cascade_that_is_another(copy: Copy, models: Path, name: s
 
 def test_a_cascade_answers_as_its_model_where_nobody_else_may(models: Path) -> None:
     cascade, papers = load_classifier(models / "cascade"), read_papers(sample(64, seed=1)).papers
-    assert (cascade.bars_ > 1).all()  # a dozen papers to be judged by are too few for a bar
+    assert (cascade.stage_thresholds_ > 1).all()  # a dozen papers to be judged by are too few for a bar
     assert np.allclose(cascade.predict_proba(papers), load_classifier(models / "finetuned").predict_proba(papers), atol=1e-4)
 
 

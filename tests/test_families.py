@@ -15,10 +15,10 @@ from arxiv_nbclf.cli import main
 from arxiv_nbclf.encoders import tiny_encoder
 from arxiv_nbclf.preprocessing import paper_texts
 
-Said = pytest.CaptureFixture[str]
+Predictions = pytest.CaptureFixture[str]
 
 
-def shell(capsys: Said, *words: object) -> tuple[int, list[str]]:
+def shell(capsys: Predictions, *words: object) -> tuple[int, list[str]]:
     """Exit status and the lines of stderr of a command line."""
     status = main([str(word) for word in words])
     return status, capsys.readouterr().err.splitlines()
@@ -48,7 +48,7 @@ def fresh_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_auto_takes_the_packaged_encoder_and_its_bundle_needs_nothing_else(
-    papers: Path, tmp_path: Path, capsys: Said, monkeypatch: pytest.MonkeyPatch
+    papers: Path, tmp_path: Path, capsys: Predictions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     status, said = shell(capsys, "run", papers, "--out", tmp_path / "run", "--split", "stable")
     assert status == 0 and any("family hybrid (auto: " in line and "encoder minilm" in line for line in said), said
@@ -78,7 +78,7 @@ def test_auto_takes_the_packaged_encoder_and_its_bundle_needs_nothing_else(
     ],
 )
 def test_a_wish_that_cannot_be_met_is_one_line_and_leaves_nothing(
-    papers: Path, tmp_path: Path, capsys: Said, words: tuple[str, ...], says: str
+    papers: Path, tmp_path: Path, capsys: Predictions, words: tuple[str, ...], says: str
 ) -> None:
     begun = time.monotonic()
     status, said = shell(capsys, "--quiet", "run", papers, "--out", tmp_path / "out", "--split", "stable", *words)
@@ -87,7 +87,7 @@ def test_a_wish_that_cannot_be_met_is_one_line_and_leaves_nothing(
     assert not list(tmp_path.glob("out*"))
 
 
-def test_a_killed_training_goes_on_to_the_same_result(papers: Path, tiny: Path, tmp_path: Path, capsys: Said) -> None:
+def test_a_killed_training_goes_on_to_the_same_result(papers: Path, tiny: Path, tmp_path: Path, capsys: Predictions) -> None:
     words = ["--family", "finetuned", "--encoder", tiny, "--split", "stable", "--set", "epochs=3", "--set", "window=64"]
     words += ["--set", "learning_rate=1e-3", "--set", "patience=0"]
     assert shell(capsys, "--quiet", "run", papers, "--out", tmp_path / "whole", *words)[0] == 0

@@ -47,7 +47,7 @@ def arxiv(papers: pd.DataFrame) -> Iterator[ArxivServer]:
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Windows and pages of a few papers, so that there are many."""
     monkeypatch.setattr(harvesting, "WINDOW_PAPERS", 100)
-    monkeypatch.setattr(gathering, "PAGE", 40)
+    monkeypatch.setattr(gathering, "PAGE_SIZE", 40)
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ import pandas as pd
 import pytest
 
 from arxiv_nbclf import tables as tables_module
-from arxiv_nbclf.files import CannotWrite, whole_file
+from arxiv_nbclf.files import CannotWrite, atomic_write
 from arxiv_nbclf.papers import COLUMNS, BadPapers, near_duplicates, read_papers
 from arxiv_nbclf.synthetic import sample
 from arxiv_nbclf.tables import file_records, source_files, write_table
@@ -314,7 +314,7 @@ def test_a_limit_of_the_system_is_one_line(tmp_path: Path, name: str, capsys: py
 
 
 def test_whole_file_keeps_permissions_usual(tmp_path: Path) -> None:
-    with whole_file(tmp_path / "a") as part:
+    with atomic_write(tmp_path / "a") as part:
         part.write_text("a")
     (tmp_path / "b").write_text("b")
     assert (tmp_path / "a").stat().st_mode == (tmp_path / "b").stat().st_mode

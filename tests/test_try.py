@@ -15,11 +15,11 @@ import test_browser
 
 from arxiv_nbclf import sample
 from arxiv_nbclf.bundles import BadBundle
-from arxiv_nbclf.calibrators import keep_decisions
+from arxiv_nbclf.calibrators import preserve_predictions
 from arxiv_nbclf.explanations import word_contributions
 from arxiv_nbclf.linear import LinearClassifier, fnv1a, tokens
-from arxiv_nbclf.packaged import CompactClassifier, load_packaged, told_of
-from arxiv_nbclf.preprocessing import LABELS, MARK, label_ids, paper_texts
+from arxiv_nbclf.packaged import CompactClassifier, load_packaged, describe_model
+from arxiv_nbclf.preprocessing import LABELS, SEPARATOR_TOKEN, label_ids, paper_texts
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "nbs" / "try.qmd").read_text(encoding="utf-8")
@@ -28,7 +28,7 @@ browser, opened = test_browser.browser, test_browser.opened
 
 BOUND = 1e-12  # by which probabilities and contributions may differ: sums are made in another order, nothing else
 HARD = [
-    "", " ", MARK, "\0", "a", "a b c", "the of and", "x\0y nu\0ll",
+    "", " ", SEPARATOR_TOKEN, "\0", "a", "a b c", "the of and", "x\0y nu\0ll",
     "naïve Bäcklund Möbius Erdős–Rényi Poincaré", "Straße STRASSE ẞ ß", "İstanbul ısı Iı İİ",
     "e\u0301tude re\u0301sume\u0301 o\u0308 \u0301\u0301 x\u0344y a\u0591\u0301b",
     "ﬁeld ﬂow eﬃcient ﬆochastic ǆ ĳ ŉ", "ſpin Kelvin Å \u212aelvin \u212bngstrom",
@@ -102,7 +102,7 @@ def test_a_thousand_papers_are_answered_as_in_python(browser: str, site: Path) -
 
 
 def test_hard_texts_are_answered_as_in_python(browser: str, site: Path) -> None:
-    texts = HARD + [f"{text}{MARK}{text}" for text in HARD]
+    texts = HARD + [f"{text}{SEPARATOR_TOKEN}{text}" for text in HARD]
     check(answers(browser, site, texts=texts)["texts"], texts)
 
 
@@ -122,7 +122,7 @@ def test_decisions_are_kept_as_in_python(browser: str, site: Path) -> None:
     rng = np.random.default_rng(0)
     probabilities, decided = rng.dirichlet(np.full(len(LABELS), 0.4), 500), rng.integers(len(LABELS), size=500)
     found = answers(browser, site, kept=list(zip(probabilities.tolist(), decided.tolist(), strict=True)))["kept"]
-    assert np.abs(np.array(found) - keep_decisions(probabilities, decided)).max() < BOUND
+    assert np.abs(np.array(found) - preserve_predictions(probabilities, decided)).max() < BOUND
 
 
 def shown(browser: str, site: Path, script: str = "") -> str:
@@ -146,7 +146,7 @@ def part(page: str, name: str) -> str:
 def test_page_waits_for_a_text(browser: str, site: Path) -> None:
     page = shown(browser, site)
     assert part(page, "verdict") == "Waiting for a title or an abstract."
-    assert part(page, "model") == told_of(load_packaged())
+    assert part(page, "model") == describe_model(load_packaged())
     assert part(page, "reasons") == ""
 
 
@@ -157,7 +157,7 @@ def test_page_shows_the_answer_as_somebody_types(browser: str, site: Path) -> No
       document.getElementById(id).dispatchEvent(new Event("input"));
     }}"""
     page = shown(browser, site, typed)
-    proba = load_packaged().predict_proba([title + MARK + summary])[0]
+    proba = load_packaged().predict_proba([title + SEPARATOR_TOKEN + summary])[0]
     assert part(page, "verdict") == f"Physics (physics), {proba.max():.1%}".replace("%", " %")
     assert page.count("<li") >= len(LABELS) and "galaxies × 2" in part(page, "reasons") and "<b>and</b>" not in page
 

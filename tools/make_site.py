@@ -131,7 +131,7 @@ def raw(
     return f"\n{fence}{{=html}}\n{text}\n{fence}\n"
 
 
-def told_of(
+def describe(
     data: dict[str, Any],  # what a cell shows
     flags: dict[str, str],  # the cell's directives
     prose: str,  # the last Markdown before it
@@ -172,7 +172,7 @@ def output(
         address = keep(content.encode() if kind == "image/svg+xml" else base64.b64decode(content), kind.partition("/")[2].partition("+")[0])
         width = shown.get("metadata", {}).get(kind, {}).get("width")
         size = f' width="{width}"' if width else ""
-        inner = raw(f'<img src="{address}" alt="{html.escape(told_of(data, flags, prose))}" loading="lazy"{size}>')
+        inner = raw(f'<img src="{address}" alt="{html.escape(describe(data, flags, prose))}" loading="lazy"{size}>')
         if flags.get("fig-cap"):
             inner = raw("<figure>") + inner + raw(f"<figcaption>{html.escape(flags['fig-cap'])}</figcaption></figure>")
     elif "text/html" in data:
@@ -450,7 +450,7 @@ def finished(
     def name(match: re.Match[str]) -> str:
         return f'<a href="/{names[match[1]]}">{match[0]}</a>' if match[1] in names else match[0]
 
-    alone = rf'<a href="{re.escape(links.site)}[^"#]*#\w+\.[^"]*">(<code>\w+</code>)</a>'  # nbdev takes `linear` for `Case.linear`
+    alone = rf'<a href="{re.escape(links.site)}[^"#]*#\w+\.[^"]*">(<code>\w+</code>)</a>'  # nbdev takes `linear` for `EvaluationContext.linear`
     body = re.sub(r"<code>([A-Za-z_]\w*)</code>(?!</a>)", name, re.sub(alone, r"\1", page.body))
     parts = re.split(r"(<pre.*?</pre>|<(?:script|style|textarea).*?</(?:script|style|textarea)>)", body, flags=re.S)
     for number in range(0, len(parts), 2):  # what is neither code nor script

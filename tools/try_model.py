@@ -7,12 +7,12 @@ import json
 from pathlib import Path
 
 from arxiv_nbclf.bundles import BadBundle
-from arxiv_nbclf.calibrators import HAIR, MatrixScaling
+from arxiv_nbclf.calibrators import DECISION_MARGIN, MatrixScaling
 from arxiv_nbclf.classifier import Classifier, load_classifier
-from arxiv_nbclf.files import whole_file
+from arxiv_nbclf.files import atomic_write
 from arxiv_nbclf.linear import STOP_WORDS
-from arxiv_nbclf.packaged import CompactClassifier, packaged_model, told_of
-from arxiv_nbclf.preprocessing import MARK
+from arxiv_nbclf.packaged import CompactClassifier, packaged_model, describe_model
+from arxiv_nbclf.preprocessing import SEPARATOR_TOKEN
 from arxiv_nbclf.taxonomy import GROUP_NAMES
 
 ACCURACY: float = inspect.signature(Classifier.threshold).parameters["accuracy"].default  # of the answers that count as sure
@@ -31,11 +31,11 @@ def write_try_model(
     packed = {
         "bundle": json.loads((bundle / "bundle.json").read_text(encoding="utf-8")),
         "weights": base64.b64encode((bundle / "weights.safetensors").read_bytes()).decode(),
-        "mark": MARK, "hair": HAIR, "stop_words": sorted(STOP_WORDS), "names": GROUP_NAMES,
-        "told": told_of(classifier), "sure": {"accuracy": ACCURACY, "threshold": classifier.threshold()},
+        "mark": SEPARATOR_TOKEN, "hair": DECISION_MARGIN, "stop_words": sorted(STOP_WORDS), "names": GROUP_NAMES,
+        "told": describe_model(classifier), "sure": {"accuracy": ACCURACY, "threshold": classifier.threshold()},
     }
     folder.mkdir(parents=True, exist_ok=True)
-    with whole_file(folder / "model.js") as part:
+    with atomic_write(folder / "model.js") as part:
         part.write_text(f"const arxivNbclfModel = {json.dumps(packed, separators=(',', ':'))};\n", encoding="ascii")
     return folder / "model.js"
 
