@@ -9,39 +9,40 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .bulk import predict_stream as predict_stream
-    from .classifier import load_classifier as load_classifier
-    from .classifier import new_classifier as new_classifier
-    from .evaluation import evaluate as evaluate
-    from .evaluation import score as score
-    from .explanations import explain as explain
-    from .exploration import explore as explore
-    from .harvesting import harvest as harvest
-    from .papers import read_papers as read_papers
-    from .prediction import predict as predict
+    from .classifiers.base import load_classifier as load_classifier
+    from .classifiers.base import new_classifier as new_classifier
+    from .core.basics import ArxivNbclfError as ArxivNbclfError
+    from .data.harvest import harvest as harvest
+    from .data.papers import read_papers as read_papers
+    from .data.synthetic import sample as sample
+    from .data.tables import write_table as write_table
+    from .data.taxonomy import group_of as group_of
+    from .deployment.bulk import predict_stream as predict_stream
+    from .deployment.prediction import predict as predict
+    from .evaluation.error_analysis import explain as explain
+    from .evaluation.metrics import evaluate as evaluate
+    from .evaluation.metrics import score as score
+    from .exploration.overview import explore as explore
     from .preprocessing import label_ids as label_ids
     from .preprocessing import split_papers as split_papers
     from .runs import run as run
     from .runs import train as train
-    from .synthetic import sample as sample
-    from .tables import write_table as write_table
-    from .taxonomy import ArxivNbclfError as ArxivNbclfError
-    from .taxonomy import group_of as group_of
 
 _HOMES = {
-    "bulk": ("predict_stream",),
-    "classifier": ("load_classifier", "new_classifier"),
-    "evaluation": ("evaluate", "score"),
-    "explanations": ("explain",),
-    "exploration": ("explore",),
-    "harvesting": ("harvest",),
-    "papers": ("read_papers",),
-    "prediction": ("predict",),
+    "classifiers.base": ("load_classifier", "new_classifier"),
+    "core.basics": ("ArxivNbclfError",),
+    "data.harvest": ("harvest",),
+    "data.papers": ("read_papers",),
+    "data.synthetic": ("sample",),
+    "data.tables": ("write_table",),
+    "data.taxonomy": ("group_of",),
+    "deployment.bulk": ("predict_stream",),
+    "deployment.prediction": ("predict",),
+    "evaluation.error_analysis": ("explain",),
+    "evaluation.metrics": ("evaluate", "score"),
+    "exploration.overview": ("explore",),
     "preprocessing": ("label_ids", "split_papers"),
     "runs": ("run", "train"),
-    "synthetic": ("sample",),
-    "tables": ("write_table",),
-    "taxonomy": ("ArxivNbclfError", "group_of"),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 __all__ = sorted(_HOME)

@@ -23,9 +23,9 @@ import pyarrow.parquet as pq
 from _origin import origin
 from bulk import repeat
 
-from arxiv_nbclf.chunks import none_finished, raw_chunks
-from arxiv_nbclf.papers import read_papers
-from arxiv_nbclf.tables import write_table
+from arxiv_nbclf.data.chunks import none_finished, raw_chunks
+from arxiv_nbclf.data.papers import read_papers
+from arxiv_nbclf.data.tables import write_table
 
 PROGRAM = "import sys; from arxiv_nbclf.cli import main; sys.exit(main(sys.argv[1:]))"
 

@@ -17,11 +17,16 @@ import numpy as np
 import pandas as pd
 from _origin import origin
 
-from arxiv_nbclf.classifier import new_classifier
-from arxiv_nbclf.diagnosis import BIN_FUNCTIONS, confused_pairs, lenient_accuracy, scores_by
-from arxiv_nbclf.papers import read_papers
+from arxiv_nbclf.classifiers.base import new_classifier
+from arxiv_nbclf.evaluation.error_analysis import (
+    BIN_FUNCTIONS,
+    confused_pairs,
+    lenient_accuracy,
+    scores_by,
+)
+from arxiv_nbclf.data.papers import read_papers
 from arxiv_nbclf.preprocessing import label_ids, split_papers
-from arxiv_nbclf.suspects import ambiguity_bound, label_issues_table
+from arxiv_nbclf.evaluation.error_analysis import ambiguity_bound, label_issues_table
 
 FAMILIES = ("linear", "hybrid")
 

@@ -16,7 +16,7 @@ import numpy as np
 from _origin import origin
 from sklearn.metrics import accuracy_score, log_loss, precision_recall_fscore_support, top_k_accuracy_score
 
-from arxiv_nbclf.intervals import compare_predictions, score_intervals
+from arxiv_nbclf.evaluation.intervals import compare_predictions, score_intervals
 from arxiv_nbclf.preprocessing import LABELS
 
 SHARES = (1051, 17, 105, 423, 795, 20, 9, 51)  # papers of each group in the original's test split

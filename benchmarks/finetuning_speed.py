@@ -19,7 +19,7 @@ from time import perf_counter
 import numpy as np
 from _origin import origin
 
-from arxiv_nbclf.encoders import find_encoder
+from arxiv_nbclf.classifiers.encoders import find_encoder
 
 
 def ours(arguments: argparse.Namespace) -> dict:
@@ -27,8 +27,8 @@ def ours(arguments: argparse.Namespace) -> dict:
     import torch
     from sklearn.model_selection import train_test_split
 
-    from arxiv_nbclf.choices import make_classifier, parse_settings
-    from arxiv_nbclf.papers import read_papers
+    from arxiv_nbclf.classifiers.selection import make_classifier, parse_settings
+    from arxiv_nbclf.data.papers import read_papers
     from arxiv_nbclf.preprocessing import label_ids
 
     torch.set_num_threads(arguments.threads)

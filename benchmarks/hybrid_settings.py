@@ -16,8 +16,8 @@ from _origin import origin
 from sklearn.metrics import accuracy_score, f1_score
 from sklearn.model_selection import StratifiedKFold
 
-from arxiv_nbclf.classifier import new_classifier
-from arxiv_nbclf.papers import read_papers
+from arxiv_nbclf.classifiers.base import new_classifier
+from arxiv_nbclf.data.papers import read_papers
 from arxiv_nbclf.preprocessing import label_ids, paper_texts
 
 OTHERS: list[dict[str, Any]] = [

@@ -15,13 +15,17 @@ from typing import Any
 import numpy as np
 from _origin import origin
 
-from arxiv_nbclf.calibration import calibration_error, coverage_curve, reliability
-from arxiv_nbclf.calibrators import cross_calibrate
-from arxiv_nbclf.classifier import new_classifier
-from arxiv_nbclf.evaluation import score
-from arxiv_nbclf.intervals import score_intervals
-from arxiv_nbclf.packaged import load_packaged
-from arxiv_nbclf.papers import read_papers
+from arxiv_nbclf.classifiers.calibration import (
+    calibration_error,
+    coverage_curve,
+    reliability,
+)
+from arxiv_nbclf.classifiers.calibration import cross_calibrate
+from arxiv_nbclf.classifiers.base import new_classifier
+from arxiv_nbclf.evaluation.metrics import score
+from arxiv_nbclf.evaluation.intervals import score_intervals
+from arxiv_nbclf.deployment.prediction import load_packaged
+from arxiv_nbclf.data.papers import read_papers
 from arxiv_nbclf.preprocessing import LABELS, label_ids, split_papers
 
 HEADLINE_METRICS = ("accuracy", "macro_f1", "weighted_f1", "log_loss")

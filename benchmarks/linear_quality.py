@@ -16,9 +16,9 @@ from _origin import origin
 from _scores import figures, metrics
 from sklearn.model_selection import StratifiedKFold
 
-from arxiv_nbclf.classifier import new_classifier
-from arxiv_nbclf.evaluation import score
-from arxiv_nbclf.papers import read_papers
+from arxiv_nbclf.classifiers.base import new_classifier
+from arxiv_nbclf.evaluation.metrics import score
+from arxiv_nbclf.data.papers import read_papers
 from arxiv_nbclf.preprocessing import LABELS, label_ids, split_papers
 
 

@@ -22,10 +22,18 @@ import numpy as np
 import pandas as pd
 from _origin import origin
 
-from arxiv_nbclf.linear import STOP_WORDS, LinearClassifier, bucket, count_features, fold, tfidf, tokens
-from arxiv_nbclf.papers import read_papers
+from arxiv_nbclf.classifiers.linear import (
+    STOP_WORDS,
+    LinearClassifier,
+    bucket,
+    count_features,
+    fold,
+    tfidf,
+    tokens,
+)
+from arxiv_nbclf.data.papers import read_papers
 from arxiv_nbclf.preprocessing import label_ids, paper_texts, split_papers
-from arxiv_nbclf.scorer import new_hasher, new_scorer, score_small_batch
+from arxiv_nbclf.classifiers.native import new_hasher, new_scorer, score_small_batch
 
 LOAD = """
 from time import perf_counter

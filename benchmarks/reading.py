@@ -19,8 +19,8 @@ from typing import Any
 
 import pandas as pd
 
-from arxiv_nbclf.papers import read_papers
-from arxiv_nbclf.tables import write_table
+from arxiv_nbclf.data.papers import read_papers
+from arxiv_nbclf.data.tables import write_table
 
 
 def best_time(work: Callable[[], Any], repeat: int) -> float:

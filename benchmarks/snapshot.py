@@ -22,7 +22,7 @@ from typing import IO, Any
 
 from _origin import origin
 
-from arxiv_nbclf.snapshot import SnapshotFilter, snapshot_parts
+from arxiv_nbclf.data.snapshot import SnapshotFilter, snapshot_parts
 
 FIRST_DAY, DAYS = date(1992, 1, 1), 12_000
 MONTH = SnapshotFilter(date(2024, 4, 1), date(2024, 4, 30), [f"cs.{code}" for code in ("AI", "CL", "CV", "LG", "RO", "SE")])
@@ -31,7 +31,7 @@ PIECE = 10_000  # different papers, which then return under other ids and days
 
 def snapshot_lines(papers: int) -> list[tuple[str, str, str]]:
     """The parts of lines that do not change: what stands before a paper's day, between, and after."""
-    from arxiv_nbclf.synthetic import sample
+    from arxiv_nbclf.data.synthetic import sample
 
     made = []
     for paper in sample(papers).to_dict("records"):

@@ -15,9 +15,13 @@ from time import perf_counter
 import pandas as pd
 from _origin import origin
 
-from arxiv_nbclf.classifier import new_classifier
-from arxiv_nbclf.drift import drift_report, temporal_split_scores, drift_verdict
-from arxiv_nbclf.papers import read_papers
+from arxiv_nbclf.classifiers.base import new_classifier
+from arxiv_nbclf.evaluation.drift import (
+    drift_report,
+    temporal_split_scores,
+    drift_verdict,
+)
+from arxiv_nbclf.data.papers import read_papers
 
 
 def over_time(papers: pd.DataFrame) -> dict:

@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pandas as pd
 
-from arxiv_nbclf.atom import MAX_FEED_BYTES
+from arxiv_nbclf.data.arxiv_feed import MAX_FEED_BYTES
 
 ATOM, ARXIV = "http://www.w3.org/2005/Atom", "http://arxiv.org/schemas/atom"
 OPENSEARCH = "http://a9.com/-/spec/opensearch/1.1/"

@@ -11,7 +11,7 @@ import pytest
 from arxiv_server import Answer, ArxivServer, _body, _listed, _page, _status, matching, serve_papers, write_feed
 
 from arxiv_nbclf import read_papers, sample
-from arxiv_nbclf.atom import Feed, parse_feed
+from arxiv_nbclf.data.arxiv_feed import Feed, parse_feed
 
 QUERY = {"search_query": "(cat:cs.*) AND submittedDate:[199101010000 TO 202512312359]", "start": 0, "max_results": 5}
 

@@ -9,7 +9,14 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from arxiv_nbclf.pages import count_text, duration_text, html_page, render, score_text, share_text
+from arxiv_nbclf.core.pages import (
+    count_text,
+    duration_text,
+    html_page,
+    render,
+    score_text,
+    share_text,
+)
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 

@@ -25,10 +25,16 @@ from ray import cloudpickle  # noqa: E402
 from ray.cluster_utils import Cluster  # noqa: E402
 
 from arxiv_nbclf import cli, label_ids, new_classifier, sample  # noqa: E402
-from arxiv_nbclf import cluster as room  # noqa: E402
-from arxiv_nbclf.bulk import Engine, PredictionJob, StreamResult, local_engine, predict_stream  # noqa: E402
-from arxiv_nbclf.cluster import BadCluster, Interrupted, ray_engine  # noqa: E402
-from arxiv_nbclf.encoders import tiny_encoder  # noqa: E402
+from arxiv_nbclf.deployment import cluster as room  # noqa: E402
+from arxiv_nbclf.deployment.bulk import (
+    Engine,
+    PredictionJob,
+    StreamResult,
+    local_engine,
+    predict_stream,
+)  # noqa: E402
+from arxiv_nbclf.deployment.cluster import BadCluster, Interrupted, ray_engine  # noqa: E402
+from arxiv_nbclf.classifiers.encoders import tiny_encoder  # noqa: E402
 from arxiv_nbclf.preprocessing import paper_texts  # noqa: E402
 
 ROWS, ROWS_PER_SHARD = 3_000, 100

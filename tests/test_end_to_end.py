@@ -17,7 +17,7 @@ import pytest
 
 from arxiv_nbclf import group_of, sample, write_table
 from arxiv_nbclf.cli import main
-from arxiv_nbclf.pages import html_errors
+from arxiv_nbclf.core.pages import html_errors
 
 ROWS = 600
 Predictions = pytest.CaptureFixture[str]

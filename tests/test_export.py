@@ -17,13 +17,17 @@ import torch
 from safetensors.numpy import load_file, save_file
 
 from arxiv_nbclf import ArxivNbclfError, load_classifier, sample
-from arxiv_nbclf.encoders import load_for_classification, load_tokenizer, tiny_encoder
-from arxiv_nbclf.export import export_model
-from arxiv_nbclf.exported import load_exported
-from arxiv_nbclf.linear import LinearClassifier
-from arxiv_nbclf.papers import read_papers
+from arxiv_nbclf.classifiers.encoders import (
+    load_for_classification,
+    load_tokenizer,
+    tiny_encoder,
+)
+from arxiv_nbclf.deployment.export import export_model
+from arxiv_nbclf.deployment.onnx import load_exported
+from arxiv_nbclf.classifiers.linear import LinearClassifier
+from arxiv_nbclf.data.papers import read_papers
 from arxiv_nbclf.preprocessing import label_ids, paper_texts
-from arxiv_nbclf.training import FineTunedClassifier
+from arxiv_nbclf.training.finetuned import FineTunedClassifier
 
 Copy = Callable[[str], Path]
 

@@ -12,7 +12,7 @@ import pytest
 
 from arxiv_nbclf import sample, write_table
 from arxiv_nbclf.cli import main
-from arxiv_nbclf.encoders import tiny_encoder
+from arxiv_nbclf.classifiers.encoders import tiny_encoder
 from arxiv_nbclf.preprocessing import paper_texts
 
 Predictions = pytest.CaptureFixture[str]
@@ -57,7 +57,7 @@ def test_auto_takes_the_packaged_encoder_and_its_bundle_needs_nothing_else(
     predictions = []
     for cache in ("one", "another"):  # a cache may vanish, and so may the package that the encoder came from
         monkeypatch.setenv("ARXIV_NBCLF_CACHE", str(tmp_path / cache))
-        monkeypatch.setattr("arxiv_nbclf.encoders.MINILM_PACKAGE", "no_such_package")
+        monkeypatch.setattr("arxiv_nbclf.classifiers.encoders.MINILM_PACKAGE", "no_such_package")
         out = tmp_path / f"{cache}.parquet"
         assert shell(capsys, "--quiet", "predict", papers, "--model", tmp_path / "run", "--out", out) == (0, [])
         predictions.append(pd.read_parquet(out))

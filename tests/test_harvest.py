@@ -13,9 +13,10 @@ import pandas as pd
 import pytest
 from arxiv_server import FAULTS, ArxivServer, serve_papers
 
-from arxiv_nbclf import gathering, harvest, harvesting, read_papers, sample
+from arxiv_nbclf.data import harvest as gathering, harvest as harvesting
+from arxiv_nbclf import harvest, read_papers, sample
 from arxiv_nbclf.cli import main
-from arxiv_nbclf.taxonomy import group_of
+from arxiv_nbclf.data.taxonomy import group_of
 
 ASK = {"categories": "cs,econ,q-fin,math.*", "start": "2025-03-01", "end": "2025-04-30", "delay": 0}
 WORDS = ["--categories", "cs,econ,q-fin,math.*", "--from", "2025-03-01", "--to", "2025-04-30", "--delay", "0"]

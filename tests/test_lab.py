@@ -19,7 +19,7 @@ from jupyter_client import BlockingKernelClient
 
 ROOT = Path(__file__).parents[1]
 TOKEN = "for-a-test"
-NOTEBOOK = ROOT / "nbs" / "00a_files.ipynb"
+NOTEBOOK = ROOT / "nbs" / "00_core/00_basics.ipynb"
 
 
 class Lab:

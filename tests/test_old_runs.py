@@ -8,7 +8,14 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from arxiv_nbclf import label_ids, new_classifier, read_papers, sample, split_papers, write_table
+from arxiv_nbclf import (
+    label_ids,
+    new_classifier,
+    read_papers,
+    sample,
+    split_papers,
+    write_table,
+)
 from arxiv_nbclf.cli import main
 from arxiv_nbclf.preprocessing import split_digest
 

@@ -99,10 +99,10 @@ def start(
 @pytest.fixture(scope="module")
 def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny encoder without dropout: random numbers differ between processes, and that is not what is looked at."""
-    from arxiv_nbclf.encoders import tiny_encoder
-    from arxiv_nbclf.papers import read_papers
+    from arxiv_nbclf.classifiers.encoders import tiny_encoder
+    from arxiv_nbclf.data.papers import read_papers
     from arxiv_nbclf.preprocessing import paper_texts
-    from arxiv_nbclf.synthetic import sample
+    from arxiv_nbclf.data.synthetic import sample
 
     folder = tmp_path_factory.mktemp("encoder")
     tiny_encoder(folder, paper_texts(read_papers(sample(100, seed=1)).papers), layers=1)
@@ -136,7 +136,7 @@ def test_a_killed_training_ends_as_if_it_had_not_been(trained: Path, processes: 
 
 
 def test_torchrun_runs_the_command(tmp_path: Path, encoder: Path) -> None:
-    from arxiv_nbclf.synthetic import sample
+    from arxiv_nbclf.data.synthetic import sample
 
     table, command = tmp_path / "papers.csv", Path(sys.executable).with_name("arxiv-nbclf")
     sample(300).to_csv(table, index=False)

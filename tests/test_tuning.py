@@ -22,7 +22,7 @@ QUIET = os.environ | {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
 
 @pytest.fixture(scope="module")
 def papers(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from arxiv_nbclf.synthetic import sample
+    from arxiv_nbclf.data.synthetic import sample
 
     path = tmp_path_factory.mktemp("papers") / "papers.csv"
     sample(1500, seed=3).to_csv(path, index=False)
@@ -51,14 +51,14 @@ def until(true: Callable[[], bool], seconds: float = 60) -> None:
 
 def tried(place: str | Path, study: str | None = None) -> list[dict]:
     """The settings of all finished trials, in their order."""
-    from arxiv_nbclf.studies import find_study, finished_trials
+    from arxiv_nbclf.tuning.studies import find_study, finished_trials
 
     return [trial.params for trial in finished_trials(find_study(str(place), study))]
 
 
 def count(place: str | Path, study: str | None = None) -> int:
     """How many trials are finished; 0 where nothing is there yet."""
-    from arxiv_nbclf.studies import BadStudy
+    from arxiv_nbclf.tuning.studies import BadStudy
 
     try:
         return len(tried(place, study))
@@ -159,7 +159,7 @@ def test_two_workers_share_a_study_and_one_of_them_dies(papers: Path, tmp_path: 
     assert not (tmp_path / "dies").exists()
     assert 6 <= count(database, "shared") <= 7  # at most one more than asked for
     assert tried(tmp_path / "lives") == tried(database, "shared")  # the folder holds a copy of the study
-    from arxiv_nbclf.studies import find_study
+    from arxiv_nbclf.tuning.studies import find_study
 
     states = [trial.state.name for trial in find_study(database, "shared").trials]
     assert states.count("RUNNING") == 0, states

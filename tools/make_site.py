@@ -47,14 +47,17 @@ ASSETS = Path(__file__).parent / "site"
 SECTIONS = {  # of the sidebar: heading → names of pages, in the order of their names
     "Start": ["index.ipynb", "try.qmd", "results*", "reference.qmd"],
     "Tutorials": ["tutorials/*"],
-    "Papers": ["0[0-3]*"],
-    "Preprocessing": ["04*", "05*"],
-    "Families of classifiers": ["06*", "07*", "08*", "09_*"],
-    "Tuning": ["09*", "10*"],
-    "Evaluation": ["11*"],
-    "Diagnosis and report": ["12*", "13*"],
-    "Prediction": ["14*", "15*"],
-    "Runs and the command line": ["16*", "17*", "18*"],
+    "Core": ["00_core/*"],
+    "Data": ["01_data/*"],
+    "Exploration": ["02_exploration/*"],
+    "Preprocessing": ["03_*"],
+    "Classifiers": ["04_classifiers/*"],
+    "Training": ["05_training/*"],
+    "Tuning": ["06_tuning/*"],
+    "Evaluation": ["07_evaluation/*"],
+    "Report": ["08_report/*"],
+    "Deployment": ["09_deployment/*"],
+    "Runs and command line": ["10_*", "11_*"],
     "More": ["*"],
 }
 READER = "markdown-implicit_figures+autolink_bare_uris+tex_math_single_backslash"
@@ -271,7 +274,8 @@ def documented(
 ) -> str:
     """The same with parameters, types and defaults as they stand in the source."""
     match = SHOWN.match(shown.strip())
-    definition = package[Path(match["path"]).name].definitions.get(match["name"]) if match and Path(match["path"]).name in package else None
+    module = match["path"].partition("arxiv_nbclf/")[2].replace("/", ".") if match else ""
+    definition = package[module].definitions.get(match["name"]) if match and module in package else None
     if not match:
         return shown
     head = f"{match['level']} {match['name']}\n\n[source]({match['url']}){{.doc-source aria-label=\"Source of {match['name']}\"}}\n\n"

@@ -80,8 +80,14 @@ class Module:
         return " ".join(b" ".join(lines).decode().split())
 
     def comment(self, node: ast.AST) -> str:
-        """The comment behind a node, and those on the lines between it and what follows."""
-        return self.comments.get(getattr(node, "end_lineno", 0), "")
+        """The comment behind a node or, where none is, the one on the lines above it."""
+        if behind := self.comments.get(getattr(node, "end_lineno", 0), ""):
+            return behind
+        line, found = getattr(node, "lineno", 0) - 1, []
+        while self.lines[line - 1].lstrip().startswith(b"#") and not self.lines[line - 1].startswith(b"# %%"):
+            found.append(self.comments[line])
+            line -= 1
+        return " ".join(reversed(found))
 
     @cached_property
     def public(self) -> list[str]:
@@ -110,8 +116,15 @@ class Module:
                 if isinstance(one, ast.Name):
                     shown, comment = self.text(value), self.comment(node)
                     self.definitions[one.id] = Definition(one.id, self.name, "constant", node.lineno, comment, value=shown)
-        elif isinstance(node, ast.ImportFrom) and node.level == 1 and node.module:
-            self.imported |= {alias.name: node.module for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and (home := self.home(node)):
+            self.imported |= {alias.name: home for alias in node.names}
+
+    def home(self, node: ast.ImportFrom) -> str:
+        """The module of this package that a statement imports from, without the package's name; empty for others."""
+        if not node.level:
+            return (node.module or "").removeprefix(f"{PACKAGE}.") if (node.module or "").startswith(f"{PACKAGE}.") else ""
+        above = self.name.split(".")[: -node.level]
+        return ".".join([*above, *filter(None, [node.module])])
 
     def patched(self, node: Function) -> str:
         """The class that a function is patched into."""
