@@ -10,8 +10,9 @@ __all__ = ['app', 'Version', 'Quiet', 'Debug', 'TABLE_HELP', 'SPLIT_HELP', 'FAMI
            'SNAPSHOT_HELP', 'Trials', 'SpaceOption', 'ObjectiveOption', 'Minutes', 'Folds', 'CheckFolds', 'Retrain',
            'Sampler', 'Pruner', 'Storage', 'StudyName', 'Heartbeat', 'Show', 'PredictionsOption', 'Top',
            'PREDICT_PAPERS_HELP', 'PredictArgument', 'BundleOption', 'AbstainOption', 'ENGINE_HELP', 'EXPORT_HELP',
-           'EXPORT_PAPERS_HELP', 'main', 'sample', 'harvest', 'explore', 'run', 'train', 'tune', 'evaluate', 'compare',
-           'drift', 'predict', 'export']
+           'EXPORT_PAPERS_HELP', 'main', 'sample_command', 'harvest_command', 'explore_command', 'run_command',
+           'train_command', 'tune_command', 'evaluate_command', 'compare_command', 'drift_command', 'predict_command',
+           'export_command']
 
 # %% ../nbs/11_cli.ipynb #973ade67
 import logging
@@ -136,8 +137,8 @@ Tune = Annotated[int | None, typer.Option("--tune", metavar="N", min=1, help="Se
 SampleSeed = Annotated[int, typer.Option("--seed", help="The same seed gives the same papers")]
 
 # %% ../nbs/11_cli.ipynb #7ddf8f6f
-@app.command()
-def sample(out: TableOption, rows: RowsOption = 2000, seed: SampleSeed = 42) -> None:
+@app.command("sample")
+def sample_command(out: TableOption, rows: RowsOption = 2000, seed: SampleSeed = 42) -> None:
     "Make a table of synthetic papers to try things on."
     from arxiv_nbclf.core import basics as files
     from arxiv_nbclf.data import synthetic, tables
@@ -153,8 +154,8 @@ HARVEST_OUT_HELP = "csv, tsv, parquet, jsonl or xlsx; a harvested table gets wha
 SNAPSHOT_HELP = "arXiv's bulk snapshot, a file (.json, .gz, .zip), to be read instead of asking"
 
 
-@app.command()
-def harvest(
+@app.command("harvest")
+def harvest_command(
     out: Annotated[Path, typer.Option("--out", metavar="FILE", help=HARVEST_OUT_HELP)],
     categories: Annotated[str | None, typer.Option("--categories", metavar="CODES", help=CATEGORIES_HELP)] = None,
     start: Annotated[str | None, typer.Option("--from", metavar="DATE", help="First day of a first version, UTC: 2025-04-01")] = None,
@@ -173,8 +174,8 @@ def harvest(
     files.log.info("%s", done)
 
 # %% ../nbs/11_cli.ipynb #c9b1d619
-@app.command()
-def explore(papers: PapersArgument, out: Out, strict: Strict = False) -> None:
+@app.command("explore")
+def explore_command(papers: PapersArgument, out: Out, strict: Strict = False) -> None:
     "Describe a table: counts, lengths, missing values, figures, a page."
     from arxiv_nbclf import runs
 
@@ -192,8 +193,8 @@ def _settings(
     return ({"recipe": recipe} if recipe else {}) | parse_settings(words or ())
 
 # %% ../nbs/11_cli.ipynb #adcaafe1
-@app.command()
-def run(
+@app.command("run")
+def run_command(
     papers: PapersArgument,
     out: Out,
     family: FamilyOption = "auto",
@@ -213,8 +214,8 @@ def run(
     runs.log.info("%s\nreport: %s", finished, out / "report" / "report.html")
 
 # %% ../nbs/11_cli.ipynb #ef89ce81
-@app.command()
-def train(
+@app.command("train")
+def train_command(
     papers: PapersArgument,
     out: Out,
     family: FamilyOption = "auto",
@@ -247,8 +248,8 @@ Heartbeat = Annotated[int, typer.Option("--heartbeat", metavar="SECONDS", min=1,
 Show = Annotated[str | None, typer.Option("--show", metavar="STUDY", help="Print the trials of a run folder, a study's file or a database")]
 
 
-@app.command()
-def tune(
+@app.command("tune")
+def tune_command(
     papers: Annotated[str | None, typer.Argument(metavar="PAPERS", help=TABLE_HELP)] = None,
     out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="The folder to make, or to go on with")] = None,
     family: FamilyOption = "auto",
@@ -298,8 +299,8 @@ def _show(
     typer.echo(studies.study_table(found).to_string(index=False, na_rep="–", float_format="{:.5g}".format))
 
 
-@app.command()
-def evaluate(papers: PapersArgument, model: ModelOption, out: Out, strict: Strict = False) -> None:
+@app.command("evaluate")
+def evaluate_command(papers: PapersArgument, model: ModelOption, out: Out, strict: Strict = False) -> None:
     "Score a saved model on papers that it has not seen, with a report."
     from arxiv_nbclf import runs
 
@@ -307,16 +308,16 @@ def evaluate(papers: PapersArgument, model: ModelOption, out: Out, strict: Stric
     runs.log.info("%s\nreport: %s", finished, out / "report" / "report.html")
 
 # %% ../nbs/11_cli.ipynb #21f8baca
-@app.command()
-def compare(runs: Annotated[list[Path], typer.Argument(metavar="RUN RUN…", help="Run folders of one split of one table")]) -> None:
+@app.command("compare")
+def compare_command(runs: Annotated[list[Path], typer.Argument(metavar="RUN RUN…", help="Run folders of one split of one table")]) -> None:
     "Compare runs on their test papers: scores with intervals, and what is better by more than chance."
     from arxiv_nbclf.evaluation import intervals as comparison
 
     typer.echo(comparison.compare_runs(runs))
 
 # %% ../nbs/11_cli.ipynb #8b427b4b
-@app.command()
-def drift(old: PapersArgument, new: Annotated[str, typer.Argument(metavar="NEW", help="Later papers, without categories if need be")]) -> None:
+@app.command("drift")
+def drift_command(old: PapersArgument, new: Annotated[str, typer.Argument(metavar="NEW", help="Later papers, without categories if need be")]) -> None:
     "Are new papers still like the old ones that a model was trained on? Mixture, vocabulary, lengths, beside what chance brings."
     from arxiv_nbclf.evaluation import drift as drifts
     from arxiv_nbclf.data import papers
@@ -334,8 +335,8 @@ AbstainOption = Annotated[str | None, typer.Option("--abstain-below", metavar="P
 ENGINE_HELP = "Who works on a folder: this process, or a Ray cluster (that RAY_ADDRESS names; of this machine alone otherwise)"
 
 
-@app.command()
-def predict(
+@app.command("predict")
+def predict_command(
     papers: PredictArgument,
     out: PredictionsOption = "-",
     model: BundleOption = None,
@@ -360,8 +361,8 @@ EXPORT_HELP = (
 EXPORT_PAPERS_HELP = "Papers to compare both by; synthetic ones otherwise. onnx-cascade needs the table that the model was trained on"
 
 
-@app.command()
-def export(
+@app.command("export")
+def export_command(
     model: Annotated[Path, typer.Argument(metavar="DIR", help="A run folder or a saved model, fine-tuned or hybrid")],
     out: Out,
     to: Annotated[str, typer.Option("--to", metavar="FORMAT", help=EXPORT_HELP)],

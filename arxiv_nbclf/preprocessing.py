@@ -6,29 +6,27 @@
 __all__ = ['SEPARATOR_TOKEN', 'TEXT_CLEANERS', 'LABELS', 'id2label', 'label2id', 'TEST_SHARE', 'VALIDATION_SHARE', 'SPLITS',
            'MIN_GROUP_PAPERS', 'SPLIT_PLANS', 'UnknownOption', 'CannotSplit', 'paper_texts', 'label_ids', 'BadLabels',
            'check_labels', 'split_papers', 'split_counts', 'plot_split_shares', 'near_duplicates_across',
-           'split_digest', 'machine', 'versions', 'stage', 'PreparedPapers', 'RejectedRows', 'prepare',
-           'report_rejects']
+           'split_digest', 'PreparedPapers', 'prepare']
 
 # %% ../nbs/03_preprocessing.ipynb #8d9e17d8
-import os
-import platform
 import re
-import subprocess
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b, sha256
-from importlib.metadata import PackageNotFoundError, version
 from math import ceil
 from pathlib import Path
-from time import perf_counter
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from .core.basics import ArxivNbclfError, log
-from .data.papers import near_duplicates, read_papers, title_key
+from arxiv_nbclf.data.papers import (
+    near_duplicates,
+    read_papers,
+    report_rejects,
+    title_key,
+)
 from .data.tables import file_records
 from .data.taxonomy import GROUPS, group_of
 
@@ -296,41 +294,6 @@ def split_digest(
     lines = sorted(f"{aid} {side}" for aid, side in zip(papers["aid"], split, strict=True))
     return sha256("\n".join(lines).encode()).hexdigest()
 
-# %% ../nbs/03_preprocessing.ipynb #7305fe97
-def machine() -> str:  # one line
-    "What this machine computes with: its accelerator if there is one, its processor otherwise."
-    available_cores = os.cpu_count()
-    command = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
-    with suppress(
-        OSError, subprocess.SubprocessError
-    ):  # it is not there, does not answer, or finds no card
-        names = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout
-        return f"{', '.join(names.strip().splitlines())}; {available_cores} CPU cores"
-    if platform.system() == "Darwin" and platform.machine() == "arm64":
-        return f"Apple silicon; {available_cores} CPU cores"
-    return f"no accelerator; {available_cores} CPU cores ({platform.machine()})"
-
-
-def versions() -> dict[str, str]:  # package → version
-    "The versions that results depend on."
-    found = {"python": platform.python_version()}
-    for name in ("arxiv_nbclf", "numpy", "pandas", "pyarrow", "scikit-learn", "torch", "transformers", "onnxruntime"):
-        with suppress(PackageNotFoundError):  # the last three come with an extra
-            found[name] = version(name)
-    return found
-
-# %% ../nbs/03_preprocessing.ipynb #1c5191d3
-@contextmanager
-def stage(
-    name: str,  # what is being done, as a reader of the log would say it
-    timings: dict[str, float],  # seconds per stage, added to
-) -> Iterator[None]:
-    "Time one stage of a run and say when it is done."
-    start = perf_counter()
-    yield
-    timings[name] = round(perf_counter() - start, 3)
-    log.info("%s: %.1f s", name, timings[name])
-
 # %% ../nbs/03_preprocessing.ipynb #48eb55c9
 @dataclass(frozen=True, eq=False, repr=False)
 class PreparedPapers:
@@ -353,10 +316,6 @@ class PreparedPapers:
     def __repr__(self) -> str:
         sides = ", ".join(f"{papers:,} {name}" for name, papers in self.split.value_counts().items())
         return f"Prepared({len(self.papers):,} papers: {sides}; {len(self.rejects):,} rejected rows)"
-
-
-class RejectedRows(ArxivNbclfError):
-    "Rows were rejected although none may be (`--strict`)."
 
 # %% ../nbs/03_preprocessing.ipynb #235d96b7
 def prepare(
@@ -384,18 +343,3 @@ def prepare(
         "near_duplicates_across": len(across),
     }
     return PreparedPapers(papers, rejects, label_ids(papers), sides, record)
-
-
-def report_rejects(
-    rejects: pd.DataFrame,  # rows that cannot be used, with reasons
-    accepted: int,  # how many can
-    strict: bool,  # whether a rejected row is an error
-) -> None:
-    "Say how many rows are left out and why, or refuse them."
-    if rejects.empty:
-        return
-    reasons = "; ".join(f"{n} × {reason}" for reason, n in rejects.reason.value_counts().head(3).items())
-    message = f"{len(rejects)} of {accepted + len(rejects)} rows cannot be used ({reasons})"
-    if strict:
-        raise RejectedRows(f"{message}: mend them, or leave --strict out to go on without them")
-    log.warning("%s", message)

@@ -43,15 +43,9 @@ from .data.papers import read_papers
 from .data.tables import file_records, write_table
 from .evaluation.metrics import Scores
 from .exploration.overview import Exploration, explore
-from arxiv_nbclf.preprocessing import (
-    PreparedPapers,
-    label_ids,
-    machine,
-    prepare,
-    report_rejects,
-    stage,
-    versions,
-)
+from .preprocessing import PreparedPapers, label_ids, prepare
+from .core.basics import machine, stage, versions
+from .data.papers import report_rejects
 from .report.page import write_report
 from .report.sections import SECTIONS, EvaluationContext, Sections, describe
 from arxiv_nbclf.tuning.search import (

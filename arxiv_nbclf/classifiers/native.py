@@ -4,19 +4,16 @@
 
 # %% auto #0
 __all__ = ['SEPARATOR', 'IGNORED', 'MULTIBYTE', 'MAX_CODE_POINT', 'HASH_MULTIPLIER', 'N_GROUPS', 'LOG_COUNTS', 'PapersOrTexts',
-           'Columns', 'BLOCK_ROWS', 'SMALL_BATCH', 'NATIVE_MIN_PAPERS', 'CharacterTable', 'build_character_table',
-           'stop_word_table', 'hash_rows', 'score_rows', 'has_native', 'compiled_loops', 'text_columns', 'joined_bytes',
-           'Hasher', 'new_hasher', 'available_cores', 'map_blocks', 'Scorer', 'new_scorer', 'count_natively',
-           'score_small_batch', 'native_pays']
+           'Columns', 'SMALL_BATCH', 'NATIVE_MIN_PAPERS', 'CharacterTable', 'build_character_table', 'stop_word_table',
+           'hash_rows', 'score_rows', 'has_native', 'compiled_loops', 'text_columns', 'joined_bytes', 'Hasher',
+           'new_hasher', 'Scorer', 'new_scorer', 'count_natively', 'score_small_batch', 'native_pays']
 
 # %% ../../nbs/04_classifiers/02_native.ipynb #40660c14
-import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.util import find_spec
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -24,6 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from scipy.sparse import csr_matrix
 
+from ..core.basics import map_blocks
 from ..preprocessing import LABELS, SEPARATOR_TOKEN, TEXT_CLEANERS
 
 # %% ../../nbs/04_classifiers/02_native.ipynb #c0877155
@@ -250,27 +248,6 @@ def new_hasher(
     "A hasher of the features that are defined so; the tables are made once."
     plan = TEXT_CLEANERS[text_plan]
     return Hasher(build_character_table(lambda text: fold(plan(text))), stop_word_table(stop_words), bits, pairs)
-
-# %% ../../nbs/04_classifiers/02_native.ipynb #400059f7
-BLOCK_ROWS = 1024  # rows that a thread takes at once
-
-
-def available_cores() -> int:  # that this process may use
-    "How many threads can work side by side."
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def map_blocks(
-    work: Callable[[int, int], Any],  # told the first row and how many
-    rows: int,  # in all
-    threads: int | None = None,  # side by side; None: as many as there are cores
-) -> list[Any]:  # what each block gave, in order
-    "Work through rows block by block."
-    blocks = [(start, min(BLOCK_ROWS, rows - start)) for start in range(0, rows, BLOCK_ROWS)]
-    if (threads or available_cores()) == 1 or len(blocks) == 1:
-        return [work(*block) for block in blocks]
-    with ThreadPoolExecutor(threads or available_cores()) as pool:
-        return list(pool.map(lambda block: work(*block), blocks))
 
 # %% ../../nbs/04_classifiers/02_native.ipynb #1d10505c
 @dataclass(frozen=True, repr=False)

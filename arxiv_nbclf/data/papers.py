@@ -4,9 +4,10 @@
 
 # %% auto #0
 __all__ = ['COLUMNS', 'OPTIONAL_COLUMNS', 'Purpose', 'ARXIV_ID', 'split_ids', 'ReadPapers', 'validate_papers', 'wanted_columns',
-           'raw_papers', 'read_papers', 'title_key', 'near_duplicates', 'BadPapers']
+           'raw_papers', 'read_papers', 'RejectedRows', 'report_rejects', 'title_key', 'near_duplicates', 'BadPapers']
 
 # %% ../../nbs/01_data/04_papers.ipynb #fc1e833c
+from ..core.basics import ArxivNbclfError, log
 import re
 import unicodedata
 from collections.abc import Callable, Sequence
@@ -284,6 +285,25 @@ def read_papers(
         read = [raw_papers(_read_file(path, purpose), path.name, path, purpose) for path in source_files(source)]
     raw, broken = (pd.concat(parts, ignore_index=True) if len(parts) > 1 else parts[0] for parts in zip(*read, strict=True))
     return validate_papers(raw, purpose, broken, "the table" if isinstance(source, pd.DataFrame) else source)
+
+# %% ../../nbs/01_data/04_papers.ipynb #4e1ec702
+class RejectedRows(ArxivNbclfError):
+    "Rows were rejected although none may be (`--strict`)."
+
+# %% ../../nbs/01_data/04_papers.ipynb #4e1ec703
+def report_rejects(
+    rejects: pd.DataFrame,  # rows that cannot be used, with reasons
+    accepted: int,  # how many can
+    strict: bool,  # whether a rejected row is an error
+) -> None:
+    "Say how many rows are left out and why, or refuse them."
+    if rejects.empty:
+        return
+    reasons = "; ".join(f"{n} × {reason}" for reason, n in rejects.reason.value_counts().head(3).items())
+    message = f"{len(rejects)} of {accepted + len(rejects)} rows cannot be used ({reasons})"
+    if strict:
+        raise RejectedRows(f"{message}: mend them, or leave --strict out to go on without them")
+    log.warning("%s", message)
 
 # %% ../../nbs/01_data/04_papers.ipynb #e49358ea
 _STOP_WORDS = frozenset({

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Engine', 'ENGINES', 'device_for', 'fastest_predictor', 'shard_name', 'is_shard_finished', 'write_shard',
            'model_record', 'StreamResult', 'PredictionJob', 'local_engine', 'predict_stream', 'predict_lines',
-           'PredictionSummary', 'rejects_path', 'predict_file']
+           'PredictionSummary', 'rejects_path', 'find_engine', 'predict_file']
 
 # %% ../../nbs/09_deployment/01_bulk.ipynb #ed1b4719
 import json
@@ -15,6 +15,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from copy import copy
 from dataclasses import astuple, dataclass
 from hashlib import sha256
+from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, BinaryIO
@@ -32,11 +33,11 @@ from ..classifiers.linear import STOP_WORDS, LinearClassifier, fold
 from arxiv_nbclf.classifiers.native import (
     PapersOrTexts,
     Scorer,
-    available_cores,
     has_native,
     new_hasher,
     new_scorer,
 )
+from ..core.basics import available_cores
 from arxiv_nbclf.core.basics import (
     check_folder_free,
     log,
@@ -52,7 +53,6 @@ from arxiv_nbclf.data.chunks import (
 )
 from ..data.papers import read_papers
 from ..data.tables import BadPapers, file_records, write_table
-from .cluster import ray_engine
 from arxiv_nbclf.deployment.prediction import (
     Abstain,
     BadPrediction,
@@ -63,7 +63,7 @@ from arxiv_nbclf.deployment.prediction import (
     packaged_model,
     predict_table,
 )
-from ..preprocessing import report_rejects
+from ..data.papers import report_rejects
 
 # %% ../../nbs/09_deployment/01_bulk.ipynb #a52f810b
 @dataclass(frozen=True)
@@ -334,7 +334,18 @@ def _from_stdin(
     return PredictionSummary(*(sum(counts) for counts in zip(*map(astuple, done), strict=True)))
 
 # %% ../../nbs/09_deployment/01_bulk.ipynb #60c87317
-ENGINES: dict[str, Engine] = {"local": local_engine, "ray": ray_engine}  # who predicts a folder's shards
+ENGINES: dict[str, str] = {  # name → the function that predicts a folder's shards
+    "local": "arxiv_nbclf.deployment.bulk.local_engine",
+    "ray": "arxiv_nbclf.deployment.cluster.ray_engine",
+}
+
+
+def find_engine(
+    name: str,  # a key of ENGINES
+) -> Engine:  # imported now: an engine may need an extra
+    "The function that an engine's name stands for."
+    module, _, function = ENGINES[name].rpartition(".")
+    return getattr(import_module(module), function)
 
 
 def _to_folder(
@@ -351,7 +362,7 @@ def _to_folder(
         for chunk in read_chunks(papers):
             if chunk:
                 report_rejects(chunk.rejects, len(chunk.papers), strict)
-    done = predict_stream(papers, model, out, top, abstain_below, engine=ENGINES[engine])
+    done = predict_stream(papers, model, out, top, abstain_below, engine=find_engine(engine))
     if done.rejects:
         log.warning("%d rows cannot be used: %s says why", done.rejects, done.folder / "_rejects-*.parquet")
     flags = dataset([str(path) for path in sorted(done.folder.glob("part-*.parquet"))])

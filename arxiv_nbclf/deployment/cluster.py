@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 
 from .. import __version__
 from ..classifiers.base import Classifier
-from ..classifiers.native import available_cores
+from ..core.basics import available_cores
 from arxiv_nbclf.core.basics import (
     ArxivNbclfError,
     CannotWrite,

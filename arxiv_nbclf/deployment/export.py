@@ -57,10 +57,10 @@ from arxiv_nbclf.preprocessing import (
     SEPARATOR_TOKEN,
     label2id,
     label_ids,
-    machine,
     paper_texts,
     split_papers,
 )
+from ..core.basics import machine
 from ..report.model_card import card_data
 from ..training.finetuned import FineTunedClassifier
 from ..training.trainer import quiet_transformers, score_tokens

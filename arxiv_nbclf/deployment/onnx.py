@@ -42,7 +42,7 @@ from ..classifiers.encoders import CONFIG, load_encoder, load_tokenizer
 from ..classifiers.ensemble import log_probabilities
 from ..classifiers.hybrid import HybridClassifier, l2_normalise
 from ..classifiers.linear import LinearClassifier, count_features, tfidf
-from ..classifiers.native import available_cores
+from ..core.basics import available_cores
 from arxiv_nbclf.classifiers.tokenization import (
     TRUNCATIONS,
     Tokens,
@@ -460,9 +460,8 @@ class CascadeClassifier(Classifier):
     def _load_weights(self, folder: Path) -> None:
         self.stage_thresholds_ = load_arrays(folder / THRESHOLDS_FILE, {"bars": (len(STAGES) - 1, len(LABELS))})["bars"]
         self.stages_ = [load_classifier(folder / "members" / name) for name in STAGES]
-        words, beginning, whole = self.stages_
-        graphs = isinstance(beginning, ExportedClassifier) and isinstance(whole, ExportedClassifier)
-        if not (isinstance(words, LinearClassifier) and graphs):
+        families = [stage.family for stage in self.stages_]
+        if families != ["linear", "exported", "exported"]:
             raise BadBundle(f"{folder}: its members are not the readers of a cascade; export the model again")
 
 # %% ../../nbs/09_deployment/03_onnx.ipynb #db642866
