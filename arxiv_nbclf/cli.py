@@ -45,15 +45,28 @@ def _version(
         typer.echo(__version__)
         raise typer.Exit
 
+# %% ../nbs/11_cli.ipynb #5ed00899
+Version = Annotated[
+    bool,
+    typer.Option(
+        "--version", callback=_version, is_eager=True, help="Print the version"
+    ),
+]
 
-Version = Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version")]
+
 Quiet = Annotated[bool, typer.Option("--quiet", help="Say nothing but errors")]
+
+
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error")]
 
 
 @app.callback()
-def _global_options(version: Version = False, quiet: Quiet = False, debug: Debug = False) -> None:
-    logging.getLogger("arxiv_nbclf").setLevel("ERROR" if quiet or is_secondary_process() else "INFO")
+def _global_options(
+    version: Version = False, quiet: Quiet = False, debug: Debug = False
+) -> None:
+    logging.getLogger("arxiv_nbclf").setLevel(
+        "ERROR" if quiet or is_secondary_process() else "INFO"
+    )
 
 # %% ../nbs/11_cli.ipynb #0e700c77
 class _Stderr(logging.Handler):
@@ -75,7 +88,9 @@ def _log_to_stderr() -> None:
 # %% ../nbs/11_cli.ipynb #ed6fc24e
 def _error_line(
     error: BaseException,  # what a verb has raised
-) -> tuple[str, int] | None:  # what to say and the exit status; None for a fault of ours
+) -> (
+    tuple[str, int] | None
+):  # what to say and the exit status; None for a fault of ours
     "An error in the words of the command line."
     if isinstance(error, (KeyboardInterrupt, typer.Abort)):
         return "interrupted; the same command goes on from what is finished", 130
@@ -84,12 +99,16 @@ def _error_line(
     if isinstance(error, (ArxivNbclfError, OSError)):
         return " ".join(str(error).split()), 2
     if hasattr(error, "format_message"):  # the option parser's own errors
-        return f"{error.format_message()} (--help, also after a verb, shows what there is)", 2
+        return (
+            f"{error.format_message()} (--help, also after a verb, shows what there is)",
+            2,
+        )
     return None
 
 # %% ../nbs/11_cli.ipynb #2248f927
 def main(
-    arguments: list[str] | None = None,  # the words after the command's name; None takes the shell's
+    # the words after the command's name; None takes the shell's
+    arguments: list[str] | None = None,
 ) -> int:  # exit status: 0 done, 2 refused, 130 interrupted
     "The command `arxiv-nbclf`."
     words = sys.argv[1:] if arguments is None else arguments
@@ -111,34 +130,73 @@ def main(
         return said[1]
 
 # %% ../nbs/11_cli.ipynb #827119fe
-TABLE_HELP = "A file (xlsx, csv, parquet, jsonl), a folder of files, or the word: sample"
-SPLIT_HELP = "seed (the original's stratified split), stable (by title), time (newest months)"
-FAMILY_HELP = "auto (the best that can be fitted here), linear, hybrid, finetuned or ensemble"
+TABLE_HELP = (
+    "A file (xlsx, csv, parquet, jsonl), a folder of files, or the word: sample"
+)
+SPLIT_HELP = (
+    "seed (the original's stratified split), stable (by title), time (newest months)"
+)
+FAMILY_HELP = (
+    "auto (the best that can be fitted here), linear, hybrid, finetuned or ensemble"
+)
 SETTING_HELP = "A setting of the family, as often as needed: --set epochs=3, --set hybrid.window=128 for an ensemble's member"
 RECIPE_HELP = "How finetuned trains: fast (the default), or original (the ten epochs that the project began from)"
 ABSTAIN_HELP = "Flag rows less probable than this: a number, auto (so that 94 of 100 answers are right), or auto:0.97 for 97"
 SPACE_HELP = "A space's name (original, linear, …) or a hyperparameter, as often as needed: C=0.05..2:log, bits=16,17"
 STORAGE_HELP = "A database that several workers share, such as postgresql+psycopg://user@host/name; otherwise a file in the run folder"
-FOLDS_HELP = "Judge by so many folds of the train side instead of by the validation side"
+FOLDS_HELP = (
+    "Judge by so many folds of the train side instead of by the validation side"
+)
 CHECK_FOLDS_HELP = "Judge the winner once more by so many folds (5 where a fit takes seconds, otherwise 0)"
 PapersArgument = Annotated[str, typer.Argument(metavar="PAPERS", help=TABLE_HELP)]
-Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="The folder to make; it must not be there yet")]
-ModelOption = Annotated[Path, typer.Option("--model", metavar="DIR", help="A run folder or a saved model")]
+Out = Annotated[
+    Path,
+    typer.Option(
+        "--out", metavar="DIR", help="The folder to make; it must not be there yet"
+    ),
+]
+ModelOption = Annotated[
+    Path, typer.Option("--model", metavar="DIR", help="A run folder or a saved model")
+]
 FamilyOption = Annotated[str, typer.Option("--family", help=FAMILY_HELP)]
-EncoderOption = Annotated[str | None, typer.Option("--encoder", help="minilm, distilbert, a name on the hub, or a folder; linear has none")]
+EncoderOption = Annotated[
+    str | None,
+    typer.Option(
+        "--encoder",
+        help="minilm, distilbert, a name on the hub, or a folder; linear has none",
+    ),
+]
 RecipeOption = Annotated[str | None, typer.Option("--recipe", help=RECIPE_HELP)]
-Set = Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help=SETTING_HELP)]
+Set = Annotated[
+    list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help=SETTING_HELP)
+]
 Split = Annotated[str, typer.Option("--split", help=SPLIT_HELP)]
 Seed = Annotated[int, typer.Option("--seed", help="Seed of the split")]
-Strict = Annotated[bool, typer.Option("--strict", help="Stop if any row cannot be used")]
-TableOption = Annotated[Path, typer.Option("--out", metavar="FILE", help="csv, tsv, parquet, jsonl or xlsx")]
+Strict = Annotated[
+    bool, typer.Option("--strict", help="Stop if any row cannot be used")
+]
+TableOption = Annotated[
+    Path, typer.Option("--out", metavar="FILE", help="csv, tsv, parquet, jsonl or xlsx")
+]
 RowsOption = Annotated[int, typer.Option("--rows", min=1, help="How many papers")]
-Tune = Annotated[int | None, typer.Option("--tune", metavar="N", min=1, help="Search the settings with N trials (see the verb tune)")]
-SampleSeed = Annotated[int, typer.Option("--seed", help="The same seed gives the same papers")]
+Tune = Annotated[
+    int | None,
+    typer.Option(
+        "--tune",
+        metavar="N",
+        min=1,
+        help="Search the settings with N trials (see the verb tune)",
+    ),
+]
+SampleSeed = Annotated[
+    int, typer.Option("--seed", help="The same seed gives the same papers")
+]
 
 # %% ../nbs/11_cli.ipynb #7ddf8f6f
 @app.command("sample")
-def sample_command(out: TableOption, rows: RowsOption = 2000, seed: SampleSeed = 42) -> None:
+def sample_command(
+    out: TableOption, rows: RowsOption = 2000, seed: SampleSeed = 42
+) -> None:
     "Make a table of synthetic papers to try things on."
     from arxiv_nbclf.core import basics as files
     from arxiv_nbclf.data import synthetic, tables
@@ -149,28 +207,73 @@ def sample_command(out: TableOption, rows: RowsOption = 2000, seed: SampleSeed =
 
 # %% ../nbs/11_cli.ipynb #5e718887
 CATEGORIES_HELP = "Codes, groups or stars, parted by commas: cs.CL,math.*,q-bio; a paper counts under each of its categories"
+
+
 PER_GROUP_HELP = "Papers that every group shall have at least; older ones are added, and marked in the column chosen"
-HARVEST_OUT_HELP = "csv, tsv, parquet, jsonl or xlsx; a harvested table gets what is new"
-SNAPSHOT_HELP = "arXiv's bulk snapshot, a file (.json, .gz, .zip), to be read instead of asking"
+
+
+HARVEST_OUT_HELP = (
+    "csv, tsv, parquet, jsonl or xlsx; a harvested table gets what is new"
+)
+
+
+SNAPSHOT_HELP = (
+    "arXiv's bulk snapshot, a file (.json, .gz, .zip), to be read instead of asking"
+)
 
 
 @app.command("harvest")
 def harvest_command(
     out: Annotated[Path, typer.Option("--out", metavar="FILE", help=HARVEST_OUT_HELP)],
-    categories: Annotated[str | None, typer.Option("--categories", metavar="CODES", help=CATEGORIES_HELP)] = None,
-    start: Annotated[str | None, typer.Option("--from", metavar="DATE", help="First day of a first version, UTC: 2025-04-01")] = None,
-    end: Annotated[str | None, typer.Option("--to", metavar="DATE", help="Last day, inclusive")] = None,
-    per_group: Annotated[int | None, typer.Option("--per-group", metavar="N", help=PER_GROUP_HELP)] = None,
-    ids: Annotated[str | None, typer.Option("--ids", metavar="IDS", help="Single papers instead: 2504.15253,math/0211159")] = None,
-    api: Annotated[str | None, typer.Option("--api", metavar="URL", help="Address of the interface; absent: arXiv's")] = None,
-    delay: Annotated[float, typer.Option("--delay", min=0, help="Seconds between questions; arXiv asks for three")] = 3.0,
-    snapshot: Annotated[Path | None, typer.Option("--snapshot", metavar="FILE", help=SNAPSHOT_HELP)] = None,
+    categories: Annotated[
+        str | None, typer.Option("--categories", metavar="CODES", help=CATEGORIES_HELP)
+    ] = None,
+    start: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="DATE",
+            help="First day of a first version, UTC: 2025-04-01",
+        ),
+    ] = None,
+    end: Annotated[
+        str | None, typer.Option("--to", metavar="DATE", help="Last day, inclusive")
+    ] = None,
+    per_group: Annotated[
+        int | None, typer.Option("--per-group", metavar="N", help=PER_GROUP_HELP)
+    ] = None,
+    ids: Annotated[
+        str | None,
+        typer.Option(
+            "--ids",
+            metavar="IDS",
+            help="Single papers instead: 2504.15253,math/0211159",
+        ),
+    ] = None,
+    api: Annotated[
+        str | None,
+        typer.Option(
+            "--api", metavar="URL", help="Address of the interface; absent: arXiv's"
+        ),
+    ] = None,
+    delay: Annotated[
+        float,
+        typer.Option(
+            "--delay", min=0, help="Seconds between questions; arXiv asks for three"
+        ),
+    ] = 3.0,
+    snapshot: Annotated[
+        Path | None, typer.Option("--snapshot", metavar="FILE", help=SNAPSHOT_HELP)
+    ] = None,
 ) -> None:
     "Gather a table of papers from arXiv, by categories and days or by ids; the same command goes on where it was."
-    from arxiv_nbclf.data import arxiv_client as client, harvest as harvesting
     from arxiv_nbclf.core import basics as files
+    from arxiv_nbclf.data import arxiv_client as client
+    from arxiv_nbclf.data import harvest as harvesting
 
-    done = harvesting.harvest(categories, start, end, out, per_group, ids, api or client.API, delay, snapshot)
+    done = harvesting.harvest(
+        categories, start, end, out, per_group, ids, api or client.API, delay, snapshot
+    )
     files.log.info("%s", done)
 
 # %% ../nbs/11_cli.ipynb #c9b1d619
@@ -209,8 +312,19 @@ def run_command(
     "Everything, start to report: read, split, fit, compare with linear, evaluate on test."
     from arxiv_nbclf import runs
 
-    options = (papers, out, family, split, seed, encoder, _settings(recipe, set_), strict)
-    finished = runs.tune(*options, trials=tune, command="run") if tune else runs.run(*options)
+    options = (
+        papers,
+        out,
+        family,
+        split,
+        seed,
+        encoder,
+        _settings(recipe, set_),
+        strict,
+    )
+    finished = (
+        runs.tune(*options, trials=tune, command="run") if tune else runs.run(*options)
+    )
     runs.log.info("%s\nreport: %s", finished, out / "report" / "report.html")
 
 # %% ../nbs/11_cli.ipynb #ef89ce81
@@ -229,29 +343,104 @@ def train_command(
     "Fit a model on the train side of a table and save it; nothing is scored."
     from arxiv_nbclf import runs
 
-    trained = runs.train(papers, out, family, split, seed, encoder, _settings(recipe, set_), strict)
+    trained = runs.train(
+        papers, out, family, split, seed, encoder, _settings(recipe, set_), strict
+    )
     runs.log.info("%s", trained)
 
+# %% ../nbs/11_cli.ipynb #ef89ed70
+Trials = Annotated[
+    int | None,
+    typer.Option(
+        "--trials",
+        min=1,
+        help="Finished trials in total, however often the search is taken up",
+    ),
+]
 
-Trials = Annotated[int | None, typer.Option("--trials", min=1, help="Finished trials in total, however often the search is taken up")]
-SpaceOption = Annotated[list[str] | None, typer.Option("--space", metavar="NAME|KNOB", help=SPACE_HELP)]
-ObjectiveOption = Annotated[str | None, typer.Option("--objective", help="macro_f1, weighted_f1, accuracy or log_loss")]
-Minutes = Annotated[float | None, typer.Option("--minutes", help="Begin no trial after so many")]
+
+SpaceOption = Annotated[
+    list[str] | None, typer.Option("--space", metavar="NAME|KNOB", help=SPACE_HELP)
+]
+
+
+ObjectiveOption = Annotated[
+    str | None,
+    typer.Option("--objective", help="macro_f1, weighted_f1, accuracy or log_loss"),
+]
+
+
+Minutes = Annotated[
+    float | None, typer.Option("--minutes", help="Begin no trial after so many")
+]
+
+
 Folds = Annotated[int, typer.Option("--folds", help=FOLDS_HELP)]
+
+
 CheckFolds = Annotated[int | None, typer.Option("--check-folds", help=CHECK_FOLDS_HELP)]
-Retrain = Annotated[bool, typer.Option("--retrain", help="Fit the best settings anew instead of keeping the best trial's weights")]
+
+
+Retrain = Annotated[
+    bool,
+    typer.Option(
+        "--retrain",
+        help="Fit the best settings anew instead of keeping the best trial's weights",
+    ),
+]
+
+
 Sampler = Annotated[str, typer.Option("--sampler", help="tpe, gp or random")]
-Pruner = Annotated[str, typer.Option("--pruner", help="median, percentile, hyperband or none")]
-Storage = Annotated[str | None, typer.Option("--storage", metavar="URL", help=STORAGE_HELP)]
-StudyName = Annotated[str | None, typer.Option("--study", metavar="NAME", help="The study's name in the database")]
-Heartbeat = Annotated[int, typer.Option("--heartbeat", metavar="SECONDS", min=1, help="Of a worker; missing four, it counts as dead")]
-Show = Annotated[str | None, typer.Option("--show", metavar="STUDY", help="Print the trials of a run folder, a study's file or a database")]
+
+
+Pruner = Annotated[
+    str, typer.Option("--pruner", help="median, percentile, hyperband or none")
+]
+
+
+Storage = Annotated[
+    str | None, typer.Option("--storage", metavar="URL", help=STORAGE_HELP)
+]
+
+
+StudyName = Annotated[
+    str | None,
+    typer.Option("--study", metavar="NAME", help="The study's name in the database"),
+]
+
+
+Heartbeat = Annotated[
+    int,
+    typer.Option(
+        "--heartbeat",
+        metavar="SECONDS",
+        min=1,
+        help="Of a worker; missing four, it counts as dead",
+    ),
+]
+
+
+Show = Annotated[
+    str | None,
+    typer.Option(
+        "--show",
+        metavar="STUDY",
+        help="Print the trials of a run folder, a study's file or a database",
+    ),
+]
 
 
 @app.command("tune")
 def tune_command(
-    papers: Annotated[str | None, typer.Argument(metavar="PAPERS", help=TABLE_HELP)] = None,
-    out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="The folder to make, or to go on with")] = None,
+    papers: Annotated[
+        str | None, typer.Argument(metavar="PAPERS", help=TABLE_HELP)
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", metavar="DIR", help="The folder to make, or to go on with"
+        ),
+    ] = None,
     family: FamilyOption = "auto",
     trials: Trials = None,
     space: SpaceOption = None,
@@ -277,7 +466,9 @@ def tune_command(
         _show(show, study)
         return
     if papers is None or out is None:
-        raise typer.BadParameter("PAPERS and --out are needed, or --show STUDY to look at what was tried")
+        raise typer.BadParameter(
+            "PAPERS and --out are needed, or --show STUDY to look at what was tried"
+        )
     from arxiv_nbclf import runs
 
     found = runs.tune(
@@ -288,7 +479,7 @@ def tune_command(
     if out.is_dir():
         runs.log.info("%s\nreport: %s", found, out / "report" / "report.html")
 
-
+# %% ../nbs/11_cli.ipynb #ef8a0c5f
 def _show(
     place: str,  # a run folder, a study's file or the URL of a database
     name: str | None,  # of the study
@@ -296,11 +487,17 @@ def _show(
     from arxiv_nbclf.tuning import studies
 
     found = studies.find_study(place, name)
-    typer.echo(studies.study_table(found).to_string(index=False, na_rep="–", float_format="{:.5g}".format))
+    typer.echo(
+        studies.study_table(found).to_string(
+            index=False, na_rep="–", float_format="{:.5g}".format
+        )
+    )
 
-
+# %% ../nbs/11_cli.ipynb #ef8a2b4e
 @app.command("evaluate")
-def evaluate_command(papers: PapersArgument, model: ModelOption, out: Out, strict: Strict = False) -> None:
+def evaluate_command(
+    papers: PapersArgument, model: ModelOption, out: Out, strict: Strict = False
+) -> None:
     "Score a saved model on papers that it has not seen, with a report."
     from arxiv_nbclf import runs
 
@@ -309,7 +506,14 @@ def evaluate_command(papers: PapersArgument, model: ModelOption, out: Out, stric
 
 # %% ../nbs/11_cli.ipynb #21f8baca
 @app.command("compare")
-def compare_command(runs: Annotated[list[Path], typer.Argument(metavar="RUN RUN…", help="Run folders of one split of one table")]) -> None:
+def compare_command(
+    runs: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="RUN RUN…", help="Run folders of one split of one table"
+        ),
+    ],
+) -> None:
     "Compare runs on their test papers: scores with intervals, and what is better by more than chance."
     from arxiv_nbclf.evaluation import intervals as comparison
 
@@ -317,21 +521,62 @@ def compare_command(runs: Annotated[list[Path], typer.Argument(metavar="RUN RUN�
 
 # %% ../nbs/11_cli.ipynb #8b427b4b
 @app.command("drift")
-def drift_command(old: PapersArgument, new: Annotated[str, typer.Argument(metavar="NEW", help="Later papers, without categories if need be")]) -> None:
+def drift_command(
+    old: PapersArgument,
+    new: Annotated[
+        str,
+        typer.Argument(
+            metavar="NEW", help="Later papers, without categories if need be"
+        ),
+    ],
+) -> None:
     "Are new papers still like the old ones that a model was trained on? Mixture, vocabulary, lengths, beside what chance brings."
-    from arxiv_nbclf.evaluation import drift as drifts
     from arxiv_nbclf.data import papers
+    from arxiv_nbclf.evaluation import drift as drifts
 
-    before, after = papers.read_papers(old).papers, papers.read_papers(new, purpose="prediction").papers
+    before, after = (
+        papers.read_papers(old).papers,
+        papers.read_papers(new, purpose="prediction").papers,
+    )
     typer.echo(drifts.drift_report(before, after))
 
 # %% ../nbs/11_cli.ipynb #c83262fd
-PredictionsOption = Annotated[str, typer.Option("--out", metavar="FILE|DIR|-", help="A table, a folder, or - for JSON lines on stdout")]
+PredictionsOption = Annotated[
+    str,
+    typer.Option(
+        "--out",
+        metavar="FILE|DIR|-",
+        help="A table, a folder, or - for JSON lines on stdout",
+    ),
+]
+
+
 Top = Annotated[int, typer.Option("--top", help="How many groups to name, best first")]
+
+
 PREDICT_PAPERS_HELP = "A file (xlsx, csv, parquet, jsonl), a folder of files, sample, - for JSON lines on stdin, or ids of papers on arXiv"
-PredictArgument = Annotated[list[str], typer.Argument(metavar="PAPERS|ID…", help=PREDICT_PAPERS_HELP)]
-BundleOption = Annotated[Path | None, typer.Option("--model", metavar="DIR", help="A run folder or a saved model; absent: the package's own")]
-AbstainOption = Annotated[str | None, typer.Option("--abstain-below", metavar="P", help=ABSTAIN_HELP)]
+
+
+PredictArgument = Annotated[
+    list[str], typer.Argument(metavar="PAPERS|ID…", help=PREDICT_PAPERS_HELP)
+]
+
+
+BundleOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--model",
+        metavar="DIR",
+        help="A run folder or a saved model; absent: the package's own",
+    ),
+]
+
+
+AbstainOption = Annotated[
+    str | None, typer.Option("--abstain-below", metavar="P", help=ABSTAIN_HELP)
+]
+
+
 ENGINE_HELP = "Who works on a folder: this process, or a Ray cluster (that RAY_ADDRESS names; of this machine alone otherwise)"
 
 
@@ -342,15 +587,24 @@ def predict_command(
     model: BundleOption = None,
     top: Top = 1,
     abstain_below: AbstainOption = None,
-    engine: Annotated[str, typer.Option("--engine", metavar="local|ray", help=ENGINE_HELP)] = "local",
+    engine: Annotated[
+        str, typer.Option("--engine", metavar="local|ray", help=ENGINE_HELP)
+    ] = "local",
     strict: Strict = False,
-    api: Annotated[str | None, typer.Option("--api", metavar="URL", help="Where papers are fetched by id; absent: arXiv")] = None,
+    api: Annotated[
+        str | None,
+        typer.Option(
+            "--api", metavar="URL", help="Where papers are fetched by id; absent: arXiv"
+        ),
+    ] = None,
 ) -> None:
     "Predict the group of each paper of a table, or of papers on arXiv; title and summary are enough."
     from arxiv_nbclf.core import basics as files
     from arxiv_nbclf.deployment import bulk as verbs
 
-    done = verbs.predict_file(papers, model, out, top, abstain_below, strict, engine, api)
+    done = verbs.predict_file(
+        papers, model, out, top, abstain_below, strict, engine, api
+    )
     files.log.info("%s: %s", "stdout" if out == "-" else out, done)
 
 # %% ../nbs/11_cli.ipynb #f35fbabc
@@ -358,19 +612,34 @@ EXPORT_HELP = (
     "hf (a folder for transformers), onnx (a graph), onnx-int8 (the same in 8-bit whole numbers, quicker on a processor), "
     "onnx-cascade (behind quicker readers; quickest)"
 )
+
+
 EXPORT_PAPERS_HELP = "Papers to compare both by; synthetic ones otherwise. onnx-cascade needs the table that the model was trained on"
 
 
 @app.command("export")
 def export_command(
-    model: Annotated[Path, typer.Argument(metavar="DIR", help="A run folder or a saved model, fine-tuned or hybrid")],
+    model: Annotated[
+        Path,
+        typer.Argument(
+            metavar="DIR", help="A run folder or a saved model, fine-tuned or hybrid"
+        ),
+    ],
     out: Out,
     to: Annotated[str, typer.Option("--to", metavar="FORMAT", help=EXPORT_HELP)],
-    papers: Annotated[str | None, typer.Option("--papers", help=EXPORT_PAPERS_HELP)] = None,
+    papers: Annotated[
+        str | None, typer.Option("--papers", help=EXPORT_PAPERS_HELP)
+    ] = None,
 ) -> None:
     "Write a saved model in another form, and how far it agrees with the original."
-    from arxiv_nbclf.deployment import export as exports
     from arxiv_nbclf.data.papers import read_papers
+    from arxiv_nbclf.deployment import export as exports
 
-    found = read_papers(papers, purpose="training" if to == "onnx-cascade" else "prediction").papers if papers else None
+    found = (
+        read_papers(
+            papers, purpose="training" if to == "onnx-cascade" else "prediction"
+        ).papers
+        if papers
+        else None
+    )
     exports.export_model(model, to, out, found)

@@ -59,20 +59,28 @@ def _lookup(
 ) -> Any:  # the plan
     """The plan of that name; raises `UnknownOption`."""
     if name not in plans:
-        raise UnknownOption(f"there is no {kind} plan {name!r}; choose one of: {', '.join(plans)}")
+        raise UnknownOption(
+            f"there is no {kind} plan {name!r}; choose one of: {', '.join(plans)}"
+        )
     return plans[name]
 
 # %% ../nbs/03_preprocessing.ipynb #b7a36274
 def paper_texts(
-    papers: pd.DataFrame | Sequence[str],  # a papers table (title and summary are read), or texts that are joined already
+    # a papers table (title and summary are read), or texts that are joined already
+    papers: pd.DataFrame | Sequence[str],
     plan: str = "raw",  # a name out of `TEXT_CLEANERS`
 ) -> list[str]:  # one text per paper, in the same order
     """The text that a model sees of each paper; raises `UnknownOption`."""
     clean = _lookup(plan, TEXT_CLEANERS, "text")
     if isinstance(papers, str):
-        raise TypeError("papers is a table or a list of texts; put a single text into a list")
+        raise TypeError(
+            "papers is a table or a list of texts; put a single text into a list"
+        )
     if isinstance(papers, pd.DataFrame):
-        papers = [title + SEPARATOR_TOKEN + summary for title, summary in zip(papers["title"], papers["summary"], strict=True)]
+        papers = [
+            title + SEPARATOR_TOKEN + summary
+            for title, summary in zip(papers["title"], papers["summary"], strict=True)
+        ]
     return [clean(text) for text in papers]
 
 # %% ../nbs/03_preprocessing.ipynb #0314904a
@@ -93,7 +101,7 @@ def label_ids(
 class BadLabels(ArxivNbclfError):
     """The labels do not fit the papers or the eight groups."""
 
-
+# %% ../nbs/03_preprocessing.ipynb #a3c1efd1
 def check_labels(
     papers: pd.DataFrame | Sequence[str],  # the papers that the labels belong to
     labels: Sequence[int] | np.ndarray,  # a label id each
@@ -102,9 +110,17 @@ def check_labels(
     """Label ids as an array, or `BadLabels` if they cannot be learnt from."""
     ids = np.asarray(labels)
     if len(ids) != len(papers):
-        raise BadLabels(f"{len(papers)} papers but {len(ids)} labels: give one label per paper")
-    if ids.ndim != 1 or ids.dtype.kind not in "iu" or not np.isin(ids, np.arange(len(LABELS))).all():
-        raise BadLabels(f"labels must be ids from 0 to {len(LABELS) - 1}; label_ids(papers) makes them")
+        raise BadLabels(
+            f"{len(papers)} papers but {len(ids)} labels: give one label per paper"
+        )
+    if (
+        ids.ndim != 1
+        or ids.dtype.kind not in "iu"
+        or not np.isin(ids, np.arange(len(LABELS))).all()
+    ):
+        raise BadLabels(
+            f"labels must be ids from 0 to {len(LABELS) - 1}; label_ids(papers) makes them"
+        )
     if len(np.unique(ids)) < groups:
         found = ", ".join(LABELS[i] for i in np.unique(ids)) or "none"
         raise BadLabels(
@@ -114,6 +130,8 @@ def check_labels(
 
 # %% ../nbs/03_preprocessing.ipynb #dc6471ff
 TEST_SHARE, VALIDATION_SHARE = 0.2, 0.1  # of all papers; of what test leaves
+
+
 SPLITS = ("train", "validation", "test")
 
 
@@ -126,8 +144,12 @@ def _seed_split(
 
     labels = label_ids(papers)
     _check_strata(labels)
-    rest, test = train_test_split(np.arange(len(papers)), test_size=TEST_SHARE, random_state=seed, stratify=labels)
-    _, validation = train_test_split(rest, test_size=VALIDATION_SHARE, random_state=seed, stratify=labels[rest])
+    rest, test = train_test_split(
+        np.arange(len(papers)), test_size=TEST_SHARE, random_state=seed, stratify=labels
+    )
+    _, validation = train_test_split(
+        rest, test_size=VALIDATION_SHARE, random_state=seed, stratify=labels[rest]
+    )
     split = np.full(len(papers), "train", dtype=object)
     split[test], split[validation] = "test", "validation"
     return split
@@ -141,7 +163,11 @@ def _check_strata(
 ) -> None:
     """Raise `CannotSplit` unless two stratified draws can be made."""
     present, counts = np.unique(labels, return_counts=True)
-    few = [f"{id2label[int(label)]} ({count})" for label, count in zip(present, counts, strict=True) if count < MIN_GROUP_PAPERS]
+    few = [
+        f"{id2label[int(label)]} ({count})"
+        for label, count in zip(present, counts, strict=True)
+        if count < MIN_GROUP_PAPERS
+    ]
     if few:
         raise CannotSplit(
             f"too few papers to stratify: {', '.join(few)}; each group needs {MIN_GROUP_PAPERS}: "
@@ -164,26 +190,34 @@ def _split_of(
     number = int.from_bytes(digest, "big") / 2**64
     if number < TEST_SHARE:
         return "test"
-    return "validation" if number < TEST_SHARE + VALIDATION_SHARE * (1 - TEST_SHARE) else "train"
+    return (
+        "validation"
+        if number < TEST_SHARE + VALIDATION_SHARE * (1 - TEST_SHARE)
+        else "train"
+    )
 
-
+# %% ../nbs/03_preprocessing.ipynb #86cf0226
 def _stable_split(
     papers: pd.DataFrame,  # a papers table
     seed: int,  # key of the hash
 ) -> np.ndarray:  # a split's name per paper
     """Each paper's side from its own title."""
-    return np.array([_split_of(title_key(title), seed) for title in papers["title"]], dtype=object)
+    return np.array(
+        [_split_of(title_key(title), seed) for title in papers["title"]], dtype=object
+    )
 
 # %% ../nbs/03_preprocessing.ipynb #c4205aa5
 def _months(
     papers: pd.DataFrame,  # a papers table (published and title are read)
-) -> pd.Series:  # months since the year 0, of the earliest twin; 0 where a date is missing
+) -> (
+    pd.Series
+):  # months since the year 0, of the earliest twin; 0 where a date is missing
     """The month as of which each paper counts."""
     published = papers["published"].dt
     months = (12 * published.year + published.month).fillna(0).astype("int64")
     return months.groupby(papers["title"].map(title_key)).transform("min")
 
-
+# %% ../nbs/03_preprocessing.ipynb #c4207994
 def _newest(
     counts: pd.Series,  # papers per month, newest month first
     wanted: float,  # papers
@@ -200,13 +234,23 @@ def _time_split(
     months = _months(papers)
     counts = months[months > 0].value_counts().sort_index(ascending=False)
     if counts.empty:
-        raise CannotSplit("no paper has a date in the column published, which the split plan time needs; use seed or stable")
+        raise CannotSplit(
+            "no paper has a date in the column published, which the split plan time needs; use seed or stable"
+        )
     if len(counts) == 1:
         year, month = divmod(int(counts.index[0]) - 1, 12)
-        raise CannotSplit(f"all dates in the column published are in {year}-{month + 1:02d}, so time divides nothing; use seed or stable")
+        raise CannotSplit(
+            f"all dates in the column published are in {year}-{month + 1:02d}, so time divides nothing; use seed or stable"
+        )
     test = _newest(counts, TEST_SHARE * len(papers))
-    validation = _newest(counts.drop(test), VALIDATION_SHARE * (1 - TEST_SHARE) * len(papers))
-    return np.select([months.isin(test), months.isin(validation)], ["test", "validation"], default="train").astype(object)
+    validation = _newest(
+        counts.drop(test), VALIDATION_SHARE * (1 - TEST_SHARE) * len(papers)
+    )
+    return np.select(
+        [months.isin(test), months.isin(validation)],
+        ["test", "validation"],
+        default="train",
+    ).astype(object)
 
 # %% ../nbs/03_preprocessing.ipynb #6f018288
 SPLIT_PLANS: dict[str, Callable[[pd.DataFrame, int], np.ndarray]] = {
@@ -225,7 +269,7 @@ def _train_only(
     keys = papers["title"].map(title_key)
     return keys.isin(keys[added]).to_numpy()
 
-
+# %% ../nbs/03_preprocessing.ipynb #6f01a177
 def split_papers(
     papers: pd.DataFrame,  # a papers table
     plan: str = "seed",  # a name out of `SPLIT_PLANS`
@@ -235,9 +279,18 @@ def split_papers(
     divide = _lookup(plan, SPLIT_PLANS, "split")
     groups = np.unique(label_ids(papers))
     if len(groups) < 2:
-        held = f"all {len(papers)} papers belong to the group {id2label[int(groups[0])]}" if len(groups) else "there are no papers"
-        raise CannotSplit(f"{held}, so there is nothing to tell apart; add papers of other groups")
-    split, natural = pd.Series("train", index=papers.index, name="split", dtype="str"), ~_train_only(papers)
+        held = (
+            f"all {len(papers)} papers belong to the group {id2label[int(groups[0])]}"
+            if len(groups)
+            else "there are no papers"
+        )
+        raise CannotSplit(
+            f"{held}, so there is nothing to tell apart; add papers of other groups"
+        )
+    split, natural = (
+        pd.Series("train", index=papers.index, name="split", dtype="str"),
+        ~_train_only(papers),
+    )
     split[natural] = divide(papers[natural], seed)
     if empty := [side for side in SPLITS if not (split == side).any()]:
         raise CannotSplit(
@@ -250,11 +303,15 @@ def split_papers(
 def split_counts(
     papers: pd.DataFrame,  # a papers table
     split: pd.Series,  # what `split_papers` made of it
-) -> pd.DataFrame:  # papers; rows: the groups that occur and all; columns: train, validation, test
+) -> (
+    pd.DataFrame
+):  # papers; rows: the groups that occur and all; columns: train, validation, test
     """How many papers of each group each side holds."""
     groups = [id2label[int(number)] for number in label_ids(papers)]
     counts = pd.crosstab(pd.Series(groups, index=papers.index, name="group"), split)
-    return pd.concat([counts, counts.sum().to_frame("all").T]).reindex(columns=list(SPLITS), fill_value=0)
+    return pd.concat([counts, counts.sum().to_frame("all").T]).reindex(
+        columns=list(SPLITS), fill_value=0
+    )
 
 # %% ../nbs/03_preprocessing.ipynb #771fa6bb
 def plot_split_shares(
@@ -264,15 +321,29 @@ def plot_split_shares(
     """Bars of each group's shares of train, validation and test, a panel per plan."""
     from matplotlib.pyplot import subplots
 
-    figure, axes = subplots(1, len(splits), figsize=(9, 3), sharey=True, squeeze=False, layout="constrained")
+    figure, axes = subplots(
+        1, len(splits), figsize=(9, 3), sharey=True, squeeze=False, layout="constrained"
+    )
     for axis, (plan, split) in zip(axes[0], splits.items(), strict=True):
         counts = split_counts(papers, split)[::-1]
         counts.mul(100).div(counts.sum(axis=1), axis=0).plot.barh(
-            stacked=True, ax=axis, legend=False, width=0.8, color=["#c6d3e1", "#f2b134", "#3b6ea5"]
+            stacked=True,
+            ax=axis,
+            legend=False,
+            width=0.8,
+            color=["#c6d3e1", "#f2b134", "#3b6ea5"],
         )
         axis.set(title=plan, xlabel="papers of the group, %", xlim=(0, 100))
-        axis.axvline(100 * (1 - TEST_SHARE), color="black", linewidth=0.8, linestyle=":")
-    figure.legend(axes[0][0].containers, SPLITS, loc="outside lower center", ncols=len(SPLITS), frameon=False)
+        axis.axvline(
+            100 * (1 - TEST_SHARE), color="black", linewidth=0.8, linestyle=":"
+        )
+    figure.legend(
+        axes[0][0].containers,
+        SPLITS,
+        loc="outside lower center",
+        ncols=len(SPLITS),
+        frameon=False,
+    )
     return axes[0]
 
 # %% ../nbs/03_preprocessing.ipynb #65135b09
@@ -291,7 +362,9 @@ def split_digest(
     split: pd.Series,  # what `split_papers` made of it
 ) -> str:  # sha256, 64 hexadecimal digits
     """A fingerprint of who is on which side."""
-    lines = sorted(f"{aid} {side}" for aid, side in zip(papers["aid"], split, strict=True))
+    lines = sorted(
+        f"{aid} {side}" for aid, side in zip(papers["aid"], split, strict=True)
+    )
     return sha256("\n".join(lines).encode()).hexdigest()
 
 # %% ../nbs/03_preprocessing.ipynb #48eb55c9
@@ -314,7 +387,9 @@ class PreparedPapers:
         return self.papers[chosen], self.labels[chosen]
 
     def __repr__(self) -> str:
-        sides = ", ".join(f"{papers:,} {name}" for name, papers in self.split.value_counts().items())
+        sides = ", ".join(
+            f"{papers:,} {name}" for name, papers in self.split.value_counts().items()
+        )
         return f"Prepared({len(self.papers):,} papers: {sides}; {len(self.rejects):,} rejected rows)"
 
 # %% ../nbs/03_preprocessing.ipynb #235d96b7
@@ -330,7 +405,9 @@ def prepare(
     sides = split_papers(papers, plan=split, seed=seed)
     across = near_duplicates_across(papers, sides)
     if len(across):
-        log.info("%d near-duplicate titles stand on both sides of the split", len(across))
+        log.info(
+            "%d near-duplicate titles stand on both sides of the split", len(across)
+        )
     record = {
         "source": file_records(source),
         "synthetic": str(source) == "sample",
@@ -339,7 +416,10 @@ def prepare(
         "split": split,
         "seed": seed,
         "split_digest": split_digest(papers, sides),
-        **{f"n_{name}": int((sides == name).sum()) for name in ("train", "validation", "test")},
+        **{
+            f"n_{name}": int((sides == name).sum())
+            for name in ("train", "validation", "test")
+        },
         "near_duplicates_across": len(across),
     }
     return PreparedPapers(papers, rejects, label_ids(papers), sides, record)

@@ -34,18 +34,19 @@ from arxiv_nbclf.core.basics import (
     find_finished_run,
     is_secondary_process,
     log,
+    machine,
     partial_folder,
     run_folder,
+    stage,
+    versions,
     write_json,
 )
 from .core.pages import Picture
-from .data.papers import read_papers
+from .data.papers import read_papers, report_rejects
 from .data.tables import file_records, write_table
 from .evaluation.metrics import Scores
 from .exploration.overview import Exploration, explore
 from .preprocessing import PreparedPapers, label_ids, prepare
-from .core.basics import machine, stage, versions
-from .data.papers import report_rejects
 from .report.page import write_report
 from .report.sections import SECTIONS, EvaluationContext, Sections, describe
 from arxiv_nbclf.tuning.search import (
@@ -84,7 +85,7 @@ class RunInputs:
     classifier: Classifier  # of the family and with the settings that were requested
     timings: dict[str, float]  # seconds per stage; each stage adds its own
 
-
+# %% ../nbs/10_runs.ipynb #17001ef1
 def _request(
     command: str,  # train, run or tune
     family: str,  # a family's name, or auto
@@ -125,19 +126,23 @@ class FittedModel:
 
     classifier: Classifier  # fitted
     record: dict[str, Any] = field(default_factory=dict)  # more keys for run.json
-    pictures: dict[str, Picture] = field(default_factory=dict)  # file name → picture for the report
+    # file name → picture for the report
+    pictures: dict[str, Picture] = field(default_factory=dict)
 
-
-Fit: TypeAlias = Callable[[RunInputs, Path], FittedModel | None]  # None: another process finishes
+# %% ../nbs/10_runs.ipynb #17001ef5
+# None: another process finishes
+Fit: TypeAlias = Callable[[RunInputs, Path], FittedModel | None]
 
 
 def _fit(
     classifier: Classifier,  # unfitted
     prepared: PreparedPapers,  # the table and its split
 ) -> Classifier:  # fitted on train; validation is for choices and calibration
-    return classifier.fit(*prepared.subset("train"), validation=prepared.subset("validation"))
+    return classifier.fit(
+        *prepared.subset("train"), validation=prepared.subset("validation")
+    )
 
-
+# %% ../nbs/10_runs.ipynb #17003de4
 def fit_once(
     inputs: RunInputs,  # of the run
     folder: Path,  # the run folder in the making
@@ -156,7 +161,9 @@ def evaluate_run(
     inputs: RunInputs,  # of the run
     classifier: Classifier,  # fitted
     folder: Path,  # the run folder in the making
-) -> tuple[EvaluationContext, Scores, Scores | None]:  # the scores on test, and the baseline's
+) -> tuple[
+    EvaluationContext, Scores, Scores | None
+]:  # the scores on test, and the baseline's
     "Score the model and the linear baseline on test, and write the predictions."
     baseline = None
     if classifier.family != "linear":
@@ -168,7 +175,7 @@ def evaluate_run(
         write_table(context.predictions.table, folder / "predictions.parquet")
     return context, scores, baseline_scores
 
-
+# %% ../nbs/10_runs.ipynb #17001ef7
 def describe_run(
     context: EvaluationContext,  # a model and its test papers
     timings: dict[str, float],  # seconds per stage, added to
@@ -178,15 +185,18 @@ def describe_run(
 
 # %% ../nbs/10_runs.ipynb #17000010
 def _epochs(
-    fitted: dict[str, Any],  # what a classifier chose by itself; its epochs are taken out
-) -> list[dict[str, Any]] | None:  # a row per epoch of the fine-tuning; None without one
+    # what a classifier chose by itself; its epochs are taken out
+    fitted: dict[str, Any],
+) -> (
+    list[dict[str, Any]] | None
+):  # a row per epoch of the fine-tuning; None without one
     "The epochs of a fine-tuned model or of the member of an ensemble."
     epochs = fitted.pop("epochs", None)
     for member in fitted.get("fitted_members", {}).values():
         epochs = member["epochs"] if isinstance(member.get("epochs"), list) else epochs
     return epochs
 
-
+# %% ../nbs/10_runs.ipynb #17001eff
 def _record(
     requested: dict[str, Any],  # verb, options and source
     data: dict[str, Any],  # source, rows, split
@@ -211,7 +221,8 @@ def _record(
     }
 
 # %% ../nbs/10_runs.ipynb #17000011
-RUN_JSON_KEYS = ("intervals", "against_linear", "lenient_accuracy")  # of the sections, in run.json too
+# of the sections, in run.json too
+RUN_JSON_KEYS = ("intervals", "against_linear", "lenient_accuracy")
 
 
 def _place(
@@ -219,16 +230,23 @@ def _place(
 ) -> dict[str, str]:  # name, and folder without a home directory
     "The name and the folder of a run as its report shows them."
     out = Path(out)
-    return {"name": out.name, "folder": out.name if out.is_absolute() else out.as_posix()}
+    return {
+        "name": out.name,
+        "folder": out.name if out.is_absolute() else out.as_posix(),
+    }
 
-
+# %% ../nbs/10_runs.ipynb #17001f00
 def _write_tables(
     prepared: PreparedPapers,  # the table and its split
     folder: Path,  # the run folder in the making
 ) -> None:
     "Write the rejected rows, and the split of each paper."
     write_table(prepared.rejects, folder / "rejects.parquet")
-    splits = {"aid": prepared.papers.aid, "split": prepared.split, "label": prepared.labels}
+    splits = {
+        "aid": prepared.papers.aid,
+        "split": prepared.split,
+        "label": prepared.labels,
+    }
     write_table(pd.DataFrame(splits), folder / "splits.parquet")
 
 # %% ../nbs/10_runs.ipynb #594fe2dc
@@ -239,7 +257,8 @@ class Run:
     folder: Path
     record: dict[str, Any]  # what run.json holds
     scores: Scores | None = None  # on test; None where nothing was scored
-    baseline: Scores | None = None  # of linear on the same papers; None where linear is the family
+    # of linear on the same papers; None where linear is the family
+    baseline: Scores | None = None
 
     def __str__(self) -> str:
         if self.scores is None:
@@ -250,9 +269,11 @@ class Run:
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        return f"<p>{escape(str(self))}</p>" + (self.scores._repr_html_() if self.scores else "")
+        return f"<p>{escape(str(self))}</p>" + (
+            self.scores._repr_html_() if self.scores else ""
+        )
 
-
+# %% ../nbs/10_runs.ipynb #595001cb
 def _scores_text(scores: Scores) -> str:
     return f"accuracy {scores.accuracy:.3f}, macro F1 {scores.macro_f1:.3f}, weighted F1 {scores.weighted_f1:.3f}"
 
@@ -261,7 +282,8 @@ def carry_out(
     inputs: RunInputs,  # from `prepare_run`
     fit: Fit = fit_once,  # the way of fitting
     name: str = "fit",  # of the fitting in the log and in the timings
-    resumable_file: str | None = None,  # a file that a finished folder hands on; None: it is refused
+    # a file that a finished folder hands on; None: it is refused
+    resumable_file: str | None = None,
     scored: bool = True,  # whether test is scored and a report written
 ) -> Run:
     "Fit, evaluate, describe, write: the run folder appears when all is done."
@@ -273,15 +295,32 @@ def carry_out(
         if fitted is None:
             shutil.rmtree(folder, ignore_errors=True)
             return Run(inputs.out, {"family": family})
-        record = _record(inputs.requested, inputs.prepared.record, fitted.classifier, timings) | fitted.record
+        record = (
+            _record(
+                inputs.requested, inputs.prepared.record, fitted.classifier, timings
+            )
+            | fitted.record
+        )
         scores = baseline = None
         if scored:
             context, scores, baseline = evaluate_run(inputs, fitted.classifier, folder)
             findings = describe_run(context, timings)
             with stage("write the report", timings):
                 shown, papers = record | _place(inputs.out), inputs.prepared.papers
-                write_report(folder / "report", shown, scores, baseline, papers, fitted.pictures, findings=findings)
-            record |= {key: findings.record[key] for key in RUN_JSON_KEYS if key in findings.record}
+                write_report(
+                    folder / "report",
+                    shown,
+                    scores,
+                    baseline,
+                    papers,
+                    fitted.pictures,
+                    findings=findings,
+                )
+            record |= {
+                key: findings.record[key]
+                for key in RUN_JSON_KEYS
+                if key in findings.record
+            }
         write_json(folder / "run.json", record)
         shutil.rmtree(folder / CHECKPOINT_FOLDER, ignore_errors=True)
     return Run(inputs.out, record, scores, baseline)
@@ -299,12 +338,21 @@ def _fit_along(
     folder, end = partial_folder(out), time.monotonic() + timeout_s
     while not (folder / "splits.parquet").is_file():
         if time.monotonic() > end:
-            raise FolderExists(f"{folder} has not been made by the first process within {timeout_s:.0f} s: see what it says")
+            raise FolderExists(
+                f"{folder} has not been made by the first process within {timeout_s:.0f} s: see what it says"
+            )
         time.sleep(0.1)
     if classifier.distributed and not (folder / "model" / "bundle.json").is_file():
         classifier.work_folder = folder / CHECKPOINT_FOLDER
         _fit(classifier, prepared)
-    return Run(Path(out), {"asked": requested, "family": classifier.family, "n_train": prepared.record["n_train"]})
+    return Run(
+        Path(out),
+        {
+            "asked": requested,
+            "family": classifier.family,
+            "n_train": prepared.record["n_train"],
+        },
+    )
 
 # %% ../nbs/10_runs.ipynb #17000018
 def _new_run(
@@ -320,14 +368,16 @@ def _new_run(
     check_folder_free(out)
     return carry_out(prepare_run(papers, out, requested, strict), scored=scored)
 
-
+# %% ../nbs/10_runs.ipynb #17001f07
 def train(
     papers: str | Path,  # a file, a folder of files, or the word sample
     out: str | Path,  # the run folder to make
-    family: str = "auto",  # linear, hybrid, finetuned, ensemble; auto takes the best that can be fitted here
+    # linear, hybrid, finetuned, ensemble; auto takes the best that can be fitted here
+    family: str = "auto",
     split: str = "seed",  # the split plan: seed, stable or time
     seed: int = 42,  # of the split; the original's
-    encoder: str | None = None,  # a pretrained encoder, for families that have one; linear has none
+    # a pretrained encoder, for families that have one; linear has none
+    encoder: str | None = None,
     settings: dict[str, Any] | None = None,  # the family's own, where not the defaults
     strict: bool = False,  # whether a rejected row is an error
 ) -> Run:  # without scores: test is not touched
@@ -335,14 +385,16 @@ def train(
     requested = _request("train", family, split, seed, encoder, settings)
     return _new_run(papers, out, requested, strict, scored=False)
 
-
+# %% ../nbs/10_runs.ipynb #17003df6
 def run(
     papers: str | Path,  # a file, a folder of files, or the word sample
     out: str | Path,  # the run folder to make
-    family: str = "auto",  # linear, hybrid, finetuned, ensemble; auto takes the best that can be fitted here
+    # linear, hybrid, finetuned, ensemble; auto takes the best that can be fitted here
+    family: str = "auto",
     split: str = "seed",  # the split plan: seed, stable or time
     seed: int = 42,  # of the split; the original's
-    encoder: str | None = None,  # a pretrained encoder, for families that have one; linear has none
+    # a pretrained encoder, for families that have one; linear has none
+    encoder: str | None = None,
     settings: dict[str, Any] | None = None,  # the family's own, where not the defaults
     strict: bool = False,  # whether a rejected row is an error
 ) -> Run:  # with scores on test
@@ -358,23 +410,32 @@ def _not_trained_on(
 ) -> np.ndarray:  # (n_papers,) bool
     "Which papers the model was neither fitted nor calibrated on."
     if not (model / "splits.parquet").is_file():
-        log.warning("%s has no splits.parquet: nobody can tell whether it has seen these papers", model)
+        log.warning(
+            "%s has no splits.parquet: nobody can tell whether it has seen these papers",
+            model,
+        )
         return np.ones(len(papers), dtype=bool)
     sides = pd.read_parquet(model / "splits.parquet")
-    same_table = json.loads((model / "run.json").read_text(encoding="utf-8"))["source"] == source
+    same_table = (
+        json.loads((model / "run.json").read_text(encoding="utf-8"))["source"] == source
+    )
     comparable = same_table | ~papers.aid.str.contains(r"(?:^|:)row-\d+$").to_numpy()
     seen = papers.aid.isin(sides.aid[sides["split"] != "test"]).to_numpy() & comparable
     if seen.any():
-        log.info("%d papers are left out: the model was fitted or calibrated on them", seen.sum())
+        log.info(
+            "%d papers are left out: the model was fitted or calibrated on them",
+            seen.sum(),
+        )
     return ~seen
 
 # %% ../nbs/10_runs.ipynb #6126f20f
 class NoPapersToEvaluate(ArxivNbclfError):
     "No paper is left to evaluate on."
 
-
+# %% ../nbs/10_runs.ipynb #612710fe
 def evaluate_bundle(
-    papers: str | Path,  # a file, a folder of files, or the word sample; with categories
+    # a file, a folder of files, or the word sample; with categories
+    papers: str | Path,
     model: str | Path,  # a run folder or a bundle
     out: str | Path,  # the folder to make, with a report
     strict: bool = False,  # whether a rejected row is an error
@@ -389,11 +450,20 @@ def evaluate_bundle(
     source = file_records(papers)
     fresh = table[_not_trained_on(table, source, Path(model))]
     if fresh.empty:
-        raise NoPapersToEvaluate(f"the model in {model} was trained on every paper of {papers}: give others")
-    data = {"source": source, "synthetic": str(papers) == "sample", "rows": len(table) + len(rejects), "rejects": len(rejects),
-            "n_test": len(fresh)}
+        raise NoPapersToEvaluate(
+            f"the model in {model} was trained on every paper of {papers}: give others"
+        )
+    data = {
+        "source": source,
+        "synthetic": str(papers) == "sample",
+        "rows": len(table) + len(rejects),
+        "rejects": len(rejects),
+        "n_test": len(fresh),
+    }
     requested = {"verb": "evaluate", "model": str(model), "source": source}
-    prepared = PreparedPapers(fresh, rejects, label_ids(fresh), pd.Series("test", fresh.index), data)
+    prepared = PreparedPapers(
+        fresh, rejects, label_ids(fresh), pd.Series("test", fresh.index), data
+    )
     context = EvaluationContext(prepared, classifier)
     with run_folder(out, requested) as folder:
         with stage("evaluate", timings):
@@ -401,7 +471,13 @@ def evaluate_bundle(
         findings = describe_run(context, timings)
         record = _record(requested, data, classifier, timings)
         write_table(rejects, folder / "rejects.parquet")
-        write_report(folder / "report", record | _place(out), scores, papers=fresh, findings=findings)
+        write_report(
+            folder / "report",
+            record | _place(out),
+            scores,
+            papers=fresh,
+            findings=findings,
+        )
         write_json(folder / "run.json", record)
     return Run(Path(out), record, scores)
 
@@ -410,11 +486,13 @@ def evaluate_bundle(
 class StudyPlace:
     "Where the trials of a search are kept."
 
-    storage: str | None = None  # the URL of a database that several workers share; None: the run folder
+    # the URL of a database that several workers share; None: the run folder
+    storage: str | None = None
     name: str = "search"  # of the study
-    heartbeat: int = 30  # seconds between two signs of life of a worker on a shared database
+    # seconds between two signs of life of a worker on a shared database
+    heartbeat: int = 30
 
-
+# %% ../nbs/10_runs.ipynb #17001f10
 def _open(
     inputs: RunInputs,  # of the run
     search: Search,  # what is searched
@@ -424,11 +502,22 @@ def _open(
     "The study of a run, begun or continued; interrupted trials are tried again."
     record = inputs.prepared.record
     papers = [source.get("sha256") for source in record["source"]]
-    same = {"split": record["split"], "split_digest": record["split_digest"], "papers": papers}
+    same = {
+        "split": record["split"],
+        "split_digest": record["split_digest"],
+        "papers": papers,
+    }
     storage = open_storage(place.storage or folder / STUDY_FILE, place.heartbeat)
-    study = open_study(storage, place.name, search.search_request() | same, search.objective != "log_loss")
+    study = open_study(
+        storage,
+        place.name,
+        search.search_request() | same,
+        search.objective != "log_loss",
+    )
     if not place.storage and (again := retry_interrupted(study)):
-        log.info("%d trials were running when the process ended: they are tried again", again)
+        log.info(
+            "%d trials were running when the process ended: they are tried again", again
+        )
     _copy_best_model(study, folder)
     return study, storage
 
@@ -444,13 +533,21 @@ def fit_search(
     run_in_progress = folder / CHECKPOINT_FOLDER
     sides = inputs.prepared.subset("train"), inputs.prepared.subset("validation")
     try:
-        run_trials(study, search, *sides, run_in_progress, place.heartbeat if place.storage else None)
+        run_trials(
+            study,
+            search,
+            *sides,
+            run_in_progress,
+            place.heartbeat if place.storage else None,
+        )
     except ArxivNbclfError:
         if not finished_trials(study):  # a refused request leaves nothing behind
             (folder / STUDY_FILE).unlink(missing_ok=True)
         raise
     if place.storage and not _is_last(study, storage, place.heartbeat):
-        log.info("enough trials are finished; others are still at work, and the last one writes the model to its own folder")
+        log.info(
+            "enough trials are finished; others are still at work, and the last one writes the model to its own folder"
+        )
         return None
     tuned = best_classifier(study, search, *sides, run_in_progress)
     log.info("%s", tuned)
@@ -468,13 +565,21 @@ def _copy_best_model(
     "Take the best model of the finished folder along, if there is one."
     finished = folder.with_name(folder.name.removesuffix(".partial"))
     try:
-        number = json.loads((finished / "run.json").read_text(encoding="utf-8"))["tuning"]["best"]["trial"]
-        if finished != folder and any(trial.number == number for trial in finished_trials(study)):
-            shutil.copytree(finished / "model", folder / CHECKPOINT_FOLDER / BEST_MODEL_FOLDER.format(number), dirs_exist_ok=True)
+        number = json.loads((finished / "run.json").read_text(encoding="utf-8"))[
+            "tuning"
+        ]["best"]["trial"]
+        if finished != folder and any(
+            trial.number == number for trial in finished_trials(study)
+        ):
+            shutil.copytree(
+                finished / "model",
+                folder / CHECKPOINT_FOLDER / BEST_MODEL_FOLDER.format(number),
+                dirs_exist_ok=True,
+            )
     except (OSError, ValueError, KeyError, TypeError):
         return  # nothing is finished there
 
-
+# %% ../nbs/10_runs.ipynb #eba2ab11
 def _best_trials(
     trials: "pd.DataFrame",  # see `study_table`
     limit: int = 20,
@@ -491,19 +596,31 @@ def _is_last(
     "Whether no other worker will finish after this one."
     from optuna.trial import TrialState
 
-    others = {trial.number for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))}
+    others = {
+        trial.number
+        for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+    }
     end = time.monotonic() + max(60, 6 * heartbeat)  # a busy machine is slow to notice
     record_heartbeats(study, storage)
     while others and time.monotonic() < end:
         requeue_stale(study)
-        states = {trial.number: trial.state for trial in study.get_trials(deepcopy=False) if trial.number in others}
-        if any(state in (TrialState.COMPLETE, TrialState.PRUNED) for state in states.values()):
+        states = {
+            trial.number: trial.state
+            for trial in study.get_trials(deepcopy=False)
+            if trial.number in others
+        }
+        if any(
+            state in (TrialState.COMPLETE, TrialState.PRUNED)
+            for state in states.values()
+        ):
             return False  # somebody has finished after this worker
-        others = {number for number, state in states.items() if state == TrialState.RUNNING}
+        others = {
+            number for number, state in states.items() if state == TrialState.RUNNING
+        }
         time.sleep(min(1.0, heartbeat / 4))
     return not others
 
-
+# %% ../nbs/10_runs.ipynb #39068207
 def _copy_study(
     name: str,  # of the study
     storage: "RDBStorage",  # that holds it
@@ -514,7 +631,9 @@ def _copy_study(
 
     path.unlink(missing_ok=True)
     with quiet_optuna():
-        optuna.copy_study(from_study_name=name, from_storage=storage, to_storage=open_storage(path))
+        optuna.copy_study(
+            from_study_name=name, from_storage=storage, to_storage=open_storage(path)
+        )
 
 # %% ../nbs/10_runs.ipynb #17000025
 def _space_name(
@@ -526,7 +645,7 @@ def _space_name(
         raise BadStudy(f"one search has one space, not {' and '.join(names)}")
     return names[0] if names else None
 
-
+# %% ../nbs/10_runs.ipynb #17001f14
 def _has_enough(
     inputs: RunInputs,  # of the run
     trials: int,  # finished ones that are wanted
@@ -539,38 +658,52 @@ def _has_enough(
 def tune(
     papers: str | Path,  # a file, a folder of files, or the word sample
     out: str | Path,  # the run folder to make, or to continue
-    family: str = "auto",  # linear, hybrid, finetuned, ensemble; auto takes the best that can be fitted here
+    # linear, hybrid, finetuned, ensemble; auto takes the best that can be fitted here
+    family: str = "auto",
     split: str = "seed",  # the split plan: seed, stable or time
     seed: int = 42,  # of the split; the original's
-    encoder: str | None = None,  # a pretrained encoder, for families that have one; linear has none
+    # a pretrained encoder, for families that have one; linear has none
+    encoder: str | None = None,
     settings: dict[str, Any] | None = None,  # the family's own, held fixed
     strict: bool = False,  # whether a rejected row is an error
     trials: int | None = None,  # finished ones, in total; None: what the space says
-    space: Sequence[str] = (),  # a name of SPACES, and words such as C=0.05..2:log or bits=16,17 that change it
+    # a name of SPACES, and words such as C=0.05..2:log or bits=16,17 that change it
+    space: Sequence[str] = (),
     objective: str | None = None,  # one of OBJECTIVES; None: what the space says
     minutes: float | None = None,  # no trial begins after so many; None: no limit
-    folds: int = 0,  # judge by so many folds of the training papers; 0: by the validation papers
-    check_folds: int | None = None,  # folds by which the winner is judged once more; None: 5 where a fit takes seconds
-    retrain: bool = False,  # whether the best settings are fitted anew instead of keeping the best trial's weights
+    # judge by so many folds of the training papers; 0: by the validation papers
+    folds: int = 0,
+    # folds by which the winner is judged once more; None: 5 where a fit takes seconds
+    check_folds: int | None = None,
+    # whether the best settings are fitted anew instead of keeping the best trial's
+    # weights
+    retrain: bool = False,
     sampler: str = "tpe",  # tpe, gp or random
     pruner: str = "median",  # median, percentile, hyperband or none
     storage: str | None = None,  # the URL of a database that several workers share
-    study: str | None = None,  # the study's name there; None: made of the table's and the family's
-    heartbeat: int = 30,  # seconds between two signs of life of a worker on a shared database
-    command: str = "tune",  # recorded in the request; a finished folder of the verb run is not continued
+    # the study's name there; None: made of the table's and the family's
+    study: str | None = None,
+    # seconds between two signs of life of a worker on a shared database
+    heartbeat: int = 30,
+    # recorded in the request; a finished folder of the verb run is not continued
+    command: str = "tune",
 ) -> Run:  # with scores on test
     "Search for the best settings, and report on the model that has them. Raises `BadStudy` and `BadSpace`."
     if command == "run":
         check_folder_free(out)
     if is_secondary_process():
-        raise BadStudy("a search runs one trial per process: start the command without torchrun, once per card, with --storage")
+        raise BadStudy(
+            "a search runs one trial per process: start the command without torchrun, once per card, with --storage"
+        )
     name = _space_name(space)
     if family == "auto" and name in SPACES:
         family = SPACES[name].family
     family, reason = choose_family(family, encoder)
     if reason:
         log.info("family %s (auto: %s)", family, reason)
-    chosen = choose_space(family, name, [word for word in space if "=" in word], settings, encoder)
+    chosen = choose_space(
+        family, name, [word for word in space if "=" in word], settings, encoder
+    )
     search = Search(
         chosen, encoder, objective or chosen.objective, trials or chosen.trials, minutes=minutes,
         folds=folds, check_folds=check_folds, retrain=retrain, sampler=sampler, pruner=pruner,
@@ -580,11 +713,15 @@ def tune(
         without_password(storage)
     shared = study or f"{Path(str(papers)).stem}-{family}"
     place = StudyPlace(storage, shared if storage else "search", heartbeat)
-    requested = _request(command, family, split, seed, encoder, settings) | {"search": search.search_request()}
+    requested = _request(command, family, split, seed, encoder, settings) | {
+        "search": search.search_request()
+    }
     inputs = prepare_run(papers, out, requested, strict)
     if _has_enough(inputs, search.trials):
         log.info("%s: as many trials are finished already", out)
-        return Run(Path(out), json.loads((Path(out) / "run.json").read_text(encoding="utf-8")))
+        return Run(
+            Path(out), json.loads((Path(out) / "run.json").read_text(encoding="utf-8"))
+        )
     fit = partial(fit_search, search=search, place=place)
     return carry_out(inputs, fit, "search", resumable_file=STUDY_FILE)
 
@@ -598,8 +735,16 @@ def explore_file(
     check_folder_free(out)
     table, rejects = read_papers(papers)
     report_rejects(rejects, len(table), strict)
-    with run_folder(out, {"verb": "explore", "source": file_records(papers)}) as partial:
+    with run_folder(
+        out, {"verb": "explore", "source": file_records(papers)}
+    ) as partial:
         name = "the synthetic sample" if str(papers) == "sample" else Path(papers).name
-        found = explore(table, partial, rejects=rejects, source=name, length_measures=length_measures())
+        found = explore(
+            table,
+            partial,
+            rejects=rejects,
+            source=name,
+            length_measures=length_measures(),
+        )
         write_table(rejects, partial / "rejects.parquet")
     return found

@@ -69,7 +69,8 @@ class Estimator:
 
     def get_params(
         self,
-        deep: bool = True,  # as scikit-learn has it; there are no models inside of models
+        # as scikit-learn has it; there are no models inside of models
+        deep: bool = True,
     ) -> dict[str, Any]:  # sorted by name
         "The settings."
         return {name: getattr(self, name) for name in self._get_param_names()}
@@ -82,7 +83,9 @@ class Estimator:
         known = self._get_param_names()
         for name, value in params.items():
             if name not in known:
-                raise ValueError(f"Invalid parameter {name!r} for estimator {self}. Valid parameters are: {known!r}.")
+                raise ValueError(
+                    f"Invalid parameter {name!r} for estimator {self}. Valid parameters are: {known!r}."
+                )
             setattr(self, name, value)
         return self
 
@@ -103,7 +106,9 @@ class Estimator:
         "Accuracy, as scikit-learn's searches use it."
         from sklearn.metrics import accuracy_score
 
-        return float(accuracy_score(labels, self.predict(papers), sample_weight=sample_weight))  # type: ignore[attr-defined]
+        return float(
+            accuracy_score(labels, self.predict(papers), sample_weight=sample_weight)
+        )  # type: ignore[attr-defined]
 
 # %% ../../nbs/04_classifiers/01_classifier.ipynb #d8d0c088
 def check_is_fitted(
@@ -114,7 +119,9 @@ def check_is_fitted(
     if not hasattr(model, attribute):
         from sklearn.exceptions import NotFittedError
 
-        raise NotFittedError(f"This {type(model).__name__} instance is not fitted yet: call 'fit' before using it")
+        raise NotFittedError(
+            f"This {type(model).__name__} instance is not fitted yet: call 'fit' before using it"
+        )
 
 # %% ../../nbs/04_classifiers/01_classifier.ipynb #29793c5c
 class BadBundle(ArxivNbclfError):
@@ -122,6 +129,8 @@ class BadBundle(ArxivNbclfError):
 
 # %% ../../nbs/04_classifiers/01_classifier.ipynb #d9a83547
 Shape = tuple[int | None, ...]  # None: any length
+
+
 MAX_WEIGHT = 1e9  # no weight of a model that works is as large
 
 
@@ -135,10 +144,11 @@ def save_arrays(
     with atomic_write(path) as partial:
         partial.write_bytes(save(arrays))
 
-
+# %% ../../nbs/04_classifiers/01_classifier.ipynb #d9a85436
 def load_arrays(
     path: Path,  # a .safetensors file
-    shapes: Mapping[str, Shape],  # the arrays that must be there and their shapes; others are left out
+    # the arrays that must be there and their shapes; others are left out
+    shapes: Mapping[str, Shape],
 ) -> dict[str, np.ndarray]:  # finite numbers of those shapes
     "Read back what `save_arrays` wrote. Raises `BadBundle`."
     from safetensors import SafetensorError
@@ -147,27 +157,57 @@ def load_arrays(
     try:
         arrays = load_file(path)
     except (OSError, SafetensorError) as error:
-        raise BadBundle(error_line(path, f"is not a whole safetensors file ({error}); copy the whole folder again")) from None
+        raise BadBundle(
+            error_line(
+                path,
+                f"is not a whole safetensors file ({error}); copy the whole folder again",
+            )
+        ) from None
     for name, wanted in shapes.items():
         found = arrays.get(name)
         fits = found is not None and found.ndim == len(wanted)
-        if found is None or not fits or any(want not in (None, has) for want, has in zip(wanted, found.shape, strict=True)):
+        if (
+            found is None
+            or not fits
+            or any(
+                want not in (None, has)
+                for want, has in zip(wanted, found.shape, strict=True)
+            )
+        ):
             there = "absent" if found is None else f"of shape {found.shape}"
-            raise BadBundle(error_line(path, f"{name} is {there}, not {wanted}; save the model again"))
-        if found.dtype.kind not in "fi" or not (np.abs(found, dtype=np.float64) < MAX_WEIGHT).all():
-            raise BadBundle(error_line(path, f"{name} holds more than numbers that a model can have; do not use it"))
+            raise BadBundle(
+                error_line(
+                    path, f"{name} is {there}, not {wanted}; save the model again"
+                )
+            )
+        if (
+            found.dtype.kind not in "fi"
+            or not (np.abs(found, dtype=np.float64) < MAX_WEIGHT).all()
+        ):
+            raise BadBundle(
+                error_line(
+                    path,
+                    f"{name} holds more than numbers that a model can have; do not use it",
+                )
+            )
     return {name: arrays[name] for name in shapes}
 
 # %% ../../nbs/04_classifiers/01_classifier.ipynb #65a72fd0
 BUNDLE_JSON = "bundle.json"
-METADATA_FILES = (BUNDLE_JSON, "export.json")  # what tells of a bundle, and is not among the files that it names
+
+
+# what tells of a bundle, and is not among the files that it names
+METADATA_FILES = (BUNDLE_JSON, "export.json")
+
+
 BUNDLE_FORMAT = 1  # grows when an older library could no longer read a bundle
 
 
 def write_bundle(
     folder: Path,  # to make; a bundle that is there already is replaced
     write_files: Callable[[Path], None],  # fills the folder that it is given
-    record: dict[str, Any],  # what bundle.json says besides the format and the files; plain JSON
+    # what bundle.json says besides the format and the files; plain JSON
+    record: dict[str, Any],
 ) -> Path:  # the folder
     "Write a bundle, whole or not at all. Raises `CannotWrite` and `FolderExists`."
     if not (folder / BUNDLE_JSON).is_file():
@@ -176,20 +216,39 @@ def write_bundle(
     try:
         part.mkdir(parents=True)
         write_files(part)
-        files = {path.relative_to(part).as_posix(): file_sha256(path) for path in sorted(part.rglob("*")) if path.is_file()}
-        write_json(part / BUNDLE_JSON, {"format": BUNDLE_FORMAT, **record, "files": files})
+        files = {
+            path.relative_to(part).as_posix(): file_sha256(path)
+            for path in sorted(part.rglob("*"))
+            if path.is_file()
+        }
+        write_json(
+            part / BUNDLE_JSON, {"format": BUNDLE_FORMAT, **record, "files": files}
+        )
         if folder.exists():
             shutil.rmtree(folder)
         part.rename(folder)
     except OSError as error:
-        raise CannotWrite(f"{folder}: the model cannot be written: {reason(error)}; choose another place") from error
+        raise CannotWrite(
+            f"{folder}: the model cannot be written: {reason(error)}; choose another place"
+        ) from error
     finally:
         shutil.rmtree(part, ignore_errors=True)
     return folder
 
 # %% ../../nbs/04_classifiers/01_classifier.ipynb #1f362b13
 MAX_BUNDLE_JSON_BYTES = 1 << 24  # bytes of a bundle.json; ours have some thousand
-FIELD_TYPES = {"format": int, "family": str, "labels": list, "settings": dict, "calibration": dict, "files": dict}
+
+
+FIELD_TYPES = {
+    "format": int,
+    "family": str,
+    "labels": list,
+    "settings": dict,
+    "calibration": dict,
+    "files": dict,
+}
+
+
 _VERSION = re.compile(r"[\w.+-]{1,40}", re.ASCII)
 
 
@@ -198,36 +257,65 @@ def _read_json(
 ) -> dict[str, Any]:
     "The JSON object in a file."
     if not path.is_file():
-        raise BadBundle(error_line(path.parent, f"holds no model; give a run folder, or one with a {BUNDLE_JSON}"))
+        raise BadBundle(
+            error_line(
+                path.parent,
+                f"holds no model; give a run folder, or one with a {BUNDLE_JSON}",
+            )
+        )
     try:
         if (size := path.stat().st_size) > MAX_BUNDLE_JSON_BYTES:
             raise ValueError(f"{size:,} bytes are more than a description has")
         record = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
-        raise BadBundle(error_line(path, f"cannot be read ({error}); save the model again")) from None
+        raise BadBundle(
+            error_line(path, f"cannot be read ({error}); save the model again")
+        ) from None
     if not isinstance(record, dict) or "format" not in record:
-        raise BadBundle(error_line(path, "is not the description of a model; save the model again"))
+        raise BadBundle(
+            error_line(path, "is not the description of a model; save the model again")
+        )
     return record
 
-
+# %% ../../nbs/04_classifiers/01_classifier.ipynb #1f364a02
 def _read_description(
     folder: Path,  # a bundle
 ) -> dict[str, Any]:  # with entries of the kinds that we write
     "What bundle.json says, if this version can read it."
     record = _read_json(folder / BUNDLE_JSON)
     if record["format"] != BUNDLE_FORMAT:
-        newer = version if _VERSION.fullmatch(version := str(record.get("library_version"))) else ""
+        newer = (
+            version
+            if _VERSION.fullmatch(version := str(record.get("library_version")))
+            else ""
+        )
         problem = f"has bundle format {record['format']!r:.40}, this version reads {BUNDLE_FORMAT}; install arxiv_nbclf {newer} or newer"
         raise BadBundle(error_line(folder, problem))
-    if wrong := [key for key, kind in FIELD_TYPES.items() if not isinstance(record.get(key), kind)]:
-        raise BadBundle(error_line(folder / BUNDLE_JSON, f"is not the description of a model: look at {', '.join(wrong)}; save it again"))
+    if wrong := [
+        key
+        for key, kind in FIELD_TYPES.items()
+        if not isinstance(record.get(key), kind)
+    ]:
+        raise BadBundle(
+            error_line(
+                folder / BUNDLE_JSON,
+                f"is not the description of a model: look at {', '.join(wrong)}; save it again",
+            )
+        )
     if record["labels"] != list(LABELS):
-        raise BadBundle(error_line(folder, f"has labels {record['labels']!r:.100}, expected {list(LABELS)}"))
+        raise BadBundle(
+            error_line(
+                folder, f"has labels {record['labels']!r:.100}, expected {list(LABELS)}"
+            )
+        )
     return record
 
 # %% ../../nbs/04_classifiers/01_classifier.ipynb #4f721b27
 _NAME = re.compile(r"(?!.*\.\.)[\w.-]+(/[\w.-]+)*", re.ASCII)
-IGNORED_SUFFIXES = ("", ".md", ".png", ".svg", ".jpg", ".html", ".pdf")  # LICENSE and the like: for people, not for a loader
+
+
+# LICENSE and the like: for people, not for a loader
+IGNORED_SUFFIXES = ("", ".md", ".png", ".svg", ".jpg", ".html", ".pdf")
 
 
 def _check_files(
@@ -237,20 +325,45 @@ def _check_files(
     "Compare what is there with what should be."
     for name, digest in files.items():
         path = folder / name[:200]
-        if not _NAME.fullmatch(name[:200]) or not path.resolve().is_relative_to(folder.resolve()):
-            raise BadBundle(error_line(folder, f"names a file outside of itself ({name!r:.100}); do not use it"))
+        if not _NAME.fullmatch(name[:200]) or not path.resolve().is_relative_to(
+            folder.resolve()
+        ):
+            raise BadBundle(
+                error_line(
+                    folder,
+                    f"names a file outside of itself ({name!r:.100}); do not use it",
+                )
+            )
         if not path.is_file() or file_sha256(path) != digest:
-            raise BadBundle(error_line(path, "is missing or not the file that was saved; copy the whole folder again"))
+            raise BadBundle(
+                error_line(
+                    path,
+                    "is missing or not the file that was saved; copy the whole folder again",
+                )
+            )
     for path in folder.rglob("*"):
         inside = path.relative_to(folder)
-        for_people = inside.suffix in IGNORED_SUFFIXES or any(part.startswith(".") for part in inside.parts)
-        if not path.is_dir() and not for_people and inside.as_posix() not in (*files, *METADATA_FILES):
-            raise BadBundle(error_line(path, f"is not among the files that {BUNDLE_JSON} names; copy the whole folder again"))
+        for_people = inside.suffix in IGNORED_SUFFIXES or any(
+            part.startswith(".") for part in inside.parts
+        )
+        if (
+            not path.is_dir()
+            and not for_people
+            and inside.as_posix() not in (*files, *METADATA_FILES)
+        ):
+            raise BadBundle(
+                error_line(
+                    path,
+                    f"is not among the files that {BUNDLE_JSON} names; copy the whole folder again",
+                )
+            )
 
-
+# %% ../../nbs/04_classifiers/01_classifier.ipynb #4f723a16
 def read_bundle(
     folder: Path,  # a bundle
-) -> dict[str, Any]:  # what bundle.json says; its files are there and are those that were saved
+) -> dict[
+    str, Any
+]:  # what bundle.json says; its files are there and are those that were saved
     "The description of a bundle that can be loaded. Raises `BadBundle`; nothing that the folder holds is executed."
     record = _read_description(folder)
     _check_files(folder, record["files"])
@@ -260,8 +373,13 @@ def read_bundle(
 class BadSettings(ArxivNbclfError):
     "A setting is outside of what the family can work with."
 
-
-ACCEPTED_TYPES: dict[Any, type | tuple[type, ...]] = {int: Integral, float: Real, Sequence: (list, tuple)}  # what else will do
+# %% ../../nbs/04_classifiers/01_classifier.ipynb #febf8cb6
+# what else will do
+ACCEPTED_TYPES: dict[Any, type | tuple[type, ...]] = {
+    int: Integral,
+    float: Real,
+    Sequence: (list, tuple),
+}
 
 
 def check_types(
@@ -270,12 +388,22 @@ def check_types(
     "Raise `BadSettings` if a field holds a value that its annotation does not allow."
     hints = get_type_hints(type(record))
     for name in (field.name for field in fields(record)):
-        value, allowed = getattr(record, name), [get_origin(kind) or kind for kind in get_args(hints[name]) or [hints[name]]]
+        value, allowed = (
+            getattr(record, name),
+            [
+                get_origin(kind) or kind
+                for kind in get_args(hints[name]) or [hints[name]]
+            ],
+        )
         if get_origin(hints[name]) not in (None, Union, UnionType):
             allowed = [get_origin(hints[name])]
-        fits = any(isinstance(value, ACCEPTED_TYPES.get(kind, kind)) for kind in allowed)
+        fits = any(
+            isinstance(value, ACCEPTED_TYPES.get(kind, kind)) for kind in allowed
+        )
         if not fits or (isinstance(value, bool) and bool not in allowed):
-            wanted = " or ".join("None" if kind is NoneType else kind.__name__ for kind in allowed)
+            wanted = " or ".join(
+                "None" if kind is NoneType else kind.__name__ for kind in allowed
+            )
             raise BadSettings(f"{name}={brief(value)} must be {wanted}")
 
 # %% ../../nbs/04_classifiers/01_classifier.ipynb #b7d2e002
@@ -288,7 +416,7 @@ def check_ranges(
         if not low <= (value := getattr(record, name)) <= high:
             raise BadSettings(f"{name}={value} is out of range: take {low} to {high}")
 
-
+# %% ../../nbs/04_classifiers/01_classifier.ipynb #b7d2fef1
 def check_choices(
     record: Any,  # what holds the settings
     choices: Mapping[str, Sequence[str]],  # setting → the names that are known
@@ -296,11 +424,16 @@ def check_choices(
     "Raise `BadSettings` if a name is not known."
     for name, known in choices.items():
         if (value := getattr(record, name)) not in known:
-            raise BadSettings(f"{name}={value!r} is not known: take one of {', '.join(known)}")
+            raise BadSettings(
+                f"{name}={value!r} is not known: take one of {', '.join(known)}"
+            )
 
 # %% ../../nbs/04_classifiers/01_classifier.ipynb #70727346
 Papers: TypeAlias = pd.DataFrame | Sequence[str]  # a papers table, or a list of texts
-LabelledPapers: TypeAlias = tuple[Papers, Sequence[int] | np.ndarray]  # papers and their label ids
+
+
+# papers and their label ids
+LabelledPapers: TypeAlias = tuple[Papers, Sequence[int] | np.ndarray]
 
 
 @dataclass(frozen=True, eq=False)
@@ -309,27 +442,36 @@ class HeldOut:
 
     scores: np.ndarray  # (n, 8), the highest wins
     labels: np.ndarray  # (n,) label ids
-    includes_validation: bool = False  # whether the papers given to `fit` as validation are among them
+    # whether the papers given to `fit` as validation are among them
+    includes_validation: bool = False
 
     def joined(
         self,
         more: Self,  # of other papers
     ) -> "HeldOut":
         "Both, one below the other."
-        both = np.vstack([self.scores, more.scores]), np.concatenate([self.labels, more.labels])
+        both = (
+            np.vstack([self.scores, more.scores]),
+            np.concatenate([self.labels, more.labels]),
+        )
         return HeldOut(*both, self.includes_validation or more.includes_validation)
 
-
+# %% ../../nbs/04_classifiers/01_classifier.ipynb #70729235
 class ModelFamily(ABC):
     "What a family of models has to write."
 
     family: ClassVar[str]  # the name under which the family is registered
     text_plan: str  # a setting that all families share: one of TEXT_PLANS
-    distributed: ClassVar[bool] = False  # whether several processes can fit one model together
-    work_folder: Path | None = None  # no setting: where a fit may keep what it can go on from after a kill
-    keep_features: bool = True  # no setting: whether what an encoder makes of papers may be kept on disk
-    on_epoch: Callable[[int, dict[str, float]], None] | None = None  # no setting: told of each epoch; what it raises ends the fit
-    on_fold: Callable[[np.ndarray, np.ndarray], None] | None = None  # no setting: told which texts (n,) have scores out of fold
+    # whether several processes can fit one model together
+    distributed: ClassVar[bool] = False
+    # no setting: where a fit may keep what it can go on from after a kill
+    work_folder: Path | None = None
+    # no setting: whether what an encoder makes of papers may be kept on disk
+    keep_features: bool = True
+    # no setting: told of each epoch; what it raises ends the fit
+    on_epoch: Callable[[int, dict[str, float]], None] | None = None
+    # no setting: told which texts (n,) have scores out of fold
+    on_fold: Callable[[np.ndarray, np.ndarray], None] | None = None
 
     def _texts(
         self,
@@ -343,8 +485,11 @@ class ModelFamily(ABC):
         self,
         texts: list[str],  # one a paper
         labels: np.ndarray,  # (n_texts,) label ids, two groups at least
-        validation: tuple[list[str], np.ndarray] | None,  # texts and label ids to choose by, never to learn from
-    ) -> HeldOut | None:  # scores of papers not learnt from, to calibrate on; None: there are none
+        # texts and label ids to choose by, never to learn from
+        validation: tuple[list[str], np.ndarray] | None,
+    ) -> (
+        HeldOut | None
+    ):  # scores of papers not learnt from, to calibrate on; None: there are none
         "Learn."
 
     @abstractmethod
@@ -372,7 +517,9 @@ class ModelFamily(ABC):
         self,
         texts: list[str],  # one a paper
         labels: np.ndarray,  # (n_texts,) label ids
-    ) -> np.ndarray | None:  # (n_texts, 8); None if the family makes no such scores on its way
+    ) -> (
+        np.ndarray | None
+    ):  # (n_texts, 8); None if the family makes no such scores on its way
         "Score each text by what was learnt from others."
         return None
 
@@ -399,7 +546,9 @@ class Persistable(ModelFamily):
         "Load a bundle of this family (see `load_classifier`)."
         classifier = load_classifier(folder)
         if not isinstance(classifier, cls):
-            raise BadBundle(f"{folder} holds a {classifier.family} model, not a {cls.family} one: use load_classifier")
+            raise BadBundle(
+                f"{folder} holds a {classifier.family} model, not a {cls.family} one: use load_classifier"
+            )
         return classifier
 
 # %% ../../nbs/04_classifiers/01_classifier.ipynb #6c8ba43c
@@ -415,25 +564,34 @@ class Classifier(Estimator, Persistable):
         self,
         papers: Papers,  # to learn from
         labels: Sequence[int] | np.ndarray,  # (n_papers,) label ids
-        validation: LabelledPapers | None = None,  # to choose by and calibrate on; absent: the family holds out its own
+        # to choose by and calibrate on; absent: the family holds out its own
+        validation: LabelledPapers | None = None,
     ) -> Self:  # the classifier itself, fitted
         "Learn from labelled papers, then calibrate on papers that were not learnt from."
         ids = check_labels(papers, labels)
         self._check_settings()
-        self.fitted_: dict[str, Any] = {}  # what the family chose by itself, as JSON; for people to read
+        # what the family chose by itself, as JSON; for people to read
+        self.fitted_: dict[str, Any] = {}
         chosen_by = None
         if validation is not None and len(validation[0]):
             chosen_by = self._texts(validation[0]), check_labels(*validation, groups=1)
         held_out = self._fit(self._texts(papers), ids, chosen_by)
         if chosen_by is not None and not (held_out and held_out.includes_validation):
-            of_validation = HeldOut(self._scores(chosen_by[0]), chosen_by[1], includes_validation=True)
+            of_validation = HeldOut(
+                self._scores(chosen_by[0]), chosen_by[1], includes_validation=True
+            )
             held_out = held_out.joined(of_validation) if held_out else of_validation
         self.calibration_: Calibration = Temperature()
         self.thresholds_: dict[float, Threshold] = {}
-        self.held_out_proba_: np.ndarray | None = None  # of papers not learnt from: train if scored out of fold, then validation; not saved
+        # of papers not learnt from: train if scored out of fold, then validation; not
+        # saved
+        self.held_out_proba_: np.ndarray | None = None
         if held_out:
             scores, truth = held_out.scores, held_out.labels
-            self.calibration_, self.held_out_proba_ = fit_matrix_scaling(scores, truth), cross_calibrate(scores, truth)
+            self.calibration_, self.held_out_proba_ = (
+                fit_matrix_scaling(scores, truth),
+                cross_calibrate(scores, truth),
+            )
             self.thresholds_ = fit_thresholds(self.held_out_proba_, truth)
         return self
 
@@ -445,14 +603,22 @@ class Classifier(Estimator, Persistable):
         check_is_fitted(self, "calibration_")
         if enough := [known for known in self.thresholds_ if known >= accuracy - 1e-9]:
             return self.thresholds_[min(enough)].threshold
-        reached = f"the highest that it has one for is {max(self.thresholds_)}" if self.thresholds_ else "it was calibrated on too few"
-        raise BadSettings(f"the model has no threshold for an accuracy of {accuracy}: {reached}")
+        reached = (
+            f"the highest that it has one for is {max(self.thresholds_)}"
+            if self.thresholds_
+            else "it was calibrated on too few"
+        )
+        raise BadSettings(
+            f"the model has no threshold for an accuracy of {accuracy}: {reached}"
+        )
 
     def out_of_fold_proba(
         self,
         papers: Papers,  # to learn from
         labels: Sequence[int] | np.ndarray,  # (n_papers,) label ids
-    ) -> np.ndarray | None:  # float (n_papers, 8); None if the family has to be fitted once per fold for that
+    ) -> (
+        np.ndarray | None
+    ):  # float (n_papers, 8); None if the family has to be fitted once per fold for that
         "Calibrated probabilities of each paper, learnt from others only, the calibration too."
         scores = self.out_of_fold_scores(papers, labels)
         return None if scores is None else cross_calibrate(scores, np.asarray(labels))
@@ -495,15 +661,20 @@ class Classifier(Estimator, Persistable):
 # %% ../../nbs/04_classifiers/01_classifier.ipynb #6103f264
 def holdout_split(
     labels: np.ndarray,  # (n_papers,) label ids
-    share: float = 0.1,  # of the papers, as evenly over the groups as can be; the default is the original's
+    # of the papers, as evenly over the groups as can be; the default is the original's
+    share: float = 0.1,
     seed: int = 42,  # of the draw
-) -> tuple[np.ndarray, np.ndarray]:  # positions to learn from and positions held out, both sorted
+) -> tuple[
+    np.ndarray, np.ndarray
+]:  # positions to learn from and positions held out, both sorted
     "Divide papers into those to learn from and those to choose by."
     rng = np.random.default_rng(seed)
     held: list[int] = []
     for group in np.unique(labels):
         papers = rng.permutation(np.flatnonzero(labels == group))
-        held += papers[: min(max(1, round(share * len(papers))), len(papers) - 1)].tolist()
+        held += papers[
+            : min(max(1, round(share * len(papers))), len(papers) - 1)
+        ].tolist()
     chosen = np.isin(np.arange(len(labels)), held)
     return np.flatnonzero(~chosen), np.flatnonzero(chosen)
 
@@ -514,7 +685,10 @@ FAMILIES: dict[str, str] = {  # name → where its class is
     "finetuned": "arxiv_nbclf.training.finetuned.FineTunedClassifier",
     "ensemble": "arxiv_nbclf.classifiers.ensemble.EnsembleClassifier",
 }
-EXPORTED_FAMILIES: dict[str, str] = {  # models in another form: a bundle may be of one, nobody chooses among them
+
+
+# models in another form: a bundle may be of one, nobody chooses among them
+EXPORTED_FAMILIES: dict[str, str] = {
     "compact": "arxiv_nbclf.deployment.prediction.CompactClassifier",
     "exported": "arxiv_nbclf.deployment.onnx.ExportedClassifier",
     "cascade": "arxiv_nbclf.deployment.onnx.CascadeClassifier",
@@ -526,11 +700,13 @@ def family_class(
 ) -> type[Classifier]:  # the family's class, imported now
     "The class that a family's name stands for."
     if (home := (EXPORTED_FAMILIES | FAMILIES).get(name)) is None:
-        raise BadSettings(f"family {brief(name)} is not known: take one of {', '.join(FAMILIES)}")
+        raise BadSettings(
+            f"family {brief(name)} is not known: take one of {', '.join(FAMILIES)}"
+        )
     module, _, cls = home.rpartition(".")
     return getattr(import_module(module), cls)
 
-
+# %% ../../nbs/04_classifiers/01_classifier.ipynb #bda5fa78
 def new_classifier(
     family: str,  # a key of FAMILIES
     **settings: Any,  # the family's own settings; the rest keep their defaults
@@ -540,7 +716,9 @@ def new_classifier(
     known = cls._get_param_names()
     for name in settings:
         if name not in known:
-            raise BadSettings(f"the family {family} has no setting {brief(name)}: it has {', '.join(known)}")
+            raise BadSettings(
+                f"the family {family} has no setting {brief(name)}: it has {', '.join(known)}"
+            )
     return cls(**settings)
 
 # %% ../../nbs/04_classifiers/01_classifier.ipynb #dc3b24d4
@@ -556,26 +734,42 @@ def _description(
         "settings": classifier.get_params(),
         "fitted": classifier.fitted_,
         "calibration": classifier.calibration_.to_dict(),
-        "thresholds": [{"accuracy": accuracy, **found._asdict()} for accuracy, found in classifier.thresholds_.items()],
+        "thresholds": [
+            {"accuracy": accuracy, **found._asdict()}
+            for accuracy, found in classifier.thresholds_.items()
+        ],
     }
 
-
+# %% ../../nbs/04_classifiers/01_classifier.ipynb #dc3b43c3
 def save_classifier(
     classifier: Classifier,  # fitted
     folder: str | Path,  # to make; a bundle that is there already is replaced
 ) -> Path:  # the folder
     "Write a fitted classifier as a bundle, whole or not at all. Raises `CannotWrite` and `FolderExists`."
     check_is_fitted(classifier, "calibration_")
-    return write_bundle(Path(folder), classifier._save_weights, _description(classifier))
+    return write_bundle(
+        Path(folder), classifier._save_weights, _description(classifier)
+    )
 
 # %% ../../nbs/04_classifiers/01_classifier.ipynb #325b7cd2
 def _read_thresholds(saved: list[dict[str, float]]) -> dict[float, Threshold]:
-    found = {float(row["accuracy"]): Threshold(float(row["threshold"]), float(row["coverage"])) for row in saved}
-    if not all(0 <= number <= 1 for accuracy, row in found.items() for number in (accuracy, *row)):
-        raise BadBundle(f"thresholds {brief(saved)} are no shares: save the model again")
+    found = {
+        float(row["accuracy"]): Threshold(
+            float(row["threshold"]), float(row["coverage"])
+        )
+        for row in saved
+    }
+    if not all(
+        0 <= number <= 1
+        for accuracy, row in found.items()
+        for number in (accuracy, *row)
+    ):
+        raise BadBundle(
+            f"thresholds {brief(saved)} are no shares: save the model again"
+        )
     return found
 
-
+# %% ../../nbs/04_classifiers/01_classifier.ipynb #325b9bc1
 def load_classifier(
     folder: str | Path,  # a bundle, or a run folder (its `model/` is taken)
 ) -> Classifier:  # fitted, as it was saved
@@ -595,5 +789,10 @@ def load_classifier(
     except ArxivNbclfError:
         raise
     except Exception as error:  # whatever the numbers of a stranger bring about
-        raise BadBundle(error_line(folder, f"does not hold a whole {family} model ({error}); save the model again")) from error
+        raise BadBundle(
+            error_line(
+                folder,
+                f"does not hold a whole {family} model ({error}); save the model again",
+            )
+        ) from error
     return classifier

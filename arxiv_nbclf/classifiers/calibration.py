@@ -53,7 +53,7 @@ class Temperature:
 class BadCalibration(ArxivNbclfError):
     "Scores and labels that no calibration can be fitted on, or a saved calibration that is none."
 
-
+# %% ../../nbs/04_classifiers/00_calibration.ipynb #4ae5a2da
 def _check_scores(
     scores: np.ndarray,  # (n_papers, n_classes)
     labels: np.ndarray,  # (n_papers,) label ids
@@ -61,14 +61,24 @@ def _check_scores(
     "Scores and labels that belong together."
     values, ids = np.asarray(scores, dtype=np.float64), np.asarray(labels)
     if values.ndim != 2 or not len(values) or not np.isfinite(values).all():
-        raise BadCalibration(f"scores: shape {values.shape}, but a row of finite numbers per paper is needed: take decision_function")
-    if ids.shape != (len(values),) or ids.dtype.kind not in "iu" or ids.min() < 0 or ids.max() >= values.shape[1]:
-        raise BadCalibration(f"labels: {len(values)} label ids from 0 to {values.shape[1] - 1} are needed, one per row of scores")
+        raise BadCalibration(
+            f"scores: shape {values.shape}, but a row of finite numbers per paper is needed: take decision_function"
+        )
+    if (
+        ids.shape != (len(values),)
+        or ids.dtype.kind not in "iu"
+        or ids.min() < 0
+        or ids.max() >= values.shape[1]
+    ):
+        raise BadCalibration(
+            f"labels: {len(values)} label ids from 0 to {values.shape[1] - 1} are needed, one per row of scores"
+        )
     return values, ids.astype(np.int64)
 
 # %% ../../nbs/04_classifiers/00_calibration.ipynb #8de44c25
 def fit_temperature(
-    scores: np.ndarray,  # (n_papers, n_classes), of papers that the scores were not fitted on
+    # (n_papers, n_classes), of papers that the scores were not fitted on
+    scores: np.ndarray,
     labels: np.ndarray,  # (n_papers,) their label ids
 ) -> Temperature:  # between 0.01 and 100
     "The temperature under which the labels are most likely (least log loss)."
@@ -79,7 +89,9 @@ def fit_temperature(
     def loss(log_temperature: float) -> float:
         z = values / np.exp(log_temperature)
         z = z - z.max(axis=1, keepdims=True)
-        return float(np.mean(np.log(np.exp(z).sum(axis=1)) - z[np.arange(len(ids)), ids]))
+        return float(
+            np.mean(np.log(np.exp(z).sum(axis=1)) - z[np.arange(len(ids)), ids])
+        )
 
     best = minimize_scalar(loss, bounds=(np.log(0.01), np.log(100)), method="bounded")
     return Temperature(float(np.exp(best.x)))
@@ -97,17 +109,24 @@ class MatrixScaling:
         scores: np.ndarray,  # (n_papers, n_classes)
     ) -> np.ndarray:  # the same shape
         "Calibrated probabilities."
-        return preserve_predictions(softmax(scores @ self.weights + self.bias), scores.argmax(axis=1))
+        return preserve_predictions(
+            softmax(scores @ self.weights + self.bias), scores.argmax(axis=1)
+        )
 
     def to_dict(self) -> dict[str, Any]:
         "Plain JSON, as a bundle has it."
-        return {"method": "matrix", "weights": self.weights.tolist(), "bias": self.bias.tolist()}
+        return {
+            "method": "matrix",
+            "weights": self.weights.tolist(),
+            "bias": self.bias.tolist(),
+        }
 
     def __repr__(self) -> str:
         return f"MatrixScaling(diagonal={self.weights.diagonal().round(2).tolist()}, bias={self.bias.round(2).tolist()})"
 
 # %% ../../nbs/04_classifiers/00_calibration.ipynb #0f2f8183
-DECISION_MARGIN = 2e-6  # by which a decided group leads at least; survives rounding to six digits
+# by which a decided group leads at least; survives rounding to six digits
+DECISION_MARGIN = 2e-6
 
 
 def preserve_predictions(
@@ -119,18 +138,28 @@ def preserve_predictions(
     others = probabilities.copy()
     others[rows, decided] = -1
     others = -np.sort(-others, axis=1)[:, :-1]  # falling
-    pooled = np.column_stack([own, own[:, None] + others.cumsum(axis=1)]) / np.arange(1, probabilities.shape[1] + 1)
-    enough = (pooled >= np.column_stack([others, np.full(len(rows), -1.0)])).argmax(axis=1)  # how many others share with it
+    pooled = np.column_stack([own, own[:, None] + others.cumsum(axis=1)]) / np.arange(
+        1, probabilities.shape[1] + 1
+    )
+    # how many others share with it
+    enough = (pooled >= np.column_stack([others, np.full(len(rows), -1.0)])).argmax(
+        axis=1
+    )
     level = pooled[rows, enough]
-    kept = np.where(enough[:, None] > 0, np.minimum(probabilities, level[:, None]), probabilities)
+    kept = np.where(
+        enough[:, None] > 0, np.minimum(probabilities, level[:, None]), probabilities
+    )
     kept[rows, decided] = level + DECISION_MARGIN
     return kept / (1 + DECISION_MARGIN)
 
 # %% ../../nbs/04_classifiers/00_calibration.ipynb #2885f34e
 def fit_matrix_scaling(
-    scores: np.ndarray,  # (n_papers, n_classes), of papers that the scores were not fitted on
+    # (n_papers, n_classes), of papers that the scores were not fitted on
+    scores: np.ndarray,
     labels: np.ndarray,  # (n_papers,) their label ids
-    shrinkage: float = 30.0,  # how strongly it is drawn to the temperature; chosen on training papers, benchmarks/calibration.py
+    # how strongly it is drawn to the temperature; chosen on training papers,
+    # benchmarks/calibration.py
+    shrinkage: float = 30.0,
 ) -> MatrixScaling:
     "Matrix scaling, drawn towards the best temperature."
     from scipy.optimize import minimize
@@ -143,7 +172,9 @@ def fit_matrix_scaling(
     def loss(parameters: np.ndarray) -> tuple[float, np.ndarray]:
         found, away = softmax(inputs @ parameters.reshape(k + 1, k)), parameters - start
         likely = float(np.log(found[np.arange(n), ids].clip(1e-300)).sum())
-        return float(shrinkage / 2 * away @ away) - likely, (inputs.T @ (found - truth)).ravel() + shrinkage * away
+        return float(shrinkage / 2 * away @ away) - likely, (
+            inputs.T @ (found - truth)
+        ).ravel() + shrinkage * away
 
     def curvature(parameters: np.ndarray) -> np.ndarray:
         found = softmax(inputs @ parameters.reshape(k + 1, k))
@@ -153,7 +184,14 @@ def fit_matrix_scaling(
             matrix[group::k, group::k] += (inputs * found[:, [group]]).T @ inputs
         return matrix
 
-    best = minimize(loss, start, jac=True, hess=curvature, method="trust-exact", options={"gtol": 1e-3 * n**0.5}).x.reshape(k + 1, k)
+    best = minimize(
+        loss,
+        start,
+        jac=True,
+        hess=curvature,
+        method="trust-exact",
+        options={"gtol": 1e-3 * n**0.5},
+    ).x.reshape(k + 1, k)
     return MatrixScaling(best[:k] * sharpness, best[k])
 
 # %% ../../nbs/04_classifiers/00_calibration.ipynb #b410e00c
@@ -163,7 +201,10 @@ Calibration: TypeAlias = Temperature | MatrixScaling
 def cross_calibrate(
     scores: np.ndarray,  # (n_papers, n_classes) before calibration
     labels: np.ndarray,  # (n_papers,) label ids
-    fit: Callable[[np.ndarray, np.ndarray], Callable[[np.ndarray], np.ndarray]] = fit_matrix_scaling,  # makes a calibration
+    # makes a calibration
+    fit: Callable[
+        [np.ndarray, np.ndarray], Callable[[np.ndarray], np.ndarray]
+    ] = fit_matrix_scaling,
     folds: int = 5,  # each is calibrated by what was fitted on the others
     seed: int = 0,  # of the folds, drawn within each group
 ) -> np.ndarray:  # (n_papers, n_classes) probabilities, each calibrated on other papers
@@ -171,11 +212,14 @@ def cross_calibrate(
     values, ids = _check_scores(scores, labels)
     rng, parts = np.random.default_rng(seed), max(1, min(folds, len(ids)))
     place = np.empty(len(ids), dtype=int)
-    place[np.lexsort((rng.random(len(ids)), ids))] = np.arange(len(ids)) % parts  # dealt out like cards, group by group
+    # dealt out like cards, group by group
+    place[np.lexsort((rng.random(len(ids)), ids))] = np.arange(len(ids)) % parts
     found = np.empty_like(values)
     for fold in range(parts):
         own = place == fold
-        found[own] = fit(*(values[~own], ids[~own]) if parts > 1 else (values, ids))(values[own])
+        found[own] = fit(*(values[~own], ids[~own]) if parts > 1 else (values, ids))(
+            values[own]
+        )
     return found
 
 # %% ../../nbs/04_classifiers/00_calibration.ipynb #45483e41
@@ -185,15 +229,29 @@ def read_calibration(
 ) -> Calibration:
     "Read a calibration back. Raises `BadCalibration` if it cannot be one."
     try:
-        if saved["method"] == "temperature" and 0 < (temperature := float(saved["temperature"])) < np.inf:
+        if (
+            saved["method"] == "temperature"
+            and 0 < (temperature := float(saved["temperature"])) < np.inf
+        ):
             return Temperature(temperature)
         if saved["method"] == "matrix":
-            weights, bias = (np.asarray(saved[name], dtype=np.float64) for name in ("weights", "bias"))
-            if weights.shape == (classes, classes) and bias.shape == (classes,) and np.isfinite([*weights.ravel(), *bias]).all():
+            weights, bias = (
+                np.asarray(saved[name], dtype=np.float64)
+                for name in ("weights", "bias")
+            )
+            if (
+                weights.shape == (classes, classes)
+                and bias.shape == (classes,)
+                and np.isfinite([*weights.ravel(), *bias]).all()
+            ):
                 return MatrixScaling(weights, bias)
     except (KeyError, TypeError, ValueError) as error:
-        raise BadCalibration(f"calibration: {type(error).__name__} {error} while reading it; save the model again") from error
-    raise BadCalibration(f"calibration: the method {saved['method']!r} with such numbers is not known; save the model again")
+        raise BadCalibration(
+            f"calibration: {type(error).__name__} {error} while reading it; save the model again"
+        ) from error
+    raise BadCalibration(
+        f"calibration: the method {saved['method']!r} with such numbers is not known; save the model again"
+    )
 
 # %% ../../nbs/04_classifiers/00_calibration.ipynb #8b02d3e9
 class BadScores(ArxivNbclfError):
@@ -201,46 +259,60 @@ class BadScores(ArxivNbclfError):
 
 # %% ../../nbs/04_classifiers/00_calibration.ipynb #6724a330
 def _checked_labels(
-    labels: Sequence[int] | np.ndarray | pd.Series,  # true class of each paper, as an integer id
+    # true class of each paper, as an integer id
+    labels: Sequence[int] | np.ndarray | pd.Series,
     n_classes: int,  # ids run from 0 to one less
 ) -> np.ndarray:  # int64, one per paper
     "Labels as an array of valid ids."
     ids = np.asarray(labels)
     if ids.ndim != 1 or not len(ids):
-        raise BadScores(f"labels: shape {ids.shape}, but one id per paper and at least one paper are needed")
+        raise BadScores(
+            f"labels: shape {ids.shape}, but one id per paper and at least one paper are needed"
+        )
     if ids.dtype.kind not in "iu":
-        raise BadScores(f"labels: hold {ids.dtype}, but integer ids are needed; preprocessing.label_ids(papers) makes them")
+        raise BadScores(
+            f"labels: hold {ids.dtype}, but integer ids are needed; preprocessing.label_ids(papers) makes them"
+        )
     if (bad := (ids < 0) | (ids >= n_classes)).any():
         row = int(bad.argmax())
-        raise BadScores(f"labels, paper {row}: id {ids[row]} is outside 0 to {n_classes - 1}")
+        raise BadScores(
+            f"labels, paper {row}: id {ids[row]} is outside 0 to {n_classes - 1}"
+        )
     return ids.astype(np.int64)
 
 # %% ../../nbs/04_classifiers/00_calibration.ipynb #7f754983
 def _checked_probabilities(
-    probabilities: Sequence[Sequence[float]] | np.ndarray | pd.DataFrame,  # a row per paper, a column per class
+    # a row per paper, a column per class
+    probabilities: Sequence[Sequence[float]] | np.ndarray | pd.DataFrame,
     n_papers: int,  # rows that there must be
     n_classes: int,  # columns that there must be
 ) -> np.ndarray:  # float64 (n_papers, n_classes)
     "Probabilities as an array whose rows are distributions."
     shares = np.asarray(probabilities, dtype=np.float64)
     if shares.shape != (n_papers, n_classes):
-        raise BadScores(f"probabilities: shape {shares.shape}, but {n_papers} labels and {n_classes} classes "
-                        f"need {(n_papers, n_classes)}")
+        raise BadScores(
+            f"probabilities: shape {shares.shape}, but {n_papers} labels and {n_classes} classes "
+            f"need {(n_papers, n_classes)}"
+        )
     faults = {
         "not a finite number": ~np.isfinite(shares).all(axis=1),
         "a negative probability": (shares < 0).any(axis=1),
-        "a sum that is not 1": ~np.isclose(shares.sum(axis=1), 1, rtol=0, atol=1e-3),  # half precision is off by less
+        # half precision is off by less
+        "a sum that is not 1": ~np.isclose(shares.sum(axis=1), 1, rtol=0, atol=1e-3),
     }
     for fault, bad in faults.items():
         if bad.any():
             row = int(bad.argmax())
-            raise BadScores(f"probabilities, paper {row}: {fault} (its row: {shares[row].round(4).tolist()})")
+            raise BadScores(
+                f"probabilities, paper {row}: {fault} (its row: {shares[row].round(4).tolist()})"
+            )
     return shares
 
 # %% ../../nbs/04_classifiers/00_calibration.ipynb #f4a397d6
 def check_predictions(
     labels: Sequence[int] | np.ndarray | pd.Series,  # true class ids, one per paper
-    probabilities: Sequence[Sequence[float]] | np.ndarray | pd.DataFrame,  # a row per paper, a column per class
+    # a row per paper, a column per class
+    probabilities: Sequence[Sequence[float]] | np.ndarray | pd.DataFrame,
     classes: Sequence[str] = GROUPS,  # class names; position is the id
     groups: int = 1,  # how many classes must occur among the labels at least
 ) -> tuple[np.ndarray, np.ndarray]:  # int64 (n,) and float64 (n, n_classes)
@@ -248,7 +320,9 @@ def check_predictions(
     true = _checked_labels(labels, len(classes))
     shares = _checked_probabilities(probabilities, len(true), len(classes))
     if len(present := np.unique(true)) < groups:
-        raise BadScores(f"labels: all {len(true)} papers are {classes[present[0]]}, but papers of {groups} groups are needed: add others")
+        raise BadScores(
+            f"labels: all {len(true)} papers are {classes[present[0]]}, but papers of {groups} groups are needed: add others"
+        )
     return true, shares
 
 # %% ../../nbs/04_classifiers/00_calibration.ipynb #6b0810a4
@@ -259,8 +333,15 @@ def coverage_table(
     "What share of the papers is answered at each threshold, and how many of the answers are right."
     order = np.argsort(-confidence, kind="stable")
     sure, hits = confidence[order], right[order].cumsum()
-    last = np.append(np.flatnonzero(np.diff(sure)), len(sure) - 1)  # the last of each run of equals
-    return pd.DataFrame({"threshold": sure[last], "coverage": (last + 1) / len(sure), "accuracy": hits[last] / (last + 1)})
+    # the last of each run of equals
+    last = np.append(np.flatnonzero(np.diff(sure)), len(sure) - 1)
+    return pd.DataFrame(
+        {
+            "threshold": sure[last],
+            "coverage": (last + 1) / len(sure),
+            "accuracy": hits[last] / (last + 1),
+        }
+    )
 
 # %% ../../nbs/04_classifiers/00_calibration.ipynb #863aa2aa
 MIN_ANSWERED = 30  # answered papers; with fewer, their accuracy says little
@@ -272,7 +353,7 @@ class Threshold(NamedTuple):
     threshold: float  # answer at or above it; as `predict --abstain-below` takes it
     coverage: float  # share of the papers that are answered
 
-
+# %% ../../nbs/04_classifiers/00_calibration.ipynb #863ac199
 def find_threshold(
     curve: pd.DataFrame,  # from `coverage_table`
     papers: int,  # that it was made of
@@ -285,7 +366,8 @@ def find_threshold(
     if enough.empty or enough["accuracy"].max() < accuracy:
         best = (
             f"the best of {MIN_ANSWERED} answers or more is {enough['accuracy'].max():.3f}"
-            if len(enough) else f"{MIN_ANSWERED} papers are needed"
+            if len(enough)
+            else f"{MIN_ANSWERED} papers are needed"
         )
         raise BadCalibration(
             f"no threshold reaches an accuracy of {accuracy}: {best}; "
@@ -294,19 +376,29 @@ def find_threshold(
     row = int(enough.index[enough["accuracy"] >= accuracy][-1])
     if row == len(curve) - 1:
         return Threshold(0.0, 1.0)
-    between = curve["threshold"].iloc[row : row + 2].mean()  # halfway to the next paper, out of reach of rounding
+    # halfway to the next paper, out of reach of rounding
+    between = curve["threshold"].iloc[row : row + 2].mean()
     return Threshold(float(between), float(curve["coverage"].iloc[row]))
 
 # %% ../../nbs/04_classifiers/00_calibration.ipynb #44a55c0e
-ACCURACIES = (0.8, 0.85, 0.9, 0.92, 0.94, 0.95, 0.96, 0.97, 0.98, 0.99)  # that a model carries thresholds for
+# that a model carries thresholds for
+ACCURACIES = (0.8, 0.85, 0.9, 0.92, 0.94, 0.95, 0.96, 0.97, 0.98, 0.99)
 
 
 def fit_thresholds(
-    probabilities: np.ndarray,  # (n_papers, n_classes), calibrated on other papers, as by `cross_calibrate`
+    # (n_papers, n_classes), calibrated on other papers, as by `cross_calibrate`
+    probabilities: np.ndarray,
     labels: np.ndarray,  # (n_papers,) label ids
-) -> dict[float, Threshold]:  # wanted accuracy → where to abstain; what cannot be reached is left out
+) -> dict[
+    float, Threshold
+]:  # wanted accuracy → where to abstain; what cannot be reached is left out
     "The thresholds of all `ACCURACIES` within reach."
-    curve, found = coverage_table(probabilities.max(axis=1), probabilities.argmax(axis=1) == labels), {}
+    curve, found = (
+        coverage_table(
+            probabilities.max(axis=1), probabilities.argmax(axis=1) == labels
+        ),
+        {},
+    )
     for accuracy in ACCURACIES:
         try:
             found[accuracy] = find_threshold(curve, len(labels), accuracy)
@@ -319,18 +411,32 @@ def reliability(
     labels: Sequence[int] | np.ndarray | pd.Series,  # true class ids, one per paper
     probabilities: Sequence[Sequence[float]] | np.ndarray | pd.DataFrame,  # (n, 8)
     bins: int = 15,  # of equal width, from 0 to 1
-) -> pd.DataFrame:  # a row per bin: low, high, papers, confidence, accuracy (NaN in empty bins)
+) -> (
+    pd.DataFrame
+):  # a row per bin: low, high, papers, confidence, accuracy (NaN in empty bins)
     "Mean confidence and accuracy of the papers in each bin of confidence; raises `BadScores`."
     if bins < 1:
         raise BadScores(f"bins={bins}: at least 1 is needed; 15 is usual")
     true, shares = check_predictions(labels, probabilities, groups=2)
     confidence, right = shares.max(axis=1).clip(0, 1), shares.argmax(axis=1) == true
     edges = np.linspace(0, 1, bins + 1)
-    place = np.searchsorted(edges[1:-1], confidence)  # a border belongs to the bin below
+    # a border belongs to the bin below
+    place = np.searchsorted(edges[1:-1], confidence)
     papers = np.bincount(place, minlength=bins)
     with np.errstate(invalid="ignore"):  # 0/0 is meant to be NaN
-        means = [np.bincount(place, weights=values, minlength=bins) / papers for values in (confidence, right)]
-    return pd.DataFrame({"low": edges[:-1], "high": edges[1:], "papers": papers, "confidence": means[0], "accuracy": means[1]})
+        means = [
+            np.bincount(place, weights=values, minlength=bins) / papers
+            for values in (confidence, right)
+        ]
+    return pd.DataFrame(
+        {
+            "low": edges[:-1],
+            "high": edges[1:],
+            "papers": papers,
+            "confidence": means[0],
+            "accuracy": means[1],
+        }
+    )
 
 # %% ../../nbs/04_classifiers/00_calibration.ipynb #5f091a01
 def plot_reliability(
@@ -343,11 +449,26 @@ def plot_reliability(
     if ax is None:
         _, ax = plt.subplots(figsize=(4.4, 4.0))
     ax.plot([0, 1], [0, 1], color="#999999", linewidth=1, linestyle=":")
-    for (name, table), color in zip(tables.items(), ("#e45756", "#4c78a8", "#54a24b", "#b279a2"), strict=False):
+    for (name, table), color in zip(
+        tables.items(), ("#e45756", "#4c78a8", "#54a24b", "#b279a2"), strict=False
+    ):
         met = table[table["papers"] > 0]
-        ax.plot(met["confidence"], met["accuracy"], color=color, linewidth=1, label=name)
-        ax.scatter(met["confidence"], met["accuracy"], s=8 + 150 * met["papers"] / met["papers"].sum(), color=color)
-    ax.set(xlim=(0, 1.02), ylim=(0, 1.02), xlabel="confidence", ylabel="accuracy (area: papers)", aspect="equal")
+        ax.plot(
+            met["confidence"], met["accuracy"], color=color, linewidth=1, label=name
+        )
+        ax.scatter(
+            met["confidence"],
+            met["accuracy"],
+            s=8 + 150 * met["papers"] / met["papers"].sum(),
+            color=color,
+        )
+    ax.set(
+        xlim=(0, 1.02),
+        ylim=(0, 1.02),
+        xlabel="confidence",
+        ylabel="accuracy (area: papers)",
+        aspect="equal",
+    )
     ax.legend(frameon=False, loc="lower right")
     return ax
 
@@ -382,8 +503,10 @@ def coverage_curve(
 
 # %% ../../nbs/04_classifiers/00_calibration.ipynb #4a9889f5
 def threshold_for(
-    labels: Sequence[int] | np.ndarray | pd.Series,  # true class ids of papers that the model was not fitted on
-    probabilities: Sequence[Sequence[float]] | np.ndarray | pd.DataFrame,  # (n, 8), calibrated
+    # true class ids of papers that the model was not fitted on
+    labels: Sequence[int] | np.ndarray | pd.Series,
+    # (n, 8), calibrated
+    probabilities: Sequence[Sequence[float]] | np.ndarray | pd.DataFrame,
     accuracy: float = 0.94,  # wanted of the answers
 ) -> Threshold:
     "The threshold that answers most papers with at least that accuracy; raises `BadScores` and `BadCalibration`."
@@ -400,8 +523,11 @@ def plot_coverage(
 
     if ax is None:
         _, ax = plt.subplots(figsize=(5.4, 3.2))
-    for (name, curve), color in zip(curves.items(), ("#4c78a8", "#e45756", "#54a24b", "#b279a2"), strict=False):
-        met = curve[curve["coverage"] >= min(0.05, curve["coverage"].max())]  # the first few papers say nothing
+    for (name, curve), color in zip(
+        curves.items(), ("#4c78a8", "#e45756", "#54a24b", "#b279a2"), strict=False
+    ):
+        # the first few papers say nothing
+        met = curve[curve["coverage"] >= min(0.05, curve["coverage"].max())]
         ax.plot(met["coverage"] * 100, met["accuracy"], color=color, label=name)
     if accuracy is not None:
         ax.axhline(accuracy, color="#999999", linewidth=1, linestyle=":")

@@ -54,7 +54,7 @@ INPUTS = ("input_ids", "attention_mask")
 class BadGraph(ArxivNbclfError):
     """A model that cannot be written as a graph, or a file that holds none."""
 
-
+# %% ../../nbs/04_classifiers/06_embeddings.ipynb #fd5faf6f
 def _write_graph(
     model: Any,  # a PreTrainedModel in evaluation mode
     path: Path,  # to write to
@@ -68,22 +68,33 @@ def _write_graph(
             super().__init__()
             self.model = model
 
-        def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+        def forward(
+            self, input_ids: torch.Tensor, attention_mask: torch.Tensor
+        ) -> torch.Tensor:
             return self.model(input_ids=input_ids, attention_mask=attention_mask)[0]
 
     example = torch.ones((2, 8), dtype=torch.long, device=model.device)
     free = {0: "batch", 1: "length"}
-    axes = dict.fromkeys(INPUTS, free) | {output: free if output == "hidden" else {0: "batch"}}
+    axes = dict.fromkeys(INPUTS, free) | {
+        output: free if output == "hidden" else {0: "batch"}
+    }
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.onnx.export(
-            FirstOutput().eval(), (example, example), path, dynamo=False, opset_version=OPSET,
-            input_names=list(INPUTS), output_names=[output], dynamic_axes=axes,
+            FirstOutput().eval(),
+            (example, example),
+            path,
+            dynamo=False,
+            opset_version=OPSET,
+            input_names=list(INPUTS),
+            output_names=[output],
+            dynamic_axes=axes,
         )
 
 # %% ../../nbs/04_classifiers/06_embeddings.ipynb #d5c3f06f
 def export_onnx(
-    model: "Encoder | PreTrainedModel",  # an encoder, or a model from `load_encoder` or `load_for_classification`
+    # an encoder, or a model from `load_encoder` or `load_for_classification`
+    model: "Encoder | PreTrainedModel",
     path: str | Path,  # an .onnx file to write
 ) -> Path:  # the file
     """Write a transformer as an ONNX graph: token ids and mask in, hidden states (or a classifier's scores) out.
@@ -98,9 +109,17 @@ def export_onnx(
         model.set_attn_implementation("eager")
         model.eval()
         with atomic_write(path) as part:
-            _write_graph(model, part, "logits" if type(model).__name__.endswith("ForSequenceClassification") else "hidden")
+            _write_graph(
+                model,
+                part,
+                "logits"
+                if type(model).__name__.endswith("ForSequenceClassification")
+                else "hidden",
+            )
     except (RuntimeError, TypeError, ValueError) as error:
-        raise BadGraph(error_line(type(model).__name__, f"cannot be written as a graph ({error})")) from error
+        raise BadGraph(
+            error_line(type(model).__name__, f"cannot be written as a graph ({error})")
+        ) from error
     finally:
         model.set_attn_implementation(attention)
         model.train(training)
@@ -113,23 +132,34 @@ class OnnxEncoder:
     def __init__(
         self,
         path: str | Path,  # an .onnx file
-        threads: int,  # processor threads to compute with; 0: as many as the machine has
+        # processor threads to compute with; 0: as many as the machine has
+        threads: int,
     ) -> None:
         require_extra("train", "onnxruntime")
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
-        options.enable_mem_pattern = False  # made for inputs of one shape, and ours all differ
+        # made for inputs of one shape, and ours all differ
+        options.enable_mem_pattern = False
         options.log_severity_level = 3  # errors
         self.path, self.threads = Path(path), threads
         try:
-            self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # the runtime has a class of its own for each kind of trouble
-            raise BadGraph(error_line(path, f"cannot be loaded as a graph ({error}); export it again")) from error
+            self._session = onnxruntime.InferenceSession(
+                str(path), options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:
+            # the runtime has a class of its own for each kind of trouble
+            raise BadGraph(
+                error_line(
+                    path, f"cannot be loaded as a graph ({error}); export it again"
+                )
+            ) from error
         inputs = tuple(entry.name for entry in self._session.get_inputs())
         if inputs != INPUTS:
-            raise BadGraph(f"{path} takes {', '.join(inputs)}, not {' and '.join(INPUTS)}: export it with export_onnx")
+            raise BadGraph(
+                f"{path} takes {', '.join(inputs)}, not {' and '.join(INPUTS)}: export it with export_onnx"
+            )
         self.output = self._session.get_outputs()[0].name  # hidden or logits
 
     def __call__(
@@ -156,9 +186,13 @@ def quantize(
 
     try:
         graph = onnx.load(path)
-    except Exception as error:  # protobuf and the operating system have errors of their own
-        raise BadGraph(error_line(path, f"cannot be read as a graph ({error}); export it again")) from error
-    add_pre_process_metadata(graph)  # or else the root logger is told to run a pre-processing that brings nothing here
+    except Exception as error:
+        # protobuf and the operating system have errors of their own
+        raise BadGraph(
+            error_line(path, f"cannot be read as a graph ({error}); export it again")
+        ) from error
+    # or else the root logger is told to run a pre-processing that brings nothing here
+    add_pre_process_metadata(graph)
     with atomic_write(out) as part:
         quantize_dynamic(graph, part, per_channel=True)
     return Path(out)
@@ -170,13 +204,15 @@ PRECISIONS = ("auto", "fp32", "bf16", "int8")
 class BadPrecision(ArxivNbclfError):
     "A precision that there is not."
 
-
+# %% ../../nbs/04_classifiers/06_embeddings.ipynb #c901f1c1
 def choose_precision(
     precision: str = "auto",  # one of PRECISIONS
 ) -> str:  # fp32, bf16 or int8
     "What `auto` stands for on this machine. Raises `BadPrecision`."
     if precision not in PRECISIONS:
-        raise BadPrecision(f"precision={precision!r} is not known: take one of {', '.join(PRECISIONS)}")
+        raise BadPrecision(
+            f"precision={precision!r} is not known: take one of {', '.join(PRECISIONS)}"
+        )
     if precision != "auto":
         return precision
     device = accelerator()
@@ -189,7 +225,9 @@ def cache_folder() -> Path:  # it need not be there yet
     "Where features and quantised encoders are kept: `ARXIV_NBCLF_CACHE`, or `arxiv_nbclf` in the user's cache folder."
     if chosen := os.environ.get("ARXIV_NBCLF_CACHE"):
         return Path(chosen)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "arxiv_nbclf"
+    return (
+        Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "arxiv_nbclf"
+    )
 
 # %% ../../nbs/04_classifiers/06_embeddings.ipynb #6afa8cb2
 def text_key(
@@ -198,7 +236,7 @@ def text_key(
     "The name of a text."
     return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
-
+# %% ../../nbs/04_classifiers/06_embeddings.ipynb #6afaaba1
 def features_folder(
     encoder: Encoder,
     window: int,  # tokens of a text that are read
@@ -206,11 +244,17 @@ def features_folder(
     precision: str,  # fp32, bf16 or int8
 ) -> Path:  # in the cache folder; it need not be there yet
     "Where the features of exactly this computation are kept."
-    asked = f"{encoder.digest} {window} {keep} {precision} 1"  # 1: what this page computes; to be raised when that changes
-    return cache_folder() / "features" / blake2b(asked.encode(), digest_size=16).hexdigest()
+    # 1: what this page computes; to be raised when that changes
+    asked = f"{encoder.digest} {window} {keep} {precision} 1"
+    return (
+        cache_folder()
+        / "features"
+        / blake2b(asked.encode(), digest_size=16).hexdigest()
+    )
 
 # %% ../../nbs/04_classifiers/06_embeddings.ipynb #003299dc
-CACHE_DTYPE = np.float16  # a row takes two bytes a value; what is handed out was always rounded so, kept or not
+# a row takes two bytes a value; what is handed out was always rounded so, kept or not
+CACHE_DTYPE = np.float16
 
 
 def write_feature_shard(
@@ -229,14 +273,24 @@ def write_feature_shard(
     names = np.frombuffer(b"".join(keys), dtype=np.uint8).reshape(-1, 16)
     path = folder / f"{token_hex(8)}.safetensors"
     with atomic_write(path) as part:
-        part.write_bytes(save({"keys": names, "values": values.astype(CACHE_DTYPE), "cut": cut.astype(np.uint8)}))
+        part.write_bytes(
+            save(
+                {
+                    "keys": names,
+                    "values": values.astype(CACHE_DTYPE),
+                    "cut": cut.astype(np.uint8),
+                }
+            )
+        )
     return path
 
 # %% ../../nbs/04_classifiers/06_embeddings.ipynb #5d752226
 def read_feature_shard(
     path: Path,  # what `write_feature_shard` wrote
     wanted: set[bytes],  # keys of texts
-) -> dict[bytes, tuple[np.ndarray, bool]]:  # of those that it holds: the row, and whether the text was cut
+) -> dict[
+    bytes, tuple[np.ndarray, bool]
+]:  # of those that it holds: the row, and whether the text was cut
     "Look texts up in one file. A damaged one is removed."
     from safetensors import SafetensorError, safe_open
 
@@ -250,7 +304,12 @@ def read_feature_shard(
     except FileNotFoundError:  # another process has just made room
         return {}
     except (OSError, SafetensorError, IndexError) as error:
-        log.warning("%s", error_line(path, f"holds no features ({error}); removed, they are computed again"))
+        log.warning(
+            "%s",
+            error_line(
+                path, f"holds no features ({error}); removed, they are computed again"
+            ),
+        )
         with suppress(OSError):
             path.unlink()
         return {}
@@ -284,7 +343,9 @@ def prune_cache(
 def read_features(
     folder: Path,  # of one computation
     wanted: set[bytes],  # keys of texts
-) -> dict[bytes, tuple[np.ndarray, bool]]:  # of those that are kept: the row, and whether the text was cut
+) -> dict[
+    bytes, tuple[np.ndarray, bool]
+]:  # of those that are kept: the row, and whether the text was cut
     "Look texts up."
     found: dict[bytes, tuple[np.ndarray, bool]] = {}
     for path in sorted(folder.glob("[!.]*.safetensors")):
@@ -294,8 +355,8 @@ def read_features(
     return found
 
 # %% ../../nbs/04_classifiers/06_embeddings.ipynb #b257fcab
-PoolFunction = Callable[[Tokens, Callable[[int], object]], np.ndarray]  # token ids, and whom to tell how many are done; (n_texts, width)
-
+# token ids, and whom to tell how many are done; (n_texts, width)
+PoolFunction = Callable[[Tokens, Callable[[int], object]], np.ndarray]
 
 # %% ../../nbs/04_classifiers/06_embeddings.ipynb #4163e461
 def _onnx_file(
@@ -314,7 +375,7 @@ def _onnx_file(
     with TemporaryDirectory() as folder:
         return quantize(export_onnx(encoder, Path(folder) / "fp32.onnx"), path)
 
-
+# %% ../../nbs/04_classifiers/06_embeddings.ipynb #41640350
 def _graph(
     encoder: Encoder,
     precision: str,  # fp32 or int8
@@ -329,7 +390,9 @@ def _graph(
             return OnnxEncoder(_onnx_file(encoder, precision, path), threads=1)
     except (CannotWrite, OSError):  # no place to keep it
         with TemporaryDirectory() as folder:
-            return OnnxEncoder(_onnx_file(encoder, precision, Path(folder) / path.name), threads=1)
+            return OnnxEncoder(
+                _onnx_file(encoder, precision, Path(folder) / path.name), threads=1
+            )
 
 # %% ../../nbs/04_classifiers/06_embeddings.ipynb #00646d06
 def _onnx_pool(
@@ -341,7 +404,9 @@ def _onnx_pool(
     graph = _graph(encoder, precision)
 
     def one(ids: np.ndarray) -> np.ndarray:
-        return graph(ids[None].astype(np.int64), np.ones((1, len(ids)), dtype=np.int64))[0].mean(axis=0)
+        return graph(
+            ids[None].astype(np.int64), np.ones((1, len(ids)), dtype=np.int64)
+        )[0].mean(axis=0)
 
     def pool(tokens: Tokens, done: Callable[[int], object]) -> np.ndarray:
         rows, workers = [], ThreadPoolExecutor(threads)
@@ -362,20 +427,39 @@ GPU_TOKENS = 65_536  # per batch
 def _torch_pool(
     encoder: Encoder,
     precision: str,  # fp32 or bf16
-    max_tokens: int | None = None,  # tokens per batch; None: a text per batch on a processor, GPU_TOKENS on a card
+    # tokens per batch; None: a text per batch on a processor, GPU_TOKENS on a card
+    max_tokens: int | None = None,
 ) -> PoolFunction:
     "Mean-pooled features by torch, on the accelerator if there is one."
     import torch
 
     device = accelerator().kind
-    model = load_encoder(encoder, dtype=torch.bfloat16 if precision == "bf16" else torch.float32).eval().to(device)
+    model = (
+        load_encoder(
+            encoder, dtype=torch.bfloat16 if precision == "bf16" else torch.float32
+        )
+        .eval()
+        .to(device)
+    )
     limit = max_tokens or (1 if device == "cpu" else GPU_TOKENS)
 
     def mean(ids: np.ndarray, mask: np.ndarray) -> np.ndarray:
-        ids_, mask_ = torch.from_numpy(ids).to(device), torch.from_numpy(mask).to(device)
+        ids_, mask_ = (
+            torch.from_numpy(ids).to(device),
+            torch.from_numpy(mask).to(device),
+        )
         with torch.inference_mode():
-            hidden = model(input_ids=ids_, attention_mask=mask_).last_hidden_state.float()
-            return ((hidden * mask_[..., None]).sum(dim=1) / mask_.sum(dim=1, keepdim=True)).cpu().numpy()
+            hidden = model(
+                input_ids=ids_, attention_mask=mask_
+            ).last_hidden_state.float()
+            return (
+                (
+                    (hidden * mask_[..., None]).sum(dim=1)
+                    / mask_.sum(dim=1, keepdim=True)
+                )
+                .cpu()
+                .numpy()
+            )
 
     def pool(tokens: Tokens, done: Callable[[int], object]) -> np.ndarray:
         nonlocal limit
@@ -384,27 +468,40 @@ def _torch_pool(
             left = np.array([row for row in range(len(tokens)) if row not in rows])
             try:
                 for batch in bucket_by_length(tokens.lengths[left], limit):
-                    rows |= zip(left[batch].tolist(), mean(*pad(tokens, left[batch], 0)), strict=True)
+                    rows |= zip(
+                        left[batch].tolist(),
+                        mean(*pad(tokens, left[batch], 0)),
+                        strict=True,
+                    )
                     done(len(batch))
             except torch.OutOfMemoryError:
                 if limit <= tokens.lengths[left].max():  # a single text is too much
                     raise
                 limit //= 2
-                log.warning("the %s is out of memory: encoding goes on with batches of %d tokens", device, limit)
+                log.warning(
+                    "the %s is out of memory: encoding goes on with batches of %d tokens",
+                    device,
+                    limit,
+                )
         return np.array([rows[row] for row in range(len(tokens))])
 
     return pool
 
 # %% ../../nbs/04_classifiers/06_embeddings.ipynb #14052754
-TEXTS_PER_SHARD = 2_000  # texts that are computed before they are kept: about half a minute on two cores
-CACHE_MIN_TEXTS = 32  # so few texts are neither looked up nor kept: they take less than a second
+# texts that are computed before they are kept: about half a minute on two cores
+TEXTS_PER_SHARD = 2_000
+
+
+# so few texts are neither looked up nor kept: they take less than a second
+CACHE_MIN_TEXTS = 32
 
 
 @dataclass(frozen=True, eq=False)
 class Features:
     "What an encoder makes of texts."
 
-    values: np.ndarray  # (n_texts, width) float32, a row per text in the order of the texts
+    # (n_texts, width) float32, a row per text in the order of the texts
+    values: np.ndarray
     truncated: int  # how many texts were longer than the window, and were cut
     computed: int  # how many different texts were computed now
     cached: int  # how many came from the cache
@@ -424,7 +521,10 @@ def _was_truncated(
     cut = tokens.lengths >= window
     if cut.sum() != tokens.truncated:
         full = np.flatnonzero(cut)
-        cut[full] = tokenize(tokenizer, [texts[row] for row in full], window + 1).lengths > window
+        cut[full] = (
+            tokenize(tokenizer, [texts[row] for row in full], window + 1).lengths
+            > window
+        )
     return cut
 
 # %% ../../nbs/04_classifiers/06_embeddings.ipynb #334ec684
@@ -435,11 +535,16 @@ def _loaded(
     threads: int,  # of the processor
 ) -> tuple[Any, PoolFunction]:
     "A tokenizer and a pool, ready to work."
-    on_processor = precision == "int8" or (precision == "fp32" and accelerator().kind == "cpu" and find_spec("onnxruntime"))
-    return load_tokenizer(encoder), _onnx_pool(encoder, precision, threads) if on_processor else _torch_pool(encoder, precision)
+    on_processor = precision == "int8" or (
+        precision == "fp32" and accelerator().kind == "cpu" and find_spec("onnxruntime")
+    )
+    return load_tokenizer(encoder), _onnx_pool(
+        encoder, precision, threads
+    ) if on_processor else _torch_pool(encoder, precision)
 
 # %% ../../nbs/04_classifiers/06_embeddings.ipynb #9e91d391
-CachedRows = dict[bytes, tuple[np.ndarray, bool]]  # key of a text → its row, and whether the text was cut
+# key of a text → its row, and whether the text was cut
+CachedRows = dict[bytes, tuple[np.ndarray, bool]]
 
 
 def _compute(
@@ -456,12 +561,23 @@ def _compute(
 
     tokenizer, pool = _loaded(encoder, precision, threads or available_cores())
     keys, rows = list(texts), CachedRows()
-    with tqdm(total=len(keys), desc=f"encoding ({precision})", unit="paper", leave=False, disable=None, delay=1) as bar:
+    with tqdm(
+        total=len(keys),
+        desc=f"encoding ({precision})",
+        unit="paper",
+        leave=False,
+        disable=None,
+        delay=1,
+    ) as bar:
         for start in range(0, len(keys), TEXTS_PER_SHARD):
             piece = keys[start : start + TEXTS_PER_SHARD]
-            read = [texts[key].encode("utf-8", "replace").decode() for key in piece]  # half a surrogate pair is no text to a tokeniser
+            # half a surrogate pair is no text to a tokeniser
+            read = [texts[key].encode("utf-8", "replace").decode() for key in piece]
             tokens = tokenize(tokenizer, read, window, keep)
-            values, cut = pool(tokens, bar.update).astype(CACHE_DTYPE), _was_truncated(tokens, read, tokenizer, window)
+            values, cut = (
+                pool(tokens, bar.update).astype(CACHE_DTYPE),
+                _was_truncated(tokens, read, tokenizer, window),
+            )
             rows |= zip(piece, zip(values, cut.tolist(), strict=True), strict=True)
             if folder:
                 try:
@@ -489,10 +605,21 @@ def encoder_features(
     precision = choose_precision(precision)
     keys = [text_key(text) for text in texts]
     different = dict(zip(keys, texts, strict=True))
-    folder = features_folder(encoder, window, keep, precision) if cache and len(different) > CACHE_MIN_TEXTS else None
+    folder = (
+        features_folder(encoder, window, keep, precision)
+        if cache and len(different) > CACHE_MIN_TEXTS
+        else None
+    )
     rows = read_features(folder, set(different)) if folder else {}
     if missing := {key: text for key, text in different.items() if key not in rows}:
         rows |= _compute(missing, encoder, window, keep, precision, threads, folder)
     width = 0 if keys else describe_encoder(encoder).width
-    values = np.array([rows[key][0] for key in keys], dtype=np.float32).reshape(len(keys), -1 if keys else width)
-    return Features(values, sum(rows[key][1] for key in keys), len(missing), len(different) - len(missing))
+    values = np.array([rows[key][0] for key in keys], dtype=np.float32).reshape(
+        len(keys), -1 if keys else width
+    )
+    return Features(
+        values,
+        sum(rows[key][1] for key in keys),
+        len(missing),
+        len(different) - len(missing),
+    )

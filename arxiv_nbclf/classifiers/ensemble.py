@@ -31,7 +31,8 @@ from ..preprocessing import LABELS
 
 # %% ../../nbs/04_classifiers/08_ensemble.ipynb #967a5988
 def blend_weights(
-    probabilities: np.ndarray,  # (n_models, n_papers, 8), of papers that no model has learnt from
+    # (n_models, n_papers, 8), of papers that no model has learnt from
+    probabilities: np.ndarray,
     labels: np.ndarray,  # (n_papers,) their label ids
     rounds: int = 500,  # at most; it stops when nothing moves any more
 ) -> np.ndarray:  # (n_models,), none negative, summing to 1
@@ -67,19 +68,26 @@ def log_probabilities(
 # %% ../../nbs/04_classifiers/08_ensemble.ipynb #98319f78
 def make_member(
     name: str,  # a family
-    shared: dict[str, Any],  # what the ensemble hands on to each member that has such a setting
-    settings: dict[str, Any] | None = None,  # the member's own; they go before the shared ones
+    # what the ensemble hands on to each member that has such a setting
+    shared: dict[str, Any],
+    # the member's own; they go before the shared ones
+    settings: dict[str, Any] | None = None,
 ) -> Classifier:  # unfitted
     "A member with its settings."
     known = new_classifier(name).get_params()
-    handed_on = {key: value for key, value in shared.items() if key in known and value is not None}
+    handed_on = {
+        key: value
+        for key, value in shared.items()
+        if key in known and value is not None
+    }
     return new_classifier(name, **handed_on | (settings or {}))
 
 # %% ../../nbs/04_classifiers/08_ensemble.ipynb #c0a85429
 def fit_member(
     member: Classifier,  # unfitted
     train_papers: tuple[list[str], np.ndarray],  # texts and label ids
-    held_out: tuple[list[str], np.ndarray],  # texts and label ids that are not learnt from
+    # texts and label ids that are not learnt from
+    held_out: tuple[list[str], np.ndarray],
     folder: Path | None,  # where it is kept until the ensemble is done; None: nowhere
 ) -> Classifier:  # fitted
     "A member, fitted now unless an interrupted fit has finished it already."
@@ -100,11 +108,16 @@ def fit_member(
 class EnsembleClassifier(Classifier):
     "Fitted families, blended with weights that were found on validation."
 
-    members: Sequence[str] = ("linear", "hybrid", "finetuned")  # families, each at most once
-    encoder: str | None = None  # for all members that have one; None: each takes its own default
-    settings: dict[str, dict[str, Any]] | None = None  # a member's name → its settings, where not the defaults
-    thresholds: bool = False  # whether an offset for each group is fitted too, for accuracy plus macro F1
-    seed: int = 42  # of the members, and of what is held out where no validation is given
+    # families, each at most once
+    members: Sequence[str] = ("linear", "hybrid", "finetuned")
+    # for all members that have one; None: each takes its own default
+    encoder: str | None = None
+    # a member's name → its settings, where not the defaults
+    settings: dict[str, dict[str, Any]] | None = None
+    # whether an offset for each group is fitted too, for accuracy plus macro F1
+    thresholds: bool = False
+    # of the members, and of what is held out where no validation is given
+    seed: int = 42
     text_plan: str = "raw"  # of what members are handed; a member may clean it further
 
     family: ClassVar[str] = "ensemble"
@@ -112,26 +125,43 @@ class EnsembleClassifier(Classifier):
 
     def _new_members(self) -> list[Classifier]:
         shared = {"encoder": self.encoder, "seed": self.seed}
-        return [make_member(name, shared, (self.settings or {}).get(name)) for name in self.members]
+        return [
+            make_member(name, shared, (self.settings or {}).get(name))
+            for name in self.members
+        ]
 
     def _check_settings(self) -> None:
         super()._check_settings()
         possible = [name for name in FAMILIES if name != self.family]
-        if len(self.members) < 2 or len({*self.members}) < len(self.members) or not {*self.members} <= {*possible}:
-            raise BadSettings(f"members={list(self.members)} must be two or more of {', '.join(possible)}, each once")
+        if (
+            len(self.members) < 2
+            or len({*self.members}) < len(self.members)
+            or not {*self.members} <= {*possible}
+        ):
+            raise BadSettings(
+                f"members={list(self.members)} must be two or more of {', '.join(possible)}, each once"
+            )
         if strangers := {*(self.settings or {})} - {*self.members}:
-            raise BadSettings(f"settings are given for {', '.join(sorted(strangers))}: the members are {', '.join(self.members)}")
+            raise BadSettings(
+                f"settings are given for {', '.join(sorted(strangers))}: the members are {', '.join(self.members)}"
+            )
         for member in self._new_members():
             member._check_settings()
 
     def _fit(
-        self, texts: list[str], labels: np.ndarray, validation: tuple[list[str], np.ndarray] | None
+        self,
+        texts: list[str],
+        labels: np.ndarray,
+        validation: tuple[list[str], np.ndarray] | None,
     ) -> HeldOut | None:
         if validation is None:
             train_papers, held_out = holdout_split(labels, seed=self.seed)
             validation = [texts[i] for i in held_out], labels[held_out]
             texts, labels = [texts[i] for i in train_papers], labels[train_papers]
-        folders = [self.work_folder / name if self.work_folder else None for name in self.members]
+        folders = [
+            self.work_folder / name if self.work_folder else None
+            for name in self.members
+        ]
         self.members_ = [
             fit_member(member, (texts, labels), validation, folder)
             for member, folder in zip(self._new_members(), folders, strict=True)
@@ -140,16 +170,26 @@ class EnsembleClassifier(Classifier):
         if is_secondary_process():
             return None
         own = [member.decision_function(validation[0]) for member in self.members_]
-        self.temperatures_ = np.array([fit_temperature(of, validation[1]).temperature for of in own])
+        self.temperatures_ = np.array(
+            [fit_temperature(of, validation[1]).temperature for of in own]
+        )
         probabilities = self._member_probabilities(validation[0])
-        self.weights_, self.offsets_ = blend_weights(probabilities, validation[1]), np.zeros(len(LABELS))
+        self.weights_, self.offsets_ = (
+            blend_weights(probabilities, validation[1]),
+            np.zeros(len(LABELS)),
+        )
         scores = log_probabilities(blend(probabilities, self.weights_))
         if self.thresholds:
             self.offsets_ = fit_offsets(scores, validation[1], OFFSET_GRID)
         self.fitted_ = {
-            "weights": dict(zip(self.members, self.weights_.round(3).tolist(), strict=True)),
+            "weights": dict(
+                zip(self.members, self.weights_.round(3).tolist(), strict=True)
+            ),
             "offsets": dict(zip(LABELS, self.offsets_.round(3).tolist(), strict=True)),
-            "fitted_members": {member.family: member.get_params() | member.fitted_ for member in self.members_},
+            "fitted_members": {
+                member.family: member.get_params() | member.fitted_
+                for member in self.members_
+            },
         }
         return HeldOut(scores + self.offsets_, validation[1], includes_validation=True)
 
@@ -157,18 +197,38 @@ class EnsembleClassifier(Classifier):
         for member in self.members_:
             member.keep_features = self.keep_features
         ways = [Temperature(temperature) for temperature in self.temperatures_.tolist()]
-        return np.stack([way(member.decision_function(texts)) for way, member in zip(ways, self.members_, strict=True)])
+        return np.stack(
+            [
+                way(member.decision_function(texts))
+                for way, member in zip(ways, self.members_, strict=True)
+            ]
+        )
 
     def _scores(self, texts: list[str]) -> np.ndarray:
-        return log_probabilities(blend(self._member_probabilities(texts), self.weights_)) + self.offsets_
+        return (
+            log_probabilities(blend(self._member_probabilities(texts), self.weights_))
+            + self.offsets_
+        )
 
     def _save_weights(self, folder: Path) -> None:
-        arrays = {"weights": self.weights_, "offsets": self.offsets_, "temperatures": self.temperatures_}
+        arrays = {
+            "weights": self.weights_,
+            "offsets": self.offsets_,
+            "temperatures": self.temperatures_,
+        }
         save_arrays(folder / "weights.safetensors", arrays)
         for member in self.members_:
             member.save(folder / "members" / member.family)
 
     def _load_weights(self, folder: Path) -> None:
-        shapes = {"weights": (len(self.members),), "offsets": (len(LABELS),), "temperatures": (len(self.members),)}
-        self.weights_, self.offsets_, self.temperatures_ = load_arrays(folder / "weights.safetensors", shapes).values()
-        self.members_ = [load_classifier(folder / "members" / name) for name in self.members]
+        shapes = {
+            "weights": (len(self.members),),
+            "offsets": (len(LABELS),),
+            "temperatures": (len(self.members),),
+        }
+        self.weights_, self.offsets_, self.temperatures_ = load_arrays(
+            folder / "weights.safetensors", shapes
+        ).values()
+        self.members_ = [
+            load_classifier(folder / "members" / name) for name in self.members
+        ]

@@ -57,13 +57,14 @@ def l2_normalise(
     values = values.astype(np.float64)
     return values / np.maximum(np.linalg.norm(values, axis=1, keepdims=True), 1e-12)
 
-
+# %% ../../nbs/04_classifiers/07_hybrid.ipynb #fe7cbf8c
 @dataclass(frozen=True, eq=False)
 class Whitener:
     "Brings an encoder's features to uncorrelated columns of mean 0 and one variance."
 
     mean: np.ndarray  # (width,) of rows of unit length
-    rotation: np.ndarray  # (width, components): what rows less the mean are multiplied with
+    # (width, components): what rows less the mean are multiplied with
+    rotation: np.ndarray
 
     def __call__(
         self,
@@ -76,15 +77,25 @@ class Whitener:
 def fit_whitener(
     rows: np.ndarray,  # (n_texts, width) of length 1, of the texts that are learnt from
     encoder_weight: float = 1.0,  # the length that a row shall have on average
-    floor: float = 1e-3,  # added to the variance of each direction, as a share of their mean
+    # added to the variance of each direction, as a share of their mean
+    floor: float = 1e-3,
     components: int | None = None,  # directions of most variance that stay; None: all
 ) -> Whitener:
     "Learn the mean and the covariance."
     mean = rows.mean(axis=0)
-    variances, directions = np.linalg.eigh(rows.T @ rows / len(rows) - np.outer(mean, mean))
+    variances, directions = np.linalg.eigh(
+        rows.T @ rows / len(rows) - np.outer(mean, mean)
+    )
     variances = np.maximum(variances, 0) + floor * max(variances.mean(), 1e-12)
-    kept = min(components or len(variances), len(variances))  # eigh sorts them from least to most
-    return Whitener(mean, directions[:, -kept:] / np.sqrt(variances[-kept:]) * encoder_weight / np.sqrt(kept))
+    # eigh sorts them from least to most
+    kept = min(components or len(variances), len(variances))
+    return Whitener(
+        mean,
+        directions[:, -kept:]
+        / np.sqrt(variances[-kept:])
+        * encoder_weight
+        / np.sqrt(kept),
+    )
 
 # %% ../../nbs/04_classifiers/07_hybrid.ipynb #03e4c12e
 def stack_features(
@@ -94,7 +105,7 @@ def stack_features(
     "Words and the encoder's features side by side."
     return csr_matrix(hstack([words, csr_matrix(dense)]))
 
-
+# %% ../../nbs/04_classifiers/07_hybrid.ipynb #03e4e01d
 def hybrid_builder(
     counts: csr_matrix,  # (n_texts, n_buckets) counted words
     dense: np.ndarray,  # (n_texts, width) as the encoder gives them
@@ -107,7 +118,9 @@ def hybrid_builder(
     def make(fit: np.ndarray, others: np.ndarray) -> tuple[csr_matrix, csr_matrix]:
         whiten = fit_whitener(rows[fit], encoder_weight, components=components)
         old, new = words(fit, others)
-        return stack_features(old, whiten(rows[fit])), stack_features(new, whiten(rows[others]))
+        return stack_features(old, whiten(rows[fit])), stack_features(
+            new, whiten(rows[others])
+        )
 
     return make
 
@@ -119,13 +132,18 @@ class HybridClassifier(Classifier):
     encoder: str = "minilm"  # a short name, a name on the hub, or a folder
     window: int = 256  # tokens of a text that the encoder reads
     keep: str = "head"  # which of them: head, or head+tail
-    precision: str = "auto"  # fp32, bf16, int8, or auto: what is fast where the model is fitted
+    # fp32, bf16, int8, or auto: what is fast where the model is fitted
+    precision: str = "auto"
     encoder_weight: float = 0.7  # how loud the encoder is, words are 1
-    components: int | None = None  # directions of most variance that stay of its features; None: all; fewer are quicker to fit
+    # directions of most variance that stay of its features; None: all; fewer are
+    # quicker to fit
+    components: int | None = None
     bits: int = 16  # 2**bits buckets of words; 8 to 22
     pairs: bool = False  # count neighbouring tokens too
-    C: float | None = 0.25  # inverse regularisation; None: chosen out of fold among C_GRID
-    class_weight: float = 0.75  # classes weigh n**-class_weight: 0 is none, 1 is "balanced"
+    # inverse regularisation; None: chosen out of fold among C_GRID
+    C: float | None = 0.25
+    # classes weigh n**-class_weight: 0 is none, 1 is "balanced"
+    class_weight: float = 0.75
     offsets: bool = True  # whether group offsets are fitted (for macro F1)
     folds: int = 5  # for the out-of-fold choices; at least 2
     seed: int = 42  # of folds and solver
@@ -140,21 +158,42 @@ class HybridClassifier(Classifier):
         check_ranges(self, {"window": (3, 1_000_000)})
         check_choices(self, {"keep": TRUNCATIONS, "precision": PRECISIONS})
         if self.components is not None and self.components < 1:
-            raise BadSettings(f"components={self.components} must be positive, or None for all")
+            raise BadSettings(
+                f"components={self.components} must be positive, or None for all"
+            )
         if self.encoder_weight <= 0:
-            raise BadSettings(f"encoder_weight={self.encoder_weight} must be positive; the linear family has no encoder")
+            raise BadSettings(
+                f"encoder_weight={self.encoder_weight} must be positive; the linear family has no encoder"
+            )
 
     def _dense(self, texts: list[str], precision: str) -> Features:
-        return encoder_features(texts, self.encoder_, self.window, self.keep, precision, cache=self.keep_features)
+        return encoder_features(
+            texts,
+            self.encoder_,
+            self.window,
+            self.keep,
+            precision,
+            cache=self.keep_features,
+        )
 
     def _fit(
-        self, texts: list[str], labels: np.ndarray, validation: tuple[list[str], np.ndarray] | None
+        self,
+        texts: list[str],
+        labels: np.ndarray,
+        validation: tuple[list[str], np.ndarray] | None,
     ) -> HeldOut | None:
-        self.encoder_, precision = find_encoder(self.encoder), choose_precision(self.precision)
+        self.encoder_, precision = (
+            find_encoder(self.encoder),
+            choose_precision(self.precision),
+        )
         features = self._dense(texts, precision)
         if features.truncated:
             cut = f"{features.truncated} of {len(texts)} texts are longer than window={self.window} tokens"
-            log.info("%s: the encoder reads their %s, and the words of all count", cut, self.keep)
+            log.info(
+                "%s: the encoder reads their %s, and the words of all count",
+                cut,
+                self.keep,
+            )
         counts, dense = count_features(texts, self.bits, self.pairs), features.values
         C, offsets, held_out = self.C, np.zeros(len(LABELS)), None
         if C is None or self.offsets or validation is None:
@@ -174,41 +213,83 @@ class HybridClassifier(Classifier):
         }
         return held_out
 
-    def _choose(self, counts: csr_matrix, dense: np.ndarray, labels: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
+    def _choose(
+        self, counts: csr_matrix, dense: np.ndarray, labels: np.ndarray
+    ) -> tuple[float, np.ndarray, np.ndarray]:
         "C, offsets and out-of-fold margins."
-        grid, recipe = self.C_GRID if self.C is None else (self.C,), hybrid_builder(counts, dense, self.encoder_weight, self.components)
-        return choose_C(recipe, labels, grid, self.class_weight, self.offsets, self.folds, self.seed, self.on_fold)
+        grid, recipe = (
+            self.C_GRID if self.C is None else (self.C,),
+            hybrid_builder(counts, dense, self.encoder_weight, self.components),
+        )
+        return choose_C(
+            recipe,
+            labels,
+            grid,
+            self.class_weight,
+            self.offsets,
+            self.folds,
+            self.seed,
+            self.on_fold,
+        )
 
     def _held_out_scores(self, texts: list[str], labels: np.ndarray) -> np.ndarray:
         self.encoder_ = find_encoder(self.encoder)
         dense = self._dense(texts, choose_precision(self.precision)).values
-        _, offsets, margins = self._choose(count_features(texts, self.bits, self.pairs), dense, labels)
+        _, offsets, margins = self._choose(
+            count_features(texts, self.bits, self.pairs), dense, labels
+        )
         return margins + offsets
 
-    def _merge_scaling(self, weights: np.ndarray, intercepts: np.ndarray, whiten: Whitener) -> None:
+    def _merge_scaling(
+        self, weights: np.ndarray, intercepts: np.ndarray, whiten: Whitener
+    ) -> None:
         "Keep the learnt weights so that they take the encoder's unit rows as they are."
         words, dense = np.split(weights, [1 << self.bits], axis=1)
-        self.weights_, self.dense_weights_ = words.astype(np.float32), dense @ whiten.rotation.T
+        self.weights_, self.dense_weights_ = (
+            words.astype(np.float32),
+            dense @ whiten.rotation.T,
+        )
         self.intercepts_ = intercepts - self.dense_weights_ @ whiten.mean
 
     def _scores(self, texts: list[str]) -> np.ndarray:
         words = tfidf(count_features(texts, self.bits, self.pairs), self.idf_)
         dense = l2_normalise(self._dense(texts, self.fitted_["precision"]).values)
-        return words @ self.weights_.T + dense @ self.dense_weights_.T + self.intercepts_
+        return (
+            words @ self.weights_.T + dense @ self.dense_weights_.T + self.intercepts_
+        )
 
     def _save_weights(self, folder: Path) -> None:
         names = ("weights", "dense_weights", "intercepts", "idf")
-        save_arrays(folder / "weights.safetensors", {name: getattr(self, f"{name}_") for name in names})
+        save_arrays(
+            folder / "weights.safetensors",
+            {name: getattr(self, f"{name}_") for name in names},
+        )
         copy_encoder(self.encoder_, folder / "encoder")
 
     def _load_weights(self, folder: Path) -> None:
         groups, buckets = len(LABELS), 1 << self.bits
-        shapes = {"weights": (groups, buckets), "dense_weights": (groups, None), "intercepts": (groups,), "idf": (buckets,)}
+        shapes = {
+            "weights": (groups, buckets),
+            "dense_weights": (groups, None),
+            "intercepts": (groups,),
+            "idf": (buckets,),
+        }
         arrays = load_arrays(folder / "weights.safetensors", shapes)
-        self.weights_, self.dense_weights_, self.intercepts_, self.idf_ = arrays.values()
+        self.weights_, self.dense_weights_, self.intercepts_, self.idf_ = (
+            arrays.values()
+        )
         if not (folder / "encoder").is_dir():
-            raise BadBundle(f"{folder} has no folder encoder: copy the whole folder again")
-        self.encoder_ = replace(find_encoder(str(folder / "encoder")), name=self.encoder)
-        width, precision = describe_encoder(self.encoder_).width, self.fitted_.get("precision")
+            raise BadBundle(
+                f"{folder} has no folder encoder: copy the whole folder again"
+            )
+        self.encoder_ = replace(
+            find_encoder(str(folder / "encoder")), name=self.encoder
+        )
+        width, precision = (
+            describe_encoder(self.encoder_).width,
+            self.fitted_.get("precision"),
+        )
         if width != self.dense_weights_.shape[1] or precision not in PRECISIONS:
-            raise BadBundle(f"{folder}: the weights do not belong to an encoder of width {width} in {brief(precision)}: save it again")
+            raise BadBundle(
+                f"{folder}: the weights do not belong to an encoder of width {width} in {brief(precision)}: save it again"
+            )

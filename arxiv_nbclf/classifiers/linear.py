@@ -66,7 +66,11 @@ def tokens(
 ) -> list[str]:  # tokens in order, then pairs in order
     "The tokens of a text, less stop words."
     words = [token for token in _TOKEN.findall(fold(text)) if token not in STOP_WORDS]
-    return words + [f"{a} {b}" for a, b in zip(words, words[1:], strict=False)] if pairs else words
+    return (
+        words + [f"{a} {b}" for a, b in zip(words, words[1:], strict=False)]
+        if pairs
+        else words
+    )
 
 # %% ../../nbs/04_classifiers/03_linear.ipynb #ad7299e2
 def fnv1a(
@@ -78,7 +82,7 @@ def fnv1a(
         value = (value ^ byte) * 0x01000193 & 0xFFFFFFFF
     return value
 
-
+# %% ../../nbs/04_classifiers/03_linear.ipynb #ad72b8d1
 def bucket(
     token: str,  # a token or a pair
     bits: int = 16,  # there are 2**bits buckets
@@ -101,7 +105,9 @@ def count_features(
         return count_natively(texts, new_hasher(fold, STOP_WORDS, bits, pairs))
     known: dict[str, int] = {}
     columns, ends = array("i"), array("q", [0])
-    for text in tqdm(texts, "counting words", unit="paper", leave=False, disable=None, delay=1):
+    for text in tqdm(
+        texts, "counting words", unit="paper", leave=False, disable=None, delay=1
+    ):
         for token in tokens(text, pairs):
             column = known.get(token)
             if column is None:
@@ -122,11 +128,13 @@ def inverse_document_frequency(
     hit = np.bincount(counts.indices, minlength=counts.shape[1])
     return (np.log((1 + counts.shape[0]) / (1 + hit)) + 1).astype(np.float32)
 
-
+# %% ../../nbs/04_classifiers/03_linear.ipynb #da1314ae
 def tfidf(
     counts: csr_matrix,  # (n_texts, n_buckets)
     idf: np.ndarray,  # (n_buckets,), of the texts that were learnt from
-) -> csr_matrix:  # (n_texts, n_buckets) float64, rows of length 1 (or 0, for a text without tokens)
+) -> (
+    csr_matrix
+):  # (n_texts, n_buckets) float64, rows of length 1 (or 0, for a text without tokens)
     "Sublinear tf-idf with rows of unit length."
     weighted = counts.astype(np.float64)
     weighted.data = (1 + np.log(weighted.data)) * idf[weighted.indices]
@@ -134,16 +142,17 @@ def tfidf(
     return csr_matrix(diags_array(1 / np.maximum(lengths, 1e-12)) @ weighted)
 
 # %% ../../nbs/04_classifiers/03_linear.ipynb #4e265075
-ABSENT_CLASS_SCORE = (
-    -10.0
-)  # the margin of a group that was not there to learn from; margins of the others lie around ±1
+# the margin of a group that was not there to learn from; margins of the others lie
+# around ±1
+ABSENT_CLASS_SCORE = -10.0
 
 
 def fit_margins(
     features: csr_matrix,  # (n_texts, n_buckets)
     labels: np.ndarray,  # (n_texts,) label ids
     C: float,  # inverse strength of regularisation
-    class_weight: float = 1.0,  # p of the class weights n**-p: 0 is none, 1 is "balanced"
+    # p of the class weights n**-p: 0 is none, 1 is "balanced"
+    class_weight: float = 1.0,
     seed: int = 42,  # of the solver's coordinate order
 ) -> tuple[np.ndarray, np.ndarray]:  # weights (8, n_buckets) and intercepts (8,)
     "One-against-rest linear support vector machines for all eight groups."
@@ -152,16 +161,27 @@ def fit_margins(
     present, n = np.unique(labels, return_counts=True)
     pull = (n.sum() / len(n) / n) ** class_weight
     weight_of = dict(zip(present.tolist(), pull.tolist(), strict=True))
-    svm = LinearSVC(C=C, class_weight=weight_of, random_state=seed).fit(features, labels)
+    svm = LinearSVC(C=C, class_weight=weight_of, random_state=seed).fit(
+        features, labels
+    )
     sides = (
         np.array([-1, 1]) if len(present) == 2 else np.ones(len(present))
     )  # one vector stands for two groups
-    weights, intercepts = np.zeros((len(LABELS), features.shape[1])), np.full(len(LABELS), ABSENT_CLASS_SCORE)
-    weights[present], intercepts[present] = sides[:, None] * svm.coef_, sides * svm.intercept_
+    weights, intercepts = (
+        np.zeros((len(LABELS), features.shape[1])),
+        np.full(len(LABELS), ABSENT_CLASS_SCORE),
+    )
+    weights[present], intercepts[present] = (
+        sides[:, None] * svm.coef_,
+        sides * svm.intercept_,
+    )
     return weights, intercepts
 
 # %% ../../nbs/04_classifiers/03_linear.ipynb #1bfc8f6a
-FeatureBuilder: TypeAlias = Callable[[np.ndarray, np.ndarray], tuple[csr_matrix, csr_matrix]]  # rows to learn from, other rows → features of each
+# rows to learn from, other rows → features of each
+FeatureBuilder: TypeAlias = Callable[
+    [np.ndarray, np.ndarray], tuple[csr_matrix, csr_matrix]
+]
 
 
 def tfidf_builder(
@@ -177,32 +197,44 @@ def tfidf_builder(
 
 # %% ../../nbs/04_classifiers/03_linear.ipynb #958f4066
 def out_of_fold_margins(
-    features: FeatureBuilder,  # makes features, with all that they need learnt in each fold
+    # makes features, with all that they need learnt in each fold
+    features: FeatureBuilder,
     labels: np.ndarray,  # (n_texts,) label ids
     C_grid: tuple[float, ...],  # the values of C to try
     class_weight: float = 1.0,  # as in fit_margins
     folds: int = 5,  # stratified and shuffled
     seed: int = 42,  # of the folds and the solver
-    on_fold: Callable[[np.ndarray, np.ndarray], None] | None = None,  # told after each but the last: texts scored so far (n,) bool, margins
+    # told after each but the last: texts scored so far (n,) bool, margins
+    on_fold: Callable[[np.ndarray, np.ndarray], None] | None = None,
 ) -> np.ndarray:  # (len(C_grid), n_texts, 8)
     "Each text's margins from models that were fitted without its fold, for each value of C."
     from sklearn.model_selection import StratifiedKFold
     from tqdm import tqdm
 
     splitter = StratifiedKFold(
-        max(2, min(folds, int(np.bincount(labels).max()))), shuffle=True, random_state=seed
+        max(2, min(folds, int(np.bincount(labels).max()))),
+        shuffle=True,
+        random_state=seed,
     )
     with warnings.catch_warnings():  # the split warns of small groups, not this fit
-        warnings.filterwarnings("ignore", message="The least populated class", category=UserWarning)
+        warnings.filterwarnings(
+            "ignore", message="The least populated class", category=UserWarning
+        )
         parts = list(splitter.split(labels, labels))
     margins = np.empty((len(C_grid), len(labels), len(LABELS)))
-    for fold, (fit, held_out) in enumerate(tqdm(parts, "choosing C and offsets", unit="fold", leave=False, disable=None), start=1):
+    for fold, (fit, held_out) in enumerate(
+        tqdm(parts, "choosing C and offsets", unit="fold", leave=False, disable=None),
+        start=1,
+    ):
         old, new = features(fit, held_out)
         for trial, C in enumerate(C_grid):
             weights, intercepts = fit_margins(old, labels[fit], C, class_weight, seed)
             margins[trial, held_out] = new @ weights.T + intercepts
         if on_fold and fold < len(parts):
-            seen = np.isin(np.arange(len(labels)), np.concatenate([rows for _, rows in parts[:fold]]))
+            seen = np.isin(
+                np.arange(len(labels)),
+                np.concatenate([rows for _, rows in parts[:fold]]),
+            )
             on_fold(seen, margins[:, seen])
     return margins
 
@@ -215,13 +247,16 @@ def accuracy_plus_macro_f1(
     n = len(LABELS)
     confusion = np.bincount(labels * n + predicted, minlength=n * n).reshape(n, n)
     right, total = confusion.diagonal(), confusion.sum(axis=0) + confusion.sum(axis=1)
-    return float(right.sum() / len(labels) + np.mean(2 * right[total > 0] / total[total > 0]))
+    return float(
+        right.sum() / len(labels) + np.mean(2 * right[total > 0] / total[total > 0])
+    )
 
 # %% ../../nbs/04_classifiers/03_linear.ipynb #688f962f
 def fit_offsets(
     margins: np.ndarray,  # (n_texts, 8), out of fold
     labels: np.ndarray,  # (n_texts,) label ids
-    grid: tuple[float, ...] = tuple(np.linspace(-0.4, 0.4, 17).tolist()),  # values tried for each group
+    # values tried for each group
+    grid: tuple[float, ...] = tuple(np.linspace(-0.4, 0.4, 17).tolist()),
     rounds: int = 3,  # at most this often around the groups
 ) -> np.ndarray:  # (8,), to be added to the margins
     "An offset for each group that maximises accuracy plus macro F1 (coordinate ascent)."
@@ -255,7 +290,7 @@ def _best_C(
         trials.append((goal, C, best, margins))
     return max(trials, key=lambda trial: trial[0])[1:]
 
-
+# %% ../../nbs/04_classifiers/03_linear.ipynb #32ec2588
 def choose_C(
     features: FeatureBuilder,  # as in out_of_fold_margins
     labels: np.ndarray,  # (n_texts,) label ids
@@ -264,35 +299,54 @@ def choose_C(
     offsets: bool = True,  # whether group offsets are fitted; zeros otherwise
     folds: int = 5,  # stratified and shuffled
     seed: int = 42,  # of the folds and the solver
-    on_fold: Callable[[np.ndarray, np.ndarray], None] | None = None,  # told after each but the last: texts scored so far (n,) bool, scores
-) -> tuple[float, np.ndarray, np.ndarray]:  # C, offsets (8,), out-of-fold margins (n_texts, 8)
+    # told after each but the last: texts scored so far (n,) bool, scores
+    on_fold: Callable[[np.ndarray, np.ndarray], None] | None = None,
+) -> tuple[
+    float, np.ndarray, np.ndarray
+]:  # C, offsets (8,), out-of-fold margins (n_texts, 8)
     "The `C` that does best out of fold, with its offsets and margins."
 
     def report_fold(seen: np.ndarray, margins: np.ndarray) -> None:
         _, best, scores = _best_C(margins, labels[seen], C_grid, offsets)
         on_fold(seen, scores + best)  # type: ignore[misc]
 
-    all_margins = out_of_fold_margins(features, labels, C_grid, class_weight, folds, seed, report_fold if on_fold else None)
+    all_margins = out_of_fold_margins(
+        features,
+        labels,
+        C_grid,
+        class_weight,
+        folds,
+        seed,
+        report_fold if on_fold else None,
+    )
     return _best_C(all_margins, labels, C_grid, offsets)
 
 # %% ../../nbs/04_classifiers/03_linear.ipynb #f1689923
 def check_linear_settings(
-    classifier: Any,  # with bits, class_weight, folds and C, as the linear and the hybrid family have them
+    # with bits, class_weight, folds and C, as the linear and the hybrid family have
+    # them
+    classifier: Any,
 ) -> None:
     "Raise `BadSettings` if a setting of the linear model is out of range."
-    check_ranges(classifier, {"bits": (8, 22), "class_weight": (0, 2), "folds": (2, 100)})
+    check_ranges(
+        classifier, {"bits": (8, 22), "class_weight": (0, 2), "folds": (2, 100)}
+    )
     if classifier.C is not None and classifier.C <= 0:
-        raise BadSettings(f"C={classifier.C} must be positive, or None to have it chosen")
+        raise BadSettings(
+            f"C={classifier.C} must be positive, or None to have it chosen"
+        )
 
-
+# %% ../../nbs/04_classifiers/03_linear.ipynb #f168b812
 @dataclass(eq=False)
 class LinearClassifier(Classifier):
     "Hashed words, sublinear tf-idf, one-against-rest linear support vector machines, calibrated."
 
     bits: int = 16  # 2**bits buckets; 8 to 22
     pairs: bool = False  # count neighbouring tokens too: slower, and a little better
-    C: float | None = None  # inverse regularisation; None: chosen out of fold among C_GRID
-    class_weight: float = 0.75  # classes weigh n**-class_weight: 0 is none, 1 is "balanced"
+    # inverse regularisation; None: chosen out of fold among C_GRID
+    C: float | None = None
+    # classes weigh n**-class_weight: 0 is none, 1 is "balanced"
+    class_weight: float = 0.75
     offsets: bool = True  # whether group offsets are fitted (for macro F1)
     folds: int = 5  # for the out-of-fold choices; at least 2
     seed: int = 42  # of folds and solver
@@ -305,17 +359,33 @@ class LinearClassifier(Classifier):
         super()._check_settings()
         check_linear_settings(self)
 
-    def _choose(self, counts: csr_matrix, labels: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
+    def _choose(
+        self, counts: csr_matrix, labels: np.ndarray
+    ) -> tuple[float, np.ndarray, np.ndarray]:
         "C, offsets and out-of-fold margins."
         grid = self.C_GRID if self.C is None else (self.C,)
-        return choose_C(tfidf_builder(counts), labels, grid, self.class_weight, self.offsets, self.folds, self.seed, self.on_fold)
+        return choose_C(
+            tfidf_builder(counts),
+            labels,
+            grid,
+            self.class_weight,
+            self.offsets,
+            self.folds,
+            self.seed,
+            self.on_fold,
+        )
 
     def _held_out_scores(self, texts: list[str], labels: np.ndarray) -> np.ndarray:
-        _, offsets, margins = self._choose(count_features(texts, self.bits, self.pairs), labels)
+        _, offsets, margins = self._choose(
+            count_features(texts, self.bits, self.pairs), labels
+        )
         return margins + offsets
 
     def _fit(
-        self, texts: list[str], labels: np.ndarray, validation: tuple[list[str], np.ndarray] | None
+        self,
+        texts: list[str],
+        labels: np.ndarray,
+        validation: tuple[list[str], np.ndarray] | None,
     ) -> HeldOut:
         counts = count_features(texts, self.bits, self.pairs)
         C, offsets, margins = self._choose(counts, labels)
@@ -323,16 +393,28 @@ class LinearClassifier(Classifier):
         weights, intercepts = fit_margins(
             tfidf(counts, self.idf_), labels, C, self.class_weight, self.seed
         )
-        self.weights_, self.intercepts_ = weights.astype(np.float32), intercepts + offsets
-        self.fitted_ = {"C": C, "offsets": dict(zip(LABELS, offsets.round(3).tolist(), strict=True))}
+        self.weights_, self.intercepts_ = (
+            weights.astype(np.float32),
+            intercepts + offsets,
+        )
+        self.fitted_ = {
+            "C": C,
+            "offsets": dict(zip(LABELS, offsets.round(3).tolist(), strict=True)),
+        }
         return HeldOut(margins + offsets, labels)
 
     def _scores(self, texts: list[str]) -> np.ndarray:
         if len(texts) <= SMALL_BATCH:
-            buckets = [[bucket(token, self.bits) for token in tokens(text, self.pairs)] for text in texts]
-            return score_small_batch(buckets, self.idf_, self.weights_, self.intercepts_)
+            buckets = [
+                [bucket(token, self.bits) for token in tokens(text, self.pairs)]
+                for text in texts
+            ]
+            return score_small_batch(
+                buckets, self.idf_, self.weights_, self.intercepts_
+            )
         return (
-            tfidf(count_features(texts, self.bits, self.pairs), self.idf_) @ self.weights_.T
+            tfidf(count_features(texts, self.bits, self.pairs), self.idf_)
+            @ self.weights_.T
             + self.intercepts_
         )
 
@@ -348,10 +430,20 @@ class LinearClassifier(Classifier):
         return new_scorer(hasher, self.idf_, self.weights_, self.intercepts_)(papers)
 
     def _save_weights(self, folder: Path) -> None:
-        arrays = {"weights": self.weights_, "intercepts": self.intercepts_, "idf": self.idf_}
+        arrays = {
+            "weights": self.weights_,
+            "intercepts": self.intercepts_,
+            "idf": self.idf_,
+        }
         save_arrays(folder / "weights.safetensors", arrays)
 
     def _load_weights(self, folder: Path) -> None:
         groups, buckets = len(LABELS), 1 << self.bits
-        shapes = {"weights": (groups, buckets), "intercepts": (groups,), "idf": (buckets,)}
-        self.weights_, self.intercepts_, self.idf_ = load_arrays(folder / "weights.safetensors", shapes).values()
+        shapes = {
+            "weights": (groups, buckets),
+            "intercepts": (groups,),
+            "idf": (buckets,),
+        }
+        self.weights_, self.intercepts_, self.idf_ = load_arrays(
+            folder / "weights.safetensors", shapes
+        ).values()

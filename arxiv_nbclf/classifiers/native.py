@@ -25,32 +25,50 @@ from ..core.basics import map_blocks
 from ..preprocessing import LABELS, SEPARATOR_TOKEN, TEXT_CLEANERS
 
 # %% ../../nbs/04_classifiers/02_native.ipynb #c0877155
-SEPARATOR, IGNORED, MULTIBYTE = 0, 1, 2  # what a byte can be besides a letter: parts words, passed over, or begins a longer character
-MAX_CODE_POINT = 0x20000  # no character from here on has a letter or digit in it; all part words
+# what a byte can be besides a letter: parts words, passed over, or begins a longer
+# character
+SEPARATOR, IGNORED, MULTIBYTE = 0, 1, 2
+# no character from here on has a letter or digit in it; all part words
+MAX_CODE_POINT = 0x20000
 
 
 @dataclass(frozen=True)
 class CharacterTable:
     "What becomes of each character: bytes of letters and digits, 0 for what parts words."
 
-    byte_table: np.ndarray  # (256,) uint8; of a byte: a letter or digit, or APART, NOTHING, WIDE
-    starts: np.ndarray  # (LAST + 1,) int32; where in `replacements` each character's own begin
+    # (256,) uint8; of a byte: a letter or digit, or APART, NOTHING, WIDE
+    byte_table: np.ndarray
+    # (LAST + 1,) int32; where in `replacements` each character's own begin
+    starts: np.ndarray
     replacements: np.ndarray  # uint8
 
-
+# %% ../../nbs/04_classifiers/02_native.ipynb #c0879044
 def build_character_table(
-    clean: Callable[[str], str],  # what is done to a text before words are looked for; works character by character
+    # what is done to a text before words are looked for; works character by character
+    clean: Callable[[str], str],
 ) -> CharacterTable:
     "Ask what becomes of each character."
     letters = b"abcdefghijklmnopqrstuvwxyz0123456789"
     kept = bytes(code if code in letters else SEPARATOR for code in range(256))
-    replacements = [clean(chr(code)).encode("ascii", "replace").translate(kept) for code in range(MAX_CODE_POINT)]
-    starts = np.concatenate([[0], np.cumsum([len(image) for image in replacements])]).astype(np.int32)
-    byte_table = [max(image, default=IGNORED) for image in replacements[:128]] + [MULTIBYTE] * 128
-    return CharacterTable(np.array(byte_table, dtype=np.uint8), starts, np.frombuffer(b"".join(replacements), dtype=np.uint8))
+    replacements = [
+        clean(chr(code)).encode("ascii", "replace").translate(kept)
+        for code in range(MAX_CODE_POINT)
+    ]
+    starts = np.concatenate(
+        [[0], np.cumsum([len(image) for image in replacements])]
+    ).astype(np.int32)
+    byte_table = [max(image, default=IGNORED) for image in replacements[:128]] + [
+        MULTIBYTE
+    ] * 128
+    return CharacterTable(
+        np.array(byte_table, dtype=np.uint8),
+        starts,
+        np.frombuffer(b"".join(replacements), dtype=np.uint8),
+    )
 
 # %% ../../nbs/04_classifiers/02_native.ipynb #0df4dda6
-HASH_MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)  # 2**64 over the golden ratio: multiplied by it, neighbours fly apart
+# 2**64 over the golden ratio: multiplied by it, neighbours fly apart
+HASH_MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
 
 
 def stop_word_table(
@@ -58,10 +76,17 @@ def stop_word_table(
 ) -> np.ndarray:  # (a power of two,) uint64; each word at its slot, 0 elsewhere
     "Words in a table that has one place for each."
     if long := [word for word in words if len(word) > 8]:
-        raise ValueError(f"{long[0]!r} has {len(long[0])} letters: a stop word has eight at most")
-    packed = np.array([int.from_bytes(word.encode(), "big") for word in sorted(words)], dtype=np.uint64)
+        raise ValueError(
+            f"{long[0]!r} has {len(long[0])} letters: a stop word has eight at most"
+        )
+    packed = np.array(
+        [int.from_bytes(word.encode(), "big") for word in sorted(words)],
+        dtype=np.uint64,
+    )
     bits = 1
-    while len(set((packed * HASH_MULTIPLIER >> np.uint64(64 - bits)).tolist())) < len(packed):
+    while len(set((packed * HASH_MULTIPLIER >> np.uint64(64 - bits)).tolist())) < len(
+        packed
+    ):
         bits += 1
     table = np.zeros(1 << bits, dtype=np.uint64)
     table[packed * HASH_MULTIPLIER >> np.uint64(64 - bits)] = packed
@@ -70,7 +95,8 @@ def stop_word_table(
 # %% ../../nbs/04_classifiers/02_native.ipynb #207fb9ff
 def hash_rows(
     data: np.ndarray,  # uint8, texts in UTF-8, one after the other
-    bounds: np.ndarray,  # (n_texts + 1,) int64, where each begins, and where the last ends
+    # (n_texts + 1,) int64, where each begins, and where the last ends
+    bounds: np.ndarray,
     byte_table: np.ndarray,  # of Characters
     starts: np.ndarray,  # of Characters
     replacements: np.ndarray,  # of Characters
@@ -78,7 +104,8 @@ def hash_rows(
     bits: int,  # there are 2**bits buckets
     pairs: bool,  # whether neighbouring words count too
     buckets: np.ndarray,  # int32, written to: buckets of the words, text after text
-    ends: np.ndarray,  # (n_texts,) int64, written to: where in `buckets` each text's end
+    # (n_texts,) int64, written to: where in `buckets` each text's end
+    ends: np.ndarray,
 ) -> None:
     "Hash the words of each text; to be compiled."
     basis, prime, blank = np.uint32(0x811C9DC5), np.uint32(0x01000193), np.uint32(32)
@@ -87,8 +114,10 @@ def hash_rows(
     found = 0
     for row in range(len(bounds) - 1):
         place, end = bounds[row], bounds[row + 1]
-        image, image_end = np.int32(0), np.int32(0)  # what is left of a longer character
-        word, pair, before = basis, basis, basis  # hashes; `before` is the last word's, and a blank
+        # what is left of a longer character
+        image, image_end = np.int32(0), np.int32(0)
+        # hashes; `before` is the last word's, and a blank
+        word, pair, before = basis, basis, basis
         packed, length, any_before = np.uint64(0), 0, False
         while image < image_end or place <= end:
             if image < image_end:
@@ -117,8 +146,12 @@ def hash_rows(
                 packed = packed << np.uint64(8) | np.uint64(letter)
                 length += 1
             elif letter == SEPARATOR and length:
-                if length > 1 and (length > 8 or stops[packed * HASH_MULTIPLIER >> slot] != packed):
-                    whole = np.uint32(word)  # compiled, a product has 64 bits, of which the lower 32 are the hash
+                if length > 1 and (
+                    length > 8 or stops[packed * HASH_MULTIPLIER >> slot] != packed
+                ):
+                    # compiled, a product has 64 bits, of which the lower 32 are the
+                    # hash
+                    whole = np.uint32(word)
                     buckets[found] = (whole ^ whole >> shift) & low
                     found += 1
                     if pairs and any_before:
@@ -130,14 +163,19 @@ def hash_rows(
         ends[row] = found
 
 # %% ../../nbs/04_classifiers/02_native.ipynb #6a1b8cf9
-N_GROUPS = len(LABELS)  # known when the loop is compiled, which lets eight sums be made at once
-LOG_COUNTS = np.concatenate([[0.0], 1 + np.log(np.arange(1.0, 256))])  # of a count: 1 + ln c
+# known when the loop is compiled, which lets eight sums be made at once
+N_GROUPS = len(LABELS)
+
+
+# of a count: 1 + ln c
+LOG_COUNTS = np.concatenate([[0.0], 1 + np.log(np.arange(1.0, 256))])
 
 
 def score_rows(
     buckets: np.ndarray,  # int32, of the words, text after text
     ends: np.ndarray,  # (n_texts,) int64, where in `buckets` each text's end
-    log_counts: np.ndarray,  # (n,) float64, of the counts from 0 on; the logarithm is taken for larger ones
+    # (n,) float64, of the counts from 0 on; the logarithm is taken for larger ones
+    log_counts: np.ndarray,
     idf: np.ndarray,  # (n_buckets,) float32
     weights: np.ndarray,  # (n_buckets, 8) float32
     intercepts: np.ndarray,  # (8,) float64
@@ -156,7 +194,9 @@ def score_rows(
             count = counts[bucket]
             if count > 0:
                 counts[bucket] = 0
-                value = (log_counts[count] if count < len(log_counts) else 1 + np.log(count)) * idf[bucket]
+                value = (
+                    log_counts[count] if count < len(log_counts) else 1 + np.log(count)
+                ) * idf[bucket]
                 squares += value * value
                 for group in range(N_GROUPS):
                     scores[row, group] += value * weights[bucket, group]
@@ -170,7 +210,7 @@ def has_native() -> bool:  # False where numba is not installed
     "Whether there is a compiler for the loops."
     return find_spec("numba") is not None
 
-
+# %% ../../nbs/04_classifiers/02_native.ipynb #ae938836
 @lru_cache(maxsize=1)
 def compiled_loops() -> tuple[Callable[..., None], Callable[..., None]]:
     "Both loops, compiled."
@@ -184,7 +224,10 @@ def compiled_loops() -> tuple[Callable[..., None], Callable[..., None]]:
         return compiled(hash_rows), compiled(score_rows)
 
 # %% ../../nbs/04_classifiers/02_native.ipynb #a6771e87
-PapersOrTexts: TypeAlias = pd.DataFrame | Sequence[str]  # a papers table (title and summary are read), or texts that are joined already
+# a papers table (title and summary are read), or texts that are joined already
+PapersOrTexts: TypeAlias = pd.DataFrame | Sequence[str]
+
+
 Columns: TypeAlias = tuple[pa.Array | pa.ChunkedArray, ...]
 
 
@@ -193,13 +236,22 @@ def text_columns(
 ) -> Columns:  # title and summary, or the texts
     "The text of papers in Arrow's form."
     if isinstance(papers, pd.DataFrame):
-        return tuple(pa.array(papers[name], pa.large_string(), from_pandas=True) for name in ("title", "summary"))
+        return tuple(
+            pa.array(papers[name], pa.large_string(), from_pandas=True)
+            for name in ("title", "summary")
+        )
     try:
         return (pa.array(papers, pa.large_string()),)
-    except UnicodeEncodeError:  # half a surrogate pair; it parts words, as a question mark does
-        return (pa.array([text.encode("utf-8", "replace").decode() for text in papers], pa.large_string()),)
+    except UnicodeEncodeError:
+        # half a surrogate pair; it parts words, as a question mark does
+        return (
+            pa.array(
+                [text.encode("utf-8", "replace").decode() for text in papers],
+                pa.large_string(),
+            ),
+        )
 
-
+# %% ../../nbs/04_classifiers/02_native.ipynb #a6773d76
 def joined_bytes(
     columns: Columns,  # of text_columns
     start: int,  # the first row
@@ -207,10 +259,18 @@ def joined_bytes(
 ) -> tuple[np.ndarray, np.ndarray]:  # bytes, and int64 bounds
     "The texts of some rows as one buffer."
     parts = [pc.fill_null(column.slice(start, rows), "") for column in columns]
-    text = parts[0] if len(parts) == 1 else pc.binary_join_element_wise(*parts, pa.scalar(SEPARATOR_TOKEN, pa.large_string()))
+    text = (
+        parts[0]
+        if len(parts) == 1
+        else pc.binary_join_element_wise(
+            *parts, pa.scalar(SEPARATOR_TOKEN, pa.large_string())
+        )
+    )
     text = pa.concat_arrays(text.chunks) if isinstance(text, pa.ChunkedArray) else text
     _, bounds, data = text.buffers()
-    return np.frombuffer(data or b"\0", np.uint8), np.frombuffer(bounds, np.int64)[text.offset :][: len(text) + 1]
+    return np.frombuffer(data or b"\0", np.uint8), np.frombuffer(bounds, np.int64)[
+        text.offset :
+    ][: len(text) + 1]
 
 # %% ../../nbs/04_classifiers/02_native.ipynb #538d7e5e
 @dataclass(frozen=True, repr=False)
@@ -227,16 +287,31 @@ class Hasher:
         columns: Columns,  # of text_columns
         start: int,  # the first row
         rows: int,  # how many
-    ) -> tuple[np.ndarray, np.ndarray]:  # buckets, int32, text after text; and where each text's end, int64
+    ) -> tuple[
+        np.ndarray, np.ndarray
+    ]:  # buckets, int32, text after text; and where each text's end, int64
         "Hash the words of some rows."
         data, bounds = joined_bytes(columns, start, rows)
-        buckets = np.empty(int(bounds[-1] - bounds[0] + rows) * (1 + self.pairs), dtype=np.int32)
+        buckets = np.empty(
+            int(bounds[-1] - bounds[0] + rows) * (1 + self.pairs), dtype=np.int32
+        )
         ends = np.empty(rows, dtype=np.int64)
         table = self.characters
-        compiled_loops()[0](data, bounds, table.byte_table, table.starts, table.replacements, self.stops, self.bits, self.pairs, buckets, ends)
+        compiled_loops()[0](
+            data,
+            bounds,
+            table.byte_table,
+            table.starts,
+            table.replacements,
+            self.stops,
+            self.bits,
+            self.pairs,
+            buckets,
+            ends,
+        )
         return buckets[: ends[-1] if rows else 0], ends
 
-
+# %% ../../nbs/04_classifiers/02_native.ipynb #538d9d4d
 @lru_cache(maxsize=8)
 def new_hasher(
     fold: Callable[[str], str],  # as the features are defined
@@ -247,7 +322,12 @@ def new_hasher(
 ) -> Hasher:
     "A hasher of the features that are defined so; the tables are made once."
     plan = TEXT_CLEANERS[text_plan]
-    return Hasher(build_character_table(lambda text: fold(plan(text))), stop_word_table(stop_words), bits, pairs)
+    return Hasher(
+        build_character_table(lambda text: fold(plan(text))),
+        stop_word_table(stop_words),
+        bits,
+        pairs,
+    )
 
 # %% ../../nbs/04_classifiers/02_native.ipynb #1d10505c
 @dataclass(frozen=True, repr=False)
@@ -256,12 +336,24 @@ class Scorer:
 
     hasher: Hasher
     idf: np.ndarray  # (n_buckets,) float32
-    weights: np.ndarray  # (n_buckets, 8) float32: the eight weights of a bucket lie side by side
+    # (n_buckets, 8) float32: the eight weights of a bucket lie side by side
+    weights: np.ndarray
     intercepts: np.ndarray  # (8,) float64
 
     def _block(self, columns: Columns, start: int, rows: int) -> np.ndarray:
-        scores, counts = np.empty((rows, N_GROUPS)), np.zeros(len(self.idf), dtype=np.int32)
-        compiled_loops()[1](*self.hasher(columns, start, rows), LOG_COUNTS, self.idf, self.weights, self.intercepts, counts, scores)
+        scores, counts = (
+            np.empty((rows, N_GROUPS)),
+            np.zeros(len(self.idf), dtype=np.int32),
+        )
+        compiled_loops()[1](
+            *self.hasher(columns, start, rows),
+            LOG_COUNTS,
+            self.idf,
+            self.weights,
+            self.intercepts,
+            counts,
+            scores,
+        )
         return scores
 
     def __call__(
@@ -271,10 +363,12 @@ class Scorer:
     ) -> np.ndarray:  # (n_papers, 8) float64, before calibration
         "Score papers; the same on any number of threads."
         columns = text_columns(papers)
-        parts = map_blocks(lambda start, rows: self._block(columns, start, rows), len(papers), threads)
+        parts = map_blocks(
+            lambda start, rows: self._block(columns, start, rows), len(papers), threads
+        )
         return np.concatenate([np.empty((0, N_GROUPS)), *parts])
 
-
+# %% ../../nbs/04_classifiers/02_native.ipynb #1d106f4b
 def new_scorer(
     hasher: Hasher,
     idf: np.ndarray,  # (n_buckets,)
@@ -283,7 +377,12 @@ def new_scorer(
 ) -> Scorer:
     "A scorer of what a linear classifier has learnt."
     by_bucket = np.ascontiguousarray(weights.T, dtype=np.float32)
-    return Scorer(hasher, np.asarray(idf, dtype=np.float32), by_bucket, np.asarray(intercepts, dtype=np.float64))
+    return Scorer(
+        hasher,
+        np.asarray(idf, dtype=np.float32),
+        by_bucket,
+        np.asarray(intercepts, dtype=np.float64),
+    )
 
 # %% ../../nbs/04_classifiers/02_native.ipynb #5491b4ed
 def count_natively(
@@ -293,11 +392,17 @@ def count_natively(
 ) -> csr_matrix:  # (n_papers, 2**bits) float32, how often each bucket is hit
     "Count each text's words in hashed buckets."
     columns = text_columns(papers)
-    parts = map_blocks(lambda start, rows: hasher(columns, start, rows), len(papers), threads)
-    buckets = np.concatenate([np.empty(0, dtype=np.int32), *(block for block, _ in parts)])
+    parts = map_blocks(
+        lambda start, rows: hasher(columns, start, rows), len(papers), threads
+    )
+    buckets = np.concatenate(
+        [np.empty(0, dtype=np.int32), *(block for block, _ in parts)]
+    )
     sizes = np.concatenate([[0], *(np.diff(ends, prepend=0) for _, ends in parts)])
     ones = np.ones(len(buckets), dtype=np.float32)
-    counts = csr_matrix((ones, buckets, np.cumsum(sizes)), shape=(len(papers), 1 << hasher.bits))
+    counts = csr_matrix(
+        (ones, buckets, np.cumsum(sizes)), shape=(len(papers), 1 << hasher.bits)
+    )
     counts.sum_duplicates()
     return counts
 
@@ -313,11 +418,16 @@ def score_small_batch(
     for row, buckets in enumerate(texts):
         hit, counts = np.unique(np.asarray(buckets, dtype=np.int64), return_counts=True)
         values = (1 + np.log(counts)) * idf[hit]
-        scores[row] = weights[:, hit] @ (values / max(np.sqrt(values @ values), 1e-12)) + intercepts
+        scores[row] = (
+            weights[:, hit] @ (values / max(np.sqrt(values @ values), 1e-12))
+            + intercepts
+        )
     return scores
 
 # %% ../../nbs/04_classifiers/02_native.ipynb #646b6733
-SMALL_BATCH, NATIVE_MIN_PAPERS = 32, 4096  # papers up to which a sparse matrix does not pay, and from which on native code pays for being loaded
+# papers up to which a sparse matrix does not pay, and from which on native code pays
+# for being loaded
+SMALL_BATCH, NATIVE_MIN_PAPERS = 32, 4096
 
 
 def native_pays(

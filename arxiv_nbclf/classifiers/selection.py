@@ -25,12 +25,19 @@ def _best_available_family(
     encoder: str | None,  # what was requested; None: each family's default
 ) -> tuple[str, str]:  # a family's name, and why it was chosen
     "What auto means on this machine, with this installation."
-    if missing := [name for name in ("torch", "transformers") if find_spec(name) is None]:
-        return "linear", f"{' and '.join(missing)} cannot be imported; pip install 'arxiv_nbclf[train]' for more"
+    if missing := [
+        name for name in ("torch", "transformers") if find_spec(name) is None
+    ]:
+        return (
+            "linear",
+            f"{' and '.join(missing)} cannot be imported; pip install 'arxiv_nbclf[train]' for more",
+        )
     device, passed_over = accelerator(), ""
     for family in ("finetuned", "hybrid") if device.kind != "cpu" else ("hybrid",):
         try:
-            found = find_encoder(encoder or family_class(family)().get_params()["encoder"])
+            found = find_encoder(
+                encoder or family_class(family)().get_params()["encoder"]
+            )
         except NoEncoder as error:
             if encoder:
                 raise
@@ -39,7 +46,7 @@ def _best_available_family(
             return family, f"{device.name}, encoder {found.name}{passed_over}"
     return "linear", f"no encoder is at hand{passed_over}"
 
-
+# %% ../../nbs/04_classifiers/09_selection.ipynb #8eb09c63
 def choose_family(
     family: str,  # a family's name, or auto
     encoder: str | None = None,  # as requested
@@ -55,11 +62,14 @@ def _value(text: str) -> Any:
     try:
         return json.loads(text)
     except ValueError:
-        return [_value(part) for part in text.split(",") if part] if "," in text else text
+        return (
+            [_value(part) for part in text.split(",") if part] if "," in text else text
+        )
 
-
+# %% ../../nbs/04_classifiers/09_selection.ipynb #f3bb0f4d
 def parse_settings(
-    words: Iterable[str],  # name=value, or member.name=value for the member of an ensemble
+    # name=value, or member.name=value for the member of an ensemble
+    words: Iterable[str],
 ) -> dict[str, Any]:  # as the family takes them
     "Settings from words of the command line. Raises `BadSettings`."
     settings: dict[str, Any] = {}
@@ -67,21 +77,31 @@ def parse_settings(
         name, is_pair, value = word.partition("=")
         member, of_member, name = name.rpartition(".")
         if not is_pair or not name or (of_member and not member):
-            raise BadSettings(f"--set {word}: write it as name=value, for instance epochs=3 or finetuned.epochs=3")
-        home = settings.setdefault("settings", {}).setdefault(member, {}) if of_member else settings
+            raise BadSettings(
+                f"--set {word}: write it as name=value, for instance epochs=3 or finetuned.epochs=3"
+            )
+        home = (
+            settings.setdefault("settings", {}).setdefault(member, {})
+            if of_member
+            else settings
+        )
         home[name] = _value(value)
     return settings
 
 # %% ../../nbs/04_classifiers/09_selection.ipynb #2b651251
 def make_classifier(
     family: str,  # a family's name
-    encoder: str | None = None,  # for families that have one; the others are content without
-    settings: dict[str, Any] | None = None,  # the family's own; the rest keep their defaults
+    # for families that have one; the others are content without
+    encoder: str | None = None,
+    # the family's own; the rest keep their defaults
+    settings: dict[str, Any] | None = None,
 ) -> Classifier:  # unfitted, its settings checked
     "The classifier that a request means. Raises `BadSettings`."
     cls, settings = family_class(family), dict(settings or {})
     for field in fields(cls):  # type: ignore[arg-type]
-        if isinstance(field.default, tuple) and isinstance(settings.get(field.name), str):
+        if isinstance(field.default, tuple) and isinstance(
+            settings.get(field.name), str
+        ):
             settings[field.name] = [settings[field.name]]  # a list of one
     if encoder and "encoder" in cls._get_param_names():
         settings.setdefault("encoder", encoder)

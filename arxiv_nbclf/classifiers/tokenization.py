@@ -24,13 +24,14 @@ if TYPE_CHECKING:
 class BadMaxLength(ArxivNbclfError):
     """A text cannot be cut as asked."""
 
-
+# %% ../../nbs/04_classifiers/04_tokenization.ipynb #e116c8de
 @dataclass(frozen=True)
 class Tokens:
     """Texts as token ids."""
 
     ids: list[np.ndarray]  # one int32 array per text, special tokens included
-    truncated: int = 0  # how many of the texts were longer than the window, and were cut
+    # how many of the texts were longer than the window, and were cut
+    truncated: int = 0
 
     @cached_property
     def lengths(self) -> np.ndarray:  # (n_texts,) int64
@@ -45,8 +46,13 @@ class Tokens:
         return f"Tokens({len(self.ids):,} texts{mean}; {self.truncated:,} were cut)"
 
 # %% ../../nbs/04_classifiers/04_tokenization.ipynb #bebbc062
-TRUNCATIONS = ("head", "head+tail")  # what is kept of a text that is longer than the window
-HEAD_SHARE = 0.75  # of the window under head+tail: an abstract opens with its subject and closes with its result
+# what is kept of a text that is longer than the window
+TRUNCATIONS = ("head", "head+tail")
+
+
+# of the window under head+tail: an abstract opens with its subject and closes with its
+# result
+HEAD_SHARE = 0.75
 
 
 def _truncate(
@@ -65,19 +71,25 @@ def _special_tokens(
     tokenizer: "PreTrainedTokenizerBase",
 ) -> tuple[list[int], list[int]]:  # ids before a text, ids after it
     """The special tokens around a text."""
-    bare, whole = (tokenizer("a", add_special_tokens=special)["input_ids"] for special in (False, True))
+    bare, whole = (
+        tokenizer("a", add_special_tokens=special)["input_ids"]
+        for special in (False, True)
+    )
     start = next(i for i in range(len(whole)) if whole[i : i + len(bare)] == bare)
     return whole[:start], whole[start + len(bare) :]
 
 # %% ../../nbs/04_classifiers/04_tokenization.ipynb #6d47bf78
-TOKENIZE_CHUNK = 1_000  # texts tokenised at a time: enough to keep all processors busy, and the bar moving
+# texts tokenised at a time: enough to keep all processors busy, and the bar moving
+TOKENIZE_CHUNK = 1_000
 
 
 def tokenize(
     tokenizer: "PreTrainedTokenizerBase",  # a fast one, from `load_tokenizer`
     texts: Sequence[str],  # one per paper
     window: int = 512,  # tokens that stay of a text, special ones included
-    keep: str = "head",  # head: the first ones stay; head+tail: the first three quarters and the last quarter
+    # head: the first ones stay; head+tail: the first three quarters and the last
+    # quarter
+    keep: str = "head",
 ) -> Tokens:
     """Turn texts into token ids of at most `window` each. Raises `BadMaxLength`."""
     from tqdm import tqdm
@@ -85,14 +97,34 @@ def tokenize(
     before, after = _special_tokens(tokenizer)
     capacity = window - len(before) - len(after)
     if keep not in TRUNCATIONS or capacity < 1:
-        raise BadMaxLength(f"cannot keep {keep!r} of a window of {window}: take {' or '.join(TRUNCATIONS)}, and {window - capacity + 1} tokens or more")
+        raise BadMaxLength(
+            f"cannot keep {keep!r} of a window of {window}: take {' or '.join(TRUNCATIONS)}, and {window - capacity + 1} tokens or more"
+        )
     ids, truncated = [], 0
-    with tqdm(total=len(texts), desc="tokenising", unit="paper", leave=False, disable=None, delay=1) as bar:
+    with tqdm(
+        total=len(texts),
+        desc="tokenising",
+        unit="paper",
+        leave=False,
+        disable=None,
+        delay=1,
+    ) as bar:
         for start in range(0, len(texts), TOKENIZE_CHUNK):
             chunk = list(texts[start : start + TOKENIZE_CHUNK])
-            chunk = [text.encode("utf-8", "replace").decode() for text in chunk]  # half a surrogate pair is no text to a tokeniser
-            for row in tokenizer(chunk, add_special_tokens=False, return_attention_mask=False, verbose=False)["input_ids"]:
-                ids.append(np.array([*before, *_truncate(row, capacity, keep), *after], dtype=np.int32))
+            # half a surrogate pair is no text to a tokeniser
+            chunk = [text.encode("utf-8", "replace").decode() for text in chunk]
+            for row in tokenizer(
+                chunk,
+                add_special_tokens=False,
+                return_attention_mask=False,
+                verbose=False,
+            )["input_ids"]:
+                ids.append(
+                    np.array(
+                        [*before, *_truncate(row, capacity, keep), *after],
+                        dtype=np.int32,
+                    )
+                )
                 truncated += len(row) > capacity
             bar.update(len(chunk))
     return Tokens(ids, truncated)
@@ -103,14 +135,18 @@ def padding_ratio(
     batches: Sequence[np.ndarray],  # the rows of each batch
 ) -> float:  # 1: nothing is computed for nothing
     """How many tokens are computed per real one, if each batch is filled up to its longest row."""
-    computed = sum(len(rows) * int(lengths[rows].max()) for rows in batches if len(rows))
+    computed = sum(
+        len(rows) * int(lengths[rows].max()) for rows in batches if len(rows)
+    )
     real = sum(int(lengths[rows].sum()) for rows in batches)
     return computed / real if real else 1.0
 
 # %% ../../nbs/04_classifiers/04_tokenization.ipynb #ccf91526
 def _starts(
     lengths: list[int],  # tokens of each row, in the order in which they fill batches
-    limit: int,  # tokens that a batch may compute, filling included; a longer row has a batch to itself
+    # tokens that a batch may compute, filling included; a longer row has a batch to
+    # itself
+    limit: int,
 ) -> list[int]:  # where batches begin
     """Fill one batch after another."""
     starts, longest = [0], 0
@@ -131,11 +167,15 @@ def _even_starts(
     low, high = 1, max_tokens
     while len(_starts(lengths, high)) > n_batches:
         low, high = high, 2 * high
-    limit = bisect_left(range(high), -n_batches, lo=low, key=lambda limit: -len(_starts(lengths, limit)))
+    limit = bisect_left(
+        range(high), -n_batches, lo=low, key=lambda limit: -len(_starts(lengths, limit))
+    )
     starts = _starts(lengths, limit)
     while len(starts) < n_batches:  # fewer would do: part the batch of most rows
         ends = [*starts[1:], len(lengths)]
-        size, start = max((end - start, start) for start, end in zip(starts, ends, strict=True))
+        size, start = max(
+            (end - start, start) for start, end in zip(starts, ends, strict=True)
+        )
         starts = sorted([*starts, start + size // 2])
     return starts
 
@@ -143,7 +183,8 @@ def _even_starts(
 def bucket_by_length(
     lengths: np.ndarray,  # (n_rows,) tokens of each
     max_tokens: int,  # tokens to compute per batch, filling included
-    length_noise: float = 0.0,  # lengths are shaken by up to this share before they are sorted: 0.1 is a tenth
+    # lengths are shaken by up to this share before they are sorted: 0.1 is a tenth
+    length_noise: float = 0.0,
     seed: int = 0,  # of the shaking, and of the order of batches
 ) -> list[np.ndarray]:  # the rows of each batch
     """Rows of like lengths in batches of about `max_tokens` tokens: every row once, as many batches whatever the jitter and seed.
@@ -158,8 +199,13 @@ def bucket_by_length(
     order = np.argsort(-lengths, kind="stable")
     n_batches = len(_starts(lengths[order].tolist(), max_tokens))
     if length_noise:
-        order = np.argsort(-lengths * rng.uniform(1 - length_noise, 1 + length_noise, len(lengths)), kind="stable")
-    batches = np.split(order, _even_starts(lengths[order].tolist(), n_batches, max_tokens)[1:])
+        order = np.argsort(
+            -lengths * rng.uniform(1 - length_noise, 1 + length_noise, len(lengths)),
+            kind="stable",
+        )
+    batches = np.split(
+        order, _even_starts(lengths[order].tolist(), n_batches, max_tokens)[1:]
+    )
     return [batches[i] for i in rng.permutation(n_batches)] if length_noise else batches
 
 # %% ../../nbs/04_classifiers/04_tokenization.ipynb #e2a9c467
@@ -167,7 +213,9 @@ def pad(
     tokens: Tokens,
     rows: np.ndarray,  # which texts, as `bucket_by_length` gives them
     pad_id: int,  # the tokeniser's pad_token_id
-) -> tuple[np.ndarray, np.ndarray]:  # ids and attention mask (1 a token, 0 filling), both (n_rows, longest) int64
+) -> tuple[
+    np.ndarray, np.ndarray
+]:  # ids and attention mask (1 a token, 0 filling), both (n_rows, longest) int64
     """A batch as two matrices."""
     lengths = tokens.lengths[rows]
     mask = np.arange(lengths.max(initial=0)) < lengths[:, None]

@@ -11,27 +11,27 @@ __all__ = ['LOCK_FILE', 'log', 'CHECKPOINT_FOLDER', 'STUDY_FILE', 'T', 'BLOCK_RO
            'full_doc', 'with_full_docs']
 
 # %% ../../nbs/00_core/00_basics.ipynb #41b258db
-import tokenize
-import textwrap
-import io
-import inspect
 import ast
-from concurrent.futures import ThreadPoolExecutor
-from time import perf_counter
-from importlib.metadata import PackageNotFoundError, version
-import subprocess
-import platform
+import inspect
+import io
 import json
 import logging
 import os
+import platform
 import shutil
+import subprocess
+import textwrap
 import threading
+import tokenize
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from hashlib import file_digest
+from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 from secrets import token_hex
+from time import perf_counter
 from typing import Any, TypeVar
 
 from filelock import FileLock, Timeout
@@ -46,7 +46,10 @@ def error_line(
     problem: object,  # what is wrong, in words or as the exception of a library
 ) -> str:  # one line of 400 characters at most
     "The message of an error about a file."
-    line = "".join(sign if sign.isprintable() else "�" for sign in " ".join(f"{where}: {problem}".split()))
+    line = "".join(
+        sign if sign.isprintable() else "�"
+        for sign in " ".join(f"{where}: {problem}".split())
+    )
     return line if len(line) <= 400 else line[:399] + "…"
 
 # %% ../../nbs/00_core/00_basics.ipynb #29929568
@@ -61,29 +64,37 @@ def file_sha256(
 class CannotWrite(ArxivNbclfError):
     "A file or folder that could not be written; nothing half-written is left under its name."
 
-
+# %% ../../nbs/00_core/00_basics.ipynb #c6bcfc2a
 def system_error(
     error: BaseException | None,  # any exception
-) -> OSError | None:  # itself, its cause or its cause's cause, …; None if the system had no part in it
+) -> (
+    OSError | None
+):  # itself, its cause or its cause's cause, …; None if the system had no part in it
     "The operating system's error behind another one."
     while error:
         if isinstance(error, OSError):
             return error
-        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+        error = error.__cause__ or (
+            None if error.__suppress_context__ else error.__context__
+        )
     return None
 
-
+# %% ../../nbs/00_core/00_basics.ipynb #c6bd1b19
 def reason(
     error: OSError,  # what the operating system, or a library in its place, has raised
 ) -> str:  # "No space left on device"
     "The system's own words for what went wrong."
-    return os.strerror(error.errno) if error.errno else str(error) or type(error).__name__
+    return (
+        os.strerror(error.errno) if error.errno else str(error) or type(error).__name__
+    )
 
 # %% ../../nbs/00_core/00_basics.ipynb #3791f4c3
 @contextmanager
 def atomic_write(
     path: str | Path,  # where the file shall stand
-) -> Iterator[Path]:  # a path in the same folder to write to; it takes the file's place if all goes well
+) -> Iterator[
+    Path
+]:  # a path in the same folder to write to; it takes the file's place if all goes well
     "Write a file whole or not at all. Raises `CannotWrite`."
     path = Path(path)
     part = path.with_name(f".{token_hex(4)}-{path.name}")
@@ -96,10 +107,16 @@ def atomic_write(
         raise
     except Exception as error:
         if found := system_error(error):
-            raise CannotWrite(error_line(path, f"cannot be written: {reason(found)}; choose another place, or make room there")) from error
+            raise CannotWrite(
+                error_line(
+                    path,
+                    f"cannot be written: {reason(found)}; choose another place, or make room there",
+                )
+            ) from error
         raise
     finally:
-        with suppress(OSError):  # it is not there, or nothing can be there; the error above is the one to see
+        # it is not there, or nothing can be there; the error above is the one to see
+        with suppress(OSError):
             part.unlink()
 
 # %% ../../nbs/00_core/00_basics.ipynb #325864f4
@@ -109,7 +126,10 @@ def write_json(
 ) -> None:
     "Write a record as indented JSON, whole or not at all."
     with atomic_write(path) as part:
-        part.write_text(json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
+        part.write_text(
+            json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False) + "\n",
+            encoding="utf-8",
+        )
 
 # %% ../../nbs/00_core/00_basics.ipynb #33d3a555
 class FolderExists(ArxivNbclfError):
@@ -123,14 +143,16 @@ def partial_folder(
     out = Path(out)
     return out.with_name(out.name + ".partial")
 
-
+# %% ../../nbs/00_core/00_basics.ipynb #33d3c444
 def check_folder_free(
     out: str | Path,  # the wanted folder
 ) -> None:  # or FolderTaken
     "Refuse a folder that holds something, before any work begins."
     out = Path(out)
     if out.is_file() or (out.is_dir() and any(out.iterdir())):
-        raise FolderExists(f"{out} is there already: choose another folder, or remove it first")
+        raise FolderExists(
+            f"{out} is there already: choose another folder, or remove it first"
+        )
 
 # %% ../../nbs/00_core/00_basics.ipynb #e0e86e65
 def _flat(
@@ -139,18 +161,29 @@ def _flat(
     "A record of records as one."
     flat: dict[str, Any] = {}
     for key, value in record.items():
-        flat |= {f"{key}.{inner}": found for inner, found in _flat(value).items()} if isinstance(value, dict) else {key: value}
+        flat |= (
+            {f"{key}.{inner}": found for inner, found in _flat(value).items()}
+            if isinstance(value, dict)
+            else {key: value}
+        )
     return flat
 
-
+# %% ../../nbs/00_core/00_basics.ipynb #e0e88d54
 def request_differences(
     earlier_request: dict[str, Any],  # what was asked when the folder was begun
     asked: dict[str, Any],  # what is asked now
 ) -> str:  # "seed was 1, now 2"; "" if nothing differs
     "What is asked otherwise now, in words."
     earlier_request, asked = _flat(earlier_request), _flat(asked)
-    changed = [key for key in sorted(earlier_request.keys() | asked.keys()) if earlier_request.get(key) != asked.get(key)]
-    return "; ".join(f"{key} was {json.dumps(earlier_request.get(key))[:120]}, now {json.dumps(asked.get(key))[:120]}" for key in changed)
+    changed = [
+        key
+        for key in sorted(earlier_request.keys() | asked.keys())
+        if earlier_request.get(key) != asked.get(key)
+    ]
+    return "; ".join(
+        f"{key} was {json.dumps(earlier_request.get(key))[:120]}, now {json.dumps(asked.get(key))[:120]}"
+        for key in changed
+    )
 
 # %% ../../nbs/00_core/00_basics.ipynb #7f989a75
 def open_partial(
@@ -161,18 +194,30 @@ def open_partial(
     partial = partial_folder(out)
     if (partial / "run.json").is_file():
         try:
-            earlier_request = json.loads((partial / "run.json").read_text(encoding="utf-8"))["asked"]
+            earlier_request = json.loads(
+                (partial / "run.json").read_text(encoding="utf-8")
+            )["asked"]
         except (ValueError, KeyError, TypeError):
-            raise FolderExists(f"{partial} has an unreadable run.json: remove the folder, or choose another") from None
+            raise FolderExists(
+                f"{partial} has an unreadable run.json: remove the folder, or choose another"
+            ) from None
         if difference := request_differences(earlier_request, asked):
-            raise FolderExists(f"{partial} was begun for something else ({difference}): remove it, or choose another folder")
+            raise FolderExists(
+                f"{partial} was begun for something else ({difference}): remove it, or choose another folder"
+            )
         return partial, True
-    if partial.exists() and (partial.is_file() or any(path.name != LOCK_FILE for path in partial.iterdir())):
-        raise FolderExists(f"{partial} is there already and holds no run: choose another folder, or remove it first")
+    if partial.exists() and (
+        partial.is_file() or any(path.name != LOCK_FILE for path in partial.iterdir())
+    ):
+        raise FolderExists(
+            f"{partial} is there already and holds no run: choose another folder, or remove it first"
+        )
     try:
         partial.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise CannotWrite(f"cannot make the folder {partial}: {reason(error)}; choose another place") from error
+        raise CannotWrite(
+            f"cannot make the folder {partial}: {reason(error)}; choose another place"
+        ) from error
     return partial, False
 
 # %% ../../nbs/00_core/00_basics.ipynb #8de0f431
@@ -191,7 +236,9 @@ def lock_folder(
         lock.acquire()
     except Timeout:
         problem = f"another process is at work in {partial}"
-        raise FolderExists(f"{problem}: wait for it, or choose another folder") from None
+        raise FolderExists(
+            f"{problem}: wait for it, or choose another folder"
+        ) from None
     except OSError as error:
         raise CannotWrite(error_line(partial / LOCK_FILE, reason(error))) from error
     try:
@@ -201,15 +248,24 @@ def lock_folder(
 
 # %% ../../nbs/00_core/00_basics.ipynb #d72e3a8c
 log = logging.getLogger("arxiv_nbclf")
-CHECKPOINT_FOLDER = "work"  # in a partial folder: checkpoints, which a killed or failed training goes on from
-STUDY_FILE = "study.db"  # in a run folder: what a search has tried, which a later one goes on from
+
+
+# in a partial folder: checkpoints, which a killed or failed training goes on from
+CHECKPOINT_FOLDER = "work"
+
+
+# in a run folder: what a search has tried, which a later one goes on from
+STUDY_FILE = "study.db"
 
 
 @contextmanager
 def run_folder(
     out: str | Path,  # the wanted folder; it must not be there yet
-    asked: dict[str, Any],  # what is asked for, as plain JSON values: the same again continues
-    resumable_file: str | None = None,  # a file that a finished folder hands on to its successor; None: a finished folder is refused
+    # what is asked for, as plain JSON values: the same again continues
+    asked: dict[str, Any],
+    # a file that a finished folder hands on to its successor; None: a finished folder
+    # is refused
+    resumable_file: str | None = None,
 ) -> Iterator[Path]:  # the partial folder, to be filled
     "A folder that appears under its name when the block ends well. Raises `FolderExists` and `CannotWrite`."
     out = Path(out)
@@ -223,8 +279,11 @@ def run_folder(
                 shutil.copyfile(grown, part)
         if continued:
             log.info("continuing in %s", partial)
-            for stray in list(partial.rglob(f".{'?' * 8}-*")):  # what was being written when the process was killed
-                shutil.rmtree(stray, ignore_errors=True) if stray.is_dir() else stray.unlink(missing_ok=True)
+            # what was being written when the process was killed
+            for stray in list(partial.rglob(f".{'?' * 8}-*")):
+                shutil.rmtree(
+                    stray, ignore_errors=True
+                ) if stray.is_dir() else stray.unlink(missing_ok=True)
         else:
             write_json(partial / "run.json", {"asked": asked})
         try:
@@ -232,7 +291,11 @@ def run_folder(
         except CannotWrite:
             raise
         except ArxivNbclfError:
-            if not continued and not any((partial / CHECKPOINT_FOLDER).rglob("*.safetensors")) and not (partial / STUDY_FILE).exists():
+            if (
+                not continued
+                and not any((partial / CHECKPOINT_FOLDER).rglob("*.safetensors"))
+                and not (partial / STUDY_FILE).exists()
+            ):
                 lock.release()
                 shutil.rmtree(partial, ignore_errors=True)
             raise
@@ -240,7 +303,7 @@ def run_folder(
         if partial.is_dir():  # a block that removes it gives the folder up
             _rename_partial(partial, out)
 
-
+# %% ../../nbs/00_core/00_basics.ipynb #d72e597b
 def _rename_partial(
     partial: Path,  # the finished folder
     out: Path,  # the name that it gets
@@ -255,10 +318,12 @@ def _rename_partial(
     except OSError as error:
         with suppress(OSError):
             before.rename(out)
-        raise CannotWrite(f"cannot rename {partial} to {out}: {reason(error)}; the finished work is in {partial}") from error
+        raise CannotWrite(
+            f"cannot rename {partial} to {out}: {reason(error)}; the finished work is in {partial}"
+        ) from error
     shutil.rmtree(before, ignore_errors=True)
 
-
+# %% ../../nbs/00_core/00_basics.ipynb #d72e786a
 def find_finished_run(
     out: Path,  # the wanted folder
     asked: dict[str, Any],  # what is asked now
@@ -266,11 +331,15 @@ def find_finished_run(
 ) -> Path | None:  # the file, if the folder is finished; or FolderTaken is raised
     "The file that a finished folder hands on to its successor."
     try:
-        earlier_request = json.loads((out / "run.json").read_text(encoding="utf-8"))["asked"]
+        earlier_request = json.loads((out / "run.json").read_text(encoding="utf-8"))[
+            "asked"
+        ]
     except (OSError, ValueError, KeyError, TypeError):
         return None
     if difference := request_differences(earlier_request, asked):
-        raise FolderExists(f"{out} is there already, for something else ({difference}): choose another folder")
+        raise FolderExists(
+            f"{out} is there already, for something else ({difference}): choose another folder"
+        )
     return out / resumable_file if (out / resumable_file).is_file() else None
 
 # %% ../../nbs/00_core/00_basics.ipynb #b5044a9a
@@ -300,7 +369,8 @@ def call_with_timeout(
     return answer[0]
 
 # %% ../../nbs/00_core/00_basics.ipynb #9301d96e
-def is_secondary_process() -> bool:  # False in a process that nobody launched beside others
+# False in a process that nobody launched beside others
+def is_secondary_process() -> bool:
     "Whether this process was launched beside a first one, which does the writing."
     return int(os.environ.get("RANK", "0")) > 0
 
@@ -325,7 +395,9 @@ def require_extra(
 ) -> None:  # or MissingExtra
     "Say which extra is missing before an import fails."
     if missing := [module for module in modules if not _installed(module)]:
-        absent = f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not installed"
+        absent = (
+            f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not installed"
+        )
         raise MissingExtra(f"{absent}: pip install 'arxiv_nbclf[{extra}]'")
 
 # %% ../../nbs/00_core/00_basics.ipynb #400059f7
@@ -334,16 +406,22 @@ BLOCK_ROWS = 1024  # rows that a thread takes at once
 
 def available_cores() -> int:  # that this process may use
     "How many threads can work side by side."
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return (
+        len(os.sched_getaffinity(0))
+        if hasattr(os, "sched_getaffinity")
+        else os.cpu_count() or 1
+    )
 
-
+# %% ../../nbs/00_core/00_basics.ipynb #400078e6
 def map_blocks(
     work: Callable[[int, int], Any],  # told the first row and how many
     rows: int,  # in all
     threads: int | None = None,  # side by side; None: as many as there are cores
 ) -> list[Any]:  # what each block gave, in order
     "Work through rows block by block."
-    blocks = [(start, min(BLOCK_ROWS, rows - start)) for start in range(0, rows, BLOCK_ROWS)]
+    blocks = [
+        (start, min(BLOCK_ROWS, rows - start)) for start in range(0, rows, BLOCK_ROWS)
+    ]
     if (threads or available_cores()) == 1 or len(blocks) == 1:
         return [work(*block) for block in blocks]
     with ThreadPoolExecutor(threads or available_cores()) as pool:
@@ -356,17 +434,28 @@ def machine() -> str:  # one line
     command = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
     # nvidia-smi is not there, does not answer, or finds no card
     with suppress(OSError, subprocess.SubprocessError):
-        names = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout
+        names = subprocess.run(
+            command, capture_output=True, text=True, timeout=10, check=True
+        ).stdout
         return f"{', '.join(names.strip().splitlines())}; {cores} CPU cores"
     if platform.system() == "Darwin" and platform.machine() == "arm64":
         return f"Apple silicon; {cores} CPU cores"
     return f"no accelerator; {cores} CPU cores ({platform.machine()})"
 
-
+# %% ../../nbs/00_core/00_basics.ipynb #73061d86
 def versions() -> dict[str, str]:  # package → version
     "The versions that results depend on."
     found = {"python": platform.python_version()}
-    for name in ("arxiv_nbclf", "numpy", "pandas", "pyarrow", "scikit-learn", "torch", "transformers", "onnxruntime"):
+    for name in (
+        "arxiv_nbclf",
+        "numpy",
+        "pandas",
+        "pyarrow",
+        "scikit-learn",
+        "torch",
+        "transformers",
+        "onnxruntime",
+    ):
         with suppress(PackageNotFoundError):  # the last three come with an extra
             found[name] = version(name)
     return found
@@ -421,7 +510,9 @@ def _parameter_rows(
     defaults = [*[None] * (len(plain) - len(spec.defaults)), *spec.defaults]
     rows = [("", *pair) for pair in zip(plain, defaults, strict=True)]
     rows += [("*", spec.vararg, None)] if spec.vararg else []
-    rows += [("", *pair) for pair in zip(spec.kwonlyargs, spec.kw_defaults, strict=True)]
+    rows += [
+        ("", *pair) for pair in zip(spec.kwonlyargs, spec.kw_defaults, strict=True)
+    ]
     rows += [("**", spec.kwarg, None)] if spec.kwarg else []
     return [row for row in rows if row[1].arg not in ("self", "cls")]
 

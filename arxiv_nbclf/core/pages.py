@@ -49,8 +49,10 @@ def _policy(
 ) -> str:  # for the meta element Content-Security-Policy
     "What a browser may do for a page."
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    return ("default-src 'none'; img-src data:; style-src 'unsafe-inline'; "
-            f"script-src 'sha256-{digest}'")
+    return (
+        "default-src 'none'; img-src data:; style-src 'unsafe-inline'; "
+        f"script-src 'sha256-{digest}'"
+    )
 
 
 POLICY = _policy(SCRIPT)
@@ -68,7 +70,7 @@ def _known(
         return "–"
     return f"{value:{form}}".replace("-", "−")
 
-
+# %% ../../nbs/00_core/01_pages.ipynb #aad9ecc4
 def count_text(
     value: float | None,  # a number of papers, words, …
 ) -> str:  # such as 12,355
@@ -82,7 +84,7 @@ def score_text(
     "A score, with three digits."
     return _known(value, ".3f")
 
-
+# %% ../../nbs/00_core/01_pages.ipynb #aada0bb3
 def difference_text(
     value: float | None,  # one score less another
 ) -> str:  # such as −0.012
@@ -110,7 +112,7 @@ def duration_text(
         return f"{minutes} min"
     return f"{minutes // 60} h {minutes % 60} min"
 
-
+# %% ../../nbs/00_core/01_pages.ipynb #9c48d4ab
 def size_text(
     n_bytes: float,  # size of a file
 ) -> str:  # in kB or MB
@@ -119,7 +121,7 @@ def size_text(
         return f"{n_bytes / 1e6:.1f} MB"
     return f"{math.ceil(n_bytes / 1e3):,} kB"
 
-
+# %% ../../nbs/00_core/01_pages.ipynb #9c48f39a
 def time_text(
     moment: str,  # a time in ISO form; without a zone it is taken as UTC
 ) -> str:  # such as 2026-01-31 16:05 UTC; what is no time stays as it is
@@ -151,10 +153,15 @@ def cell_text(
     return text if len(text) <= most else text[: most - 1] + "…"
 
 # %% ../../nbs/00_core/01_pages.ipynb #f52fbc90
-TEMPLATES.filters.update({
-    "count": count_text, "score": score_text, "difference": difference_text,
-    "share": share_text, "size": size_text,
-})
+TEMPLATES.filters.update(
+    {
+        "count": count_text,
+        "score": score_text,
+        "difference": difference_text,
+        "share": share_text,
+        "size": size_text,
+    }
+)
 
 
 def render(
@@ -164,7 +171,7 @@ def render(
     "Fill values into a template that is given as text."
     return Markup(TEMPLATES.from_string(template).render(values))
 
-
+# %% ../../nbs/00_core/01_pages.ipynb #f52fdb7f
 def render_template(
     file: str,  # of HTML, in the package's folder `templates`
     **values: Any,  # what its names stand for
@@ -261,12 +268,20 @@ def html_page(
     footer: str = "",  # a last line
 ) -> str:  # the whole page
     "A page with everything inside."
-    return str(render_template(
-        "page.html",
-        title=title, body=body, kicker=kicker, byline=byline, warning=warning,
-        footer=footer, style=Markup(STYLE), script=Markup(SCRIPT),
-        policy=Markup(POLICY),
-    ))
+    return str(
+        render_template(
+            "page.html",
+            title=title,
+            body=body,
+            kicker=kicker,
+            byline=byline,
+            warning=warning,
+            footer=footer,
+            style=Markup(STYLE),
+            script=Markup(SCRIPT),
+            policy=Markup(POLICY),
+        )
+    )
 
 # %% ../../nbs/00_core/01_pages.ipynb #b55a284e
 class _PageChecker(HTMLParser):
@@ -308,7 +323,7 @@ class _PageChecker(HTMLParser):
             self.faults.append("the style fetches")
         self.script += data if self.open[-1:] == ["script"] else ""
 
-
+# %% ../../nbs/00_core/01_pages.ipynb #b55a473d
 def html_errors(
     page: str,  # HTML
 ) -> list[str]:  # empty for a page that keeps its promises

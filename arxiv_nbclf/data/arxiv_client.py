@@ -56,7 +56,7 @@ def _archive(
     "The archive to which a category belongs; physics has many."
     return code.partition(".")[0]
 
-
+# %% ../../nbs/01_data/07_arxiv_client.ipynb #53d90dd4
 def _not_known(
     word: str,  # no code, group or archive
 ) -> UnknownCategory:  # ready to be raised
@@ -66,12 +66,18 @@ def _not_known(
         return unknown_category(word)
     names = members or sorted({*map(_archive, CATEGORIES), *GROUPS})
     near = difflib.get_close_matches(word.rstrip("*.")[:40], names, n=3, cutoff=0.5)
-    hint = f"did you mean {' or '.join(near)}?" if near else f"name a category, or all of {', '.join(GROUPS)}"
+    hint = (
+        f"did you mean {' or '.join(near)}?"
+        if near
+        else f"name a category, or all of {', '.join(GROUPS)}"
+    )
     return UnknownCategory(f"unknown category {word[:40]!r}; {hint}")
 
-
+# %% ../../nbs/01_data/07_arxiv_client.ipynb #53d92cc3
 def category_codes(
-    wanted: str | Sequence[str],  # codes, archives (math, astro-ph), groups (physics) or with a star (math.*), parted by commas
+    # codes, archives (math, astro-ph), groups (physics) or with a star (math.*), parted
+    # by commas
+    wanted: str | Sequence[str],
 ) -> list[str]:  # active codes in the order of the taxonomy
     "The categories that are asked for. Raises `UnknownCategory`."
     found: set[str] = set()
@@ -81,14 +87,18 @@ def category_codes(
             found.add(word)
         elif word == name and name in GROUPS:
             found |= {code for code in CATEGORIES if group_of(code) == name}
-        elif name and (members := [code for code in CATEGORIES if _archive(code) == name]):
+        elif name and (
+            members := [code for code in CATEGORIES if _archive(code) == name]
+        ):
             found |= set(members)
         elif word in ARCHIVED:
             found |= set(ARCHIVED[word])
         else:
             raise _not_known(word)
     if not found:
-        raise UnknownCategory("no category is given: name some, such as cs.CL, math.* or q-bio")
+        raise UnknownCategory(
+            "no category is given: name some, such as cs.CL, math.* or q-bio"
+        )
     return [code for code in CATEGORIES if code in found]
 
 # %% ../../nbs/01_data/07_arxiv_client.ipynb #5a60837e
@@ -100,7 +110,11 @@ def category_query(
     for code in codes:
         archive = _archive(code)
         whole = {member for member in CATEGORIES if _archive(member) == archive}
-        words[f"cat:{archive}.*" if len(whole) > 1 and whole <= set(codes) else f"cat:{code}"] = None
+        words[
+            f"cat:{archive}.*"
+            if len(whole) > 1 and whole <= set(codes)
+            else f"cat:{code}"
+        ] = None
     return " OR ".join(words)
 
 # %% ../../nbs/01_data/07_arxiv_client.ipynb #f375db87
@@ -108,17 +122,22 @@ def today() -> date:  # in UTC
     "The current day where arXiv counts days."
     return datetime.now(UTC).date()
 
-
+# %% ../../nbs/01_data/07_arxiv_client.ipynb #f375fa76
 def day_range(
-    start: date | str,  # first day: a date, or text such as 2025-04-01; a month stands for its first day
+    # first day: a date, or text such as 2025-04-01; a month stands for its first day
+    start: date | str,
     end: date | str,  # last day, inclusive
 ) -> tuple[date, date]:  # both
     "Two days in their order, neither of them to come. Raises `BadDate`."
     first, last = as_date(start), as_date(end)
     if first > last:
-        raise BadDate(f"from {first} to {last}: the first day is after the last; exchange them")
+        raise BadDate(
+            f"from {first} to {last}: the first day is after the last; exchange them"
+        )
     if late := [day for day in (first, last) if day > today()]:
-        raise BadDate(f"from {first} to {last}: {late[0]} is in the future; today is {today()} (UTC)")
+        raise BadDate(
+            f"from {first} to {last}: {late[0]} is in the future; today is {today()} (UTC)"
+        )
     return first, last
 
 # %% ../../nbs/01_data/07_arxiv_client.ipynb #c8a0ad14
@@ -136,7 +155,10 @@ class TimeWindow:
         last: date,  # inclusive
     ) -> Self:  # from the first minute of the first day to the last one of the last
         "The window of some days."
-        return cls(datetime.combine(first, datetime.min.time()), datetime.combine(last, datetime.min.time()) + timedelta(days=1))
+        return cls(
+            datetime.combine(first, datetime.min.time()),
+            datetime.combine(last, datetime.min.time()) + timedelta(days=1),
+        )
 
     @property
     def minutes(self) -> int:
@@ -156,8 +178,13 @@ class TimeWindow:
     ) -> list["TimeWindow"]:  # in order
         "Cut it into parts of equal length, to the minute."
         parts = min(parts, self.minutes)
-        ends = [self.start + timedelta(minutes=self.minutes * part // parts) for part in range(parts + 1)]
-        return [TimeWindow(start, end) for start, end in zip(ends, ends[1:], strict=False)]
+        ends = [
+            self.start + timedelta(minutes=self.minutes * part // parts)
+            for part in range(parts + 1)
+        ]
+        return [
+            TimeWindow(start, end) for start, end in zip(ends, ends[1:], strict=False)
+        ]
 
     def subtract(
         self,
@@ -180,7 +207,7 @@ class TimeWindow:
 class BadHarvest(ArxivNbclfError):
     "A harvest that cannot be done as it was asked for."
 
-
+# %% ../../nbs/01_data/07_arxiv_client.ipynb #ed8bafc6
 @dataclass(frozen=True)
 class HarvestRequest:
     "What is to be harvested."
@@ -194,7 +221,11 @@ class HarvestRequest:
     @property
     def window(self) -> TimeWindow:
         "The days as a window."
-        return TimeWindow.of_days(*self.days) if self.days else TimeWindow(datetime.max, datetime.max)
+        return (
+            TimeWindow.of_days(*self.days)
+            if self.days
+            else TimeWindow(datetime.max, datetime.max)
+        )
 
     def record(self) -> dict[str, Any]:  # plain JSON values
         "As it is written down, to know it again."
@@ -202,9 +233,14 @@ class HarvestRequest:
         if self.ids:
             return asked | {"ids": list(self.ids)}
         first, last = map(str, self.days or ())
-        return asked | {"categories": ",".join(self.codes), "from": first, "to": last, "per_group": self.per_group}
+        return asked | {
+            "categories": ",".join(self.codes),
+            "from": first,
+            "to": last,
+            "per_group": self.per_group,
+        }
 
-
+# %% ../../nbs/01_data/07_arxiv_client.ipynb #ed8bceb5
 def make_harvest_request(
     categories: str | Sequence[str] | None,  # as for `category_codes`
     start: date | str | None,  # as for `day_range`
@@ -216,13 +252,27 @@ def make_harvest_request(
     "Check what is asked for. Raises `BadHarvest`, `BadDate` and `UnknownCategory`."
     if ids:
         if categories or start or end or per_group:
-            raise BadHarvest("ids are papers by themselves: leave out categories, days and per-group")
-        return HarvestRequest(ids=tuple(ids.replace(",", " ").split() if isinstance(ids, str) else ids), source=source)
+            raise BadHarvest(
+                "ids are papers by themselves: leave out categories, days and per-group"
+            )
+        return HarvestRequest(
+            ids=tuple(ids.replace(",", " ").split() if isinstance(ids, str) else ids),
+            source=source,
+        )
     if not categories or not start or not end:
-        raise BadHarvest("name categories and days, such as --categories cs.CL,math.* --from 2025-04-01 --to 2025-04-30; or ids")
+        raise BadHarvest(
+            "name categories and days, such as --categories cs.CL,math.* --from 2025-04-01 --to 2025-04-30; or ids"
+        )
     if per_group is not None and per_group < 1:
-        raise BadHarvest(f"per-group is how many papers every group shall have at least, not {per_group}")
-    return HarvestRequest(tuple(category_codes(categories)), day_range(start, end), per_group=per_group, source=source)
+        raise BadHarvest(
+            f"per-group is how many papers every group shall have at least, not {per_group}"
+        )
+    return HarvestRequest(
+        tuple(category_codes(categories)),
+        day_range(start, end),
+        per_group=per_group,
+        source=source,
+    )
 
 # %% ../../nbs/01_data/07_arxiv_client.ipynb #fa870a47
 @dataclass(frozen=True)
@@ -243,7 +293,12 @@ class FetchedWindow:
 
     def record(self) -> dict[str, Any]:  # plain JSON values
         "As it is written down."
-        return asdict(self) | {"window": [f"{moment:%Y-%m-%dT%H:%M}" for moment in (self.window.start, self.window.end)]}
+        return asdict(self) | {
+            "window": [
+                f"{moment:%Y-%m-%dT%H:%M}"
+                for moment in (self.window.start, self.window.end)
+            ]
+        }
 
     @classmethod
     def of_record(
@@ -251,9 +306,12 @@ class FetchedWindow:
         record: dict[str, Any],  # from `record`
     ) -> Self:
         "The same from plain JSON values."
-        return cls(**record | {"window": TimeWindow(*map(datetime.fromisoformat, record["window"]))})
+        return cls(
+            **record
+            | {"window": TimeWindow(*map(datetime.fromisoformat, record["window"]))}
+        )
 
-
+# %% ../../nbs/01_data/07_arxiv_client.ipynb #fa872936
 def write_finished(
     path: Path,  # the record
     finished: Sequence[FetchedWindow],  # all windows that are done
@@ -262,13 +320,16 @@ def write_finished(
     "Write down what is finished, whole or not at all. Raises `CannotWrite`."
     write_json(path, more | {"windows": [done.record() for done in finished]})
 
-
+# %% ../../nbs/01_data/07_arxiv_client.ipynb #fa874825
 def read_finished(
     path: Path,  # the record
 ) -> list[FetchedWindow]:  # none if there is no record, or none that can be read
     "Read what is finished."
     try:
-        return [FetchedWindow.of_record(record) for record in json.loads(path.read_text(encoding="utf-8"))["windows"]]
+        return [
+            FetchedWindow.of_record(record)
+            for record in json.loads(path.read_text(encoding="utf-8"))["windows"]
+        ]
     except (OSError, ValueError, KeyError, TypeError):
         return []
 
@@ -287,7 +348,7 @@ class RetriesExhausted(ArxivNbclfError):
 class EmptyPages(RetriesExhausted):
     "A page on which papers must be came back empty time after time, from a server that answers otherwise."
 
-
+# %% ../../nbs/01_data/07_arxiv_client.ipynb #d645b0c5
 class _TemporaryFault(Exception):
     "A fault that may pass."
 
@@ -305,9 +366,11 @@ def _proxy(
 ) -> str | None:  # the address of a proxy, as the environment or the system has it
     "The proxy through which an address is asked."
     parts = urlsplit(api)
-    return None if proxy_bypass(parts.hostname or "") else getproxies().get(parts.scheme)
+    return (
+        None if proxy_bypass(parts.hostname or "") else getproxies().get(parts.scheme)
+    )
 
-
+# %% ../../nbs/01_data/07_arxiv_client.ipynb #af105b7c
 def check_reachable(
     api: str = API,  # an address of arXiv's interface
     timeout_s: float = 4.0,  # seconds
@@ -318,14 +381,23 @@ def check_reachable(
         raise RefusedFeed(f"{api[:80]!r} is no web address; the interface is at {API}")
     try:
         place = urlsplit(_proxy(api) or api)
-        host, port = place.hostname or "", place.port or (443 if place.scheme == "https" else 80)
-        call_with_timeout(timeout_s, lambda: socket.create_connection((host, port), timeout_s).close())
+        host, port = (
+            place.hostname or "",
+            place.port or (443 if place.scheme == "https" else 80),
+        )
+        call_with_timeout(
+            timeout_s, lambda: socket.create_connection((host, port), timeout_s).close()
+        )
     except (OSError, ValueError) as error:  # TimeoutError is one
         problem = f"{parts.hostname} cannot be reached ({error}): is there a network?"
-        raise NoNetwork(f"{problem} arXiv's bulk snapshot, a file, needs none") from error
+        raise NoNetwork(
+            f"{problem} arXiv's bulk snapshot, a file, needs none"
+        ) from error
 
 # %% ../../nbs/01_data/07_arxiv_client.ipynb #0548c4bb
 RETRY_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
+
+
 MAX_EMPTY_PAGES = 4  # times that a page may come back empty
 
 
@@ -343,13 +415,19 @@ def _request(
         finally:
             response.release_conn() if response.status == 200 else response.drain_conn()
     except HTTPError as error:
-        raise _TemporaryFault(f"the connection failed ({str(error).rpartition(': ')[2] or type(error).__name__})") from error
+        raise _TemporaryFault(
+            f"the connection failed ({str(error).rpartition(': ')[2] or type(error).__name__})"
+        ) from error
     if response.status in RETRY_STATUSES:
-        raise _TemporaryFault(f"the interface is busy (status {response.status})", response)
+        raise _TemporaryFault(
+            f"the interface is busy (status {response.status})", response
+        )
     if response.status != 200:
         if b"/api/errors" in data:
             parse_feed(data)
-        raise RefusedFeed(f"{urlsplit(address).hostname} answers with status {response.status}: is the address right?")
+        raise RefusedFeed(
+            f"{urlsplit(address).hostname} answers with status {response.status}: is the address right?"
+        )
     return data
 
 # %% ../../nbs/01_data/07_arxiv_client.ipynb #4594188f
@@ -366,7 +444,9 @@ def _connection(
         "maxsize": 1,
         "block": True,
         "timeout": Timeout(connect=min(10.0, timeout), read=timeout),
-        "headers": {"User-Agent": f"arxiv_nbclf/{__version__} (https://github.com/arxiv-nbclf/arxiv_nbclf)"},
+        "headers": {
+            "User-Agent": f"arxiv_nbclf/{__version__} (https://github.com/arxiv-nbclf/arxiv_nbclf)"
+        },
         "retries": Retry(None, connect=0, read=0, status=0, other=0, redirect=3),
     }
     return ProxyManager(proxy, **options) if proxy else PoolManager(**options)
@@ -386,7 +466,12 @@ class ApiClient:
         from urllib3 import Retry
 
         self.api, self.delay, self.rested = api, delay, 0.0
-        self.retry = Retry(max_tries - 1, backoff_factor=delay, status_forcelist=RETRY_STATUSES, retry_after_max=600)
+        self.retry = Retry(
+            max_tries - 1,
+            backoff_factor=delay,
+            status_forcelist=RETRY_STATUSES,
+            retry_after_max=600,
+        )
         self.connection = _connection(api, timeout)
 
     def __enter__(self) -> "ApiClient":
@@ -403,7 +488,7 @@ class ApiClient:
         "Ask until there is an answer. Raises `RefusedFeed`, `RetriesExhausted` and `EmptyPages`."
         return _fetch(self, question, known)
 
-
+# %% ../../nbs/01_data/07_arxiv_client.ipynb #caf6e9bf
 def _attempt(
     client: ApiClient,  # whose connection and pauses count
     question: dict[str, Any],  # search_query or id_list, start, max_results
@@ -412,16 +497,26 @@ def _attempt(
     "Wait for the pause to end and request once. Raises `_TemporaryFault` and `RefusedFeed`."
     time.sleep(max(0.0, client.rested - time.monotonic()))
     try:
-        feed = parse_feed(_request(client.connection, f"{client.api}?{urlencode(question)}"))
+        feed = parse_feed(
+            _request(client.connection, f"{client.api}?{urlencode(question)}")
+        )
     except BadFeed as error:
         raise _TemporaryFault(str(error)) from error
     finally:
         client.rested = time.monotonic() + client.delay
     start = question.get("start", 0)
-    if not feed.n_entries and "id_list" not in question and max(feed.total, known) > start:
-        raise _Empty(f"the page from {start:,} of {max(feed.total, known):,} papers came back empty")
+    if (
+        not feed.n_entries
+        and "id_list" not in question
+        and max(feed.total, known) > start
+    ):
+        raise _Empty(
+            f"the page from {start:,} of {max(feed.total, known):,} papers came back empty"
+        )
     if feed.n_entries and feed.start != start:
-        raise _TemporaryFault(f"the page from {feed.start:,} came instead of that from {start:,}")
+        raise _TemporaryFault(
+            f"the page from {feed.start:,} came instead of that from {start:,}"
+        )
     return feed
 
 # %% ../../nbs/01_data/07_arxiv_client.ipynb #211742ab
@@ -440,13 +535,21 @@ def _fetch(
         except _TemporaryFault as fault:
             empty += isinstance(fault, _Empty)
             try:
-                cause = {"response": fault.response} if fault.response is not None else {"error": fault}
+                cause = (
+                    {"response": fault.response}
+                    if fault.response is not None
+                    else {"error": fault}
+                )
                 retry = retry.increment("GET", client.api, **cause)
             except MaxRetryError:
                 kind = EmptyPages if empty else RetriesExhausted
-                raise kind(f"{client.api}: {fault}, {len(retry.history) + 1} times; try again later") from fault
+                raise kind(
+                    f"{client.api}: {fault}, {len(retry.history) + 1} times; try again later"
+                ) from fault
             if empty == MAX_EMPTY_PAGES:
-                raise EmptyPages(f"{client.api}: {fault}, {empty} times; try again later") from fault
+                raise EmptyPages(
+                    f"{client.api}: {fault}, {empty} times; try again later"
+                ) from fault
             log.info("%s; asking again", fault)
             retry.sleep(fault.response)
             if question.get("max_results", 0) > 50:

@@ -28,7 +28,8 @@ class RefusedFeed(ArxivNbclfError):
     "An answer that is no feed, a dangerous one, or an error that the interface reports; asking again will not help."
 
 # %% ../../nbs/01_data/06_arxiv_feed.ipynb #a3595f58
-MAX_FEED_BYTES = 1 << 25  # bytes; two thousand papers, the most that arXiv gives at once, are about six million
+# bytes; two thousand papers, the most that arXiv gives at once, are about six million
+MAX_FEED_BYTES = 1 << 25
 
 
 def _root(
@@ -42,37 +43,62 @@ def _root(
     from defusedxml.ElementTree import fromstring
 
     if len(data) > MAX_FEED_BYTES:
-        raise RefusedFeed(f"the answer is longer than {MAX_FEED_BYTES:,} bytes, and no feed of papers is")
+        raise RefusedFeed(
+            f"the answer is longer than {MAX_FEED_BYTES:,} bytes, and no feed of papers is"
+        )
     shown = " ".join(data[:60].decode("utf-8", "replace").split())
     if shown.lower().startswith(("<!doctype html", "<html")):
-        raise RefusedFeed(f"the answer is a web page and no feed: is the address right, or a login page in between? ({shown})")
+        raise RefusedFeed(
+            f"the answer is a web page and no feed: is the address right, or a login page in between? ({shown})"
+        )
     try:
         root = fromstring(data, forbid_dtd=True)
     except DefusedXmlException as error:
-        raise RefusedFeed(f"the answer declares what no feed of papers needs ({type(error).__name__}): it is not read") from error
+        raise RefusedFeed(
+            f"the answer declares what no feed of papers needs ({type(error).__name__}): it is not read"
+        ) from error
     except (ParseError, ValueError) as error:
-        raise BadFeed(f"the answer is no complete XML ({error}; it begins {shown!r})") from error
+        raise BadFeed(
+            f"the answer is no complete XML ({error}; it begins {shown!r})"
+        ) from error
     if not root.tag.endswith("}feed"):
-        raise RefusedFeed(f"the answer is XML but no Atom feed (its root is {root.tag[:60]!r}): is the address right?")
+        raise RefusedFeed(
+            f"the answer is XML but no Atom feed (its root is {root.tag[:60]!r}): is the address right?"
+        )
     return root
 
 # %% ../../nbs/01_data/06_arxiv_feed.ipynb #434ae75e
 _ATOM, _ARXIV = "{http://www.w3.org/2005/Atom}", "{http://arxiv.org/schemas/atom}"
+
+
 _SEARCH = "{http://a9.com/-/spec/opensearch/1.1/}"
 
 
 def _entry(
     element: Any,  # an entry of the feed
-) -> dict[str, str | None]:  # aid, title, summary, categories, main_category, published, comment
+) -> dict[
+    str, str | None
+]:  # aid, title, summary, categories, main_category, published, comment
     "The texts of an entry. Raises `RefusedFeed` if it is an error."
-    texts = {name: (element.findtext(f"{_ATOM}{name}") or "").strip() for name in ("id", "title", "summary", "published")}
+    texts = {
+        name: (element.findtext(f"{_ATOM}{name}") or "").strip()
+        for name in ("id", "title", "summary", "published")
+    }
     if "/api/errors" in texts["id"]:
-        raise RefusedFeed(f"arXiv's interface reports an error: {' '.join(texts['summary'].split())[:200]}")
+        raise RefusedFeed(
+            f"arXiv's interface reports an error: {' '.join(texts['summary'].split())[:200]}"
+        )
     primary = element.find(f"{_ARXIV}primary_category")
     codes = [category.get("term", "") for category in element.iter(f"{_ATOM}category")]
-    return {"aid": texts["id"], "title": " ".join(texts["title"].split()), "summary": texts["summary"], "categories": ",".join(codes),
-            "main_category": None if primary is None else primary.get("term"), "published": texts["published"],
-            "comment": element.findtext(f"{_ARXIV}comment")}
+    return {
+        "aid": texts["id"],
+        "title": " ".join(texts["title"].split()),
+        "summary": texts["summary"],
+        "categories": ",".join(codes),
+        "main_category": None if primary is None else primary.get("term"),
+        "published": texts["published"],
+        "comment": element.findtext(f"{_ARXIV}comment"),
+    }
 
 # %% ../../nbs/01_data/06_arxiv_feed.ipynb #63203612
 @dataclass(frozen=True)
@@ -98,9 +124,12 @@ class Feed:
 # %% ../../nbs/01_data/06_arxiv_feed.ipynb #d6714b9a
 def no_papers() -> pd.DataFrame:
     "A papers table without a row."
-    return read_papers(pd.DataFrame([{"aid": "1", "title": "a", "summary": "b", "withdrawn": "true"}]), "prediction").papers.head(0)
+    return read_papers(
+        pd.DataFrame([{"aid": "1", "title": "a", "summary": "b", "withdrawn": "true"}]),
+        "prediction",
+    ).papers.head(0)
 
-
+# %% ../../nbs/01_data/06_arxiv_feed.ipynb #d6716a89
 def _papers(
     n_entries: Sequence[dict[str, str | None]],  # of a feed
 ) -> pd.DataFrame:  # COLUMNS and withdrawn
@@ -109,9 +138,14 @@ def _papers(
     if not usable:
         return no_papers()
     table = pd.DataFrame(usable)
-    texts = (pa.array(table[name], pa.string(), from_pandas=True) for name in ("comment", "summary"))
+    texts = (
+        pa.array(table[name], pa.string(), from_pandas=True)
+        for name in ("comment", "summary")
+    )
     try:
-        return read_papers(table.assign(withdrawn=withdrawn(*texts).to_pandas()), "prediction").papers[[*COLUMNS, "withdrawn"]]
+        return read_papers(
+            table.assign(withdrawn=withdrawn(*texts).to_pandas()), "prediction"
+        ).papers[[*COLUMNS, "withdrawn"]]
     except BadPapers:  # not one of them has a title and an abstract
         return no_papers()
 
@@ -123,8 +157,13 @@ def parse_feed(
     root = _root(data)
     n_entries = [_entry(element) for element in root.iter(f"{_ATOM}entry")]
     try:
-        total, start = (int(root.findtext(f"{_SEARCH}{name}") or "") for name in ("totalResults", "startIndex"))
+        total, start = (
+            int(root.findtext(f"{_SEARCH}{name}") or "")
+            for name in ("totalResults", "startIndex")
+        )
     except ValueError:
-        raise BadFeed("the feed does not say how many papers there are (totalResults, startIndex)") from None
+        raise BadFeed(
+            "the feed does not say how many papers there are (totalResults, startIndex)"
+        ) from None
     papers = _papers(n_entries)
     return Feed(total, start, papers, len(n_entries), len(n_entries) - len(papers))

@@ -58,7 +58,8 @@ def rebatch(
         yield pa.Table.from_batches(held)
 
 # %% ../../nbs/01_data/05_chunks.ipynb #94a61478
-IsFinished = Callable[[int], bool]  # number of a chunk in its file → whether it may be left out
+# number of a chunk in its file → whether it may be left out
+IsFinished = Callable[[int], bool]
 
 
 def none_finished(
@@ -67,7 +68,7 @@ def none_finished(
     "For a run that begins."
     return False
 
-
+# %% ../../nbs/01_data/05_chunks.ipynb #94a63367
 def _parquet_chunks(
     path: Path,  # a parquet file
     rows: int,  # of a chunk
@@ -79,18 +80,31 @@ def _parquet_chunks(
         ours = [names[position] for position in wanted_columns("prediction")(names)]
         wanted = ours or names[:1]  # without ours, names are enough for a message
         chunks = -(-meta.num_rows // rows)
-        begin = next((number for number in range(chunks) if not finished(number)), chunks)
+        begin = next(
+            (number for number in range(chunks) if not finished(number)), chunks
+        )
         yield from [None] * begin
-        starts = np.cumsum([0] + [meta.row_group(i).num_rows for i in range(meta.num_row_groups)])
+        starts = np.cumsum(
+            [0] + [meta.row_group(i).num_rows for i in range(meta.num_row_groups)]
+        )
         group = max(0, int(np.searchsorted(starts, begin * rows, "right")) - 1)
-        surplus = begin * rows - int(starts[group])  # rows of the group that belong to finished chunks
-        batches = file.iter_batches(min(rows, 8192), range(group, meta.num_row_groups), wanted)
-        for number, part in enumerate(rebatch(_skip_rows(batches, surplus), rows) if begin < chunks else (), begin):
+        # rows of the group that belong to finished chunks
+        surplus = begin * rows - int(starts[group])
+        batches = file.iter_batches(
+            min(rows, 8192), range(group, meta.num_row_groups), wanted
+        )
+        for number, part in enumerate(
+            rebatch(_skip_rows(batches, surplus), rows) if begin < chunks else (), begin
+        ):
             columns = dict(zip(wanted, part.columns, strict=True))
             numbers = range(number * rows + 1, number * rows + part.num_rows + 1)
-            yield None if finished(number) else RawTable(names, [columns.get(name, ()) for name in names], numbers)
+            yield (
+                None
+                if finished(number)
+                else RawTable(names, [columns.get(name, ()) for name in names], numbers)
+            )
 
-
+# %% ../../nbs/01_data/05_chunks.ipynb #94a65256
 def _skip_rows(
     batches: Iterator[pa.RecordBatch],  # of any sizes
     rows: int,  # to leave out at the beginning
@@ -110,16 +124,20 @@ def _lines(
     lines: list[bytes] = []
     while len(lines) < count and (line := file.readline(MAX_SNAPSHOT_LINE_BYTES)):
         if len(line) == MAX_SNAPSHOT_LINE_BYTES:
-            raise BadPapers.at(where, f"a line is longer than {MAX_SNAPSHOT_LINE_BYTES:,} bytes: this is no file of one JSON object a line")
+            raise BadPapers.at(
+                where,
+                f"a line is longer than {MAX_SNAPSHOT_LINE_BYTES:,} bytes: this is no file of one JSON object a line",
+            )
         lines.append(line)
     return lines
 
-
+# %% ../../nbs/01_data/05_chunks.ipynb #c588de88
 def json_line_chunks(
     file: BinaryIO,  # open: a file, or standard input
     where: object,  # how the file is called in messages
     rows: int,  # lines of a chunk
-    finished: IsFinished = none_finished,  # number of a chunk in its file → whether it may be left out
+    # number of a chunk in its file → whether it may be left out
+    finished: IsFinished = none_finished,
 ) -> Iterator[RawTable | None]:  # None for a chunk that was left out
     "Read JSON lines in chunks."
     names: dict[str, None] = {}
@@ -130,19 +148,27 @@ def json_line_chunks(
         if finished(number):
             yield None
         else:
-            noted = [(place, "broken line: not UTF-8 text") for place, line in enumerate(lines, 1) if not _is_text(line)]
+            noted = [
+                (place, "broken line: not UTF-8 text")
+                for place, line in enumerate(lines, 1)
+                if not _is_text(line)
+            ]
             for place, _ in noted:
                 lines[place - 1] = b"\n"
             read = read_json_lines(b"".join(lines), Path(str(where)), keep_broken=True)
             names |= dict.fromkeys(read.names)
             columns = dict(zip(read.names, read.columns, strict=True))
             before = number * rows
-            broken = sorted((row + before, problem) for row, problem in [*read.broken, *noted])
+            broken = sorted(
+                (row + before, problem) for row, problem in [*read.broken, *noted]
+            )
             filled = [columns.get(name, [None] * len(read.rows)) for name in names]
-            yield RawTable(list(names), filled, [row + before for row in read.rows], broken)
+            yield RawTable(
+                list(names), filled, [row + before for row in read.rows], broken
+            )
         number += 1
 
-
+# %% ../../nbs/01_data/05_chunks.ipynb #c588fd77
 def _is_text(
     line: bytes,  # of a file
 ) -> bool:
@@ -165,7 +191,7 @@ class _QuoteCounter:
         self.marks += data.count(b'"')
         return data
 
-
+# %% ../../nbs/01_data/05_chunks.ipynb #7ef679be
 def _delimited_chunks(
     path: Path,  # a csv or tsv file, plain, .gz or .zip
     rows: int,  # of a chunk
@@ -176,22 +202,46 @@ def _delimited_chunks(
         start = file.read(1 << 16)
     if kind := detect_format(start):
         raise BadPapers.at(path, f"this is not {file_suffix(path)} but {kind}")
-    header = start.removeprefix(b"\xef\xbb\xbf").lstrip(b"\r\n").partition(b"\n")[0].rstrip(b"\r")
+    header = (
+        start.removeprefix(b"\xef\xbb\xbf")
+        .lstrip(b"\r\n")
+        .partition(b"\n")[0]
+        .rstrip(b"\r")
+    )
     delimiter = max(",\t;|", key=lambda mark: header.count(mark.encode()))
     parse = pa_csv.ParseOptions(delimiter=delimiter, newlines_in_values=True)
-    names = pa_csv.read_csv(BytesIO(header + b"\n"), parse_options=parse).column_names if header else []
-    wanted = [names[position] for position in wanted_columns("prediction")(names)] or names[:1]
-    convert = pa_csv.ConvertOptions(column_types=dict.fromkeys(names, pa.large_string()), include_columns=wanted)
+    names = (
+        pa_csv.read_csv(BytesIO(header + b"\n"), parse_options=parse).column_names
+        if header
+        else []
+    )
+    wanted = [
+        names[position] for position in wanted_columns("prediction")(names)
+    ] or names[:1]
+    convert = pa_csv.ConvertOptions(
+        column_types=dict.fromkeys(names, pa.large_string()), include_columns=wanted
+    )
     read = pa_csv.ReadOptions(use_threads=False, block_size=1 << 23)
     with open_bytes(path) as file:
         counting = _QuoteCounter(file)
-        with pa_csv.open_csv(pa.PythonFile(counting, "r"), read, parse, convert) as reader:
+        with pa_csv.open_csv(
+            pa.PythonFile(counting, "r"), read, parse, convert
+        ) as reader:
             for number, part in enumerate(rebatch(iter(reader), rows)):
                 columns = dict(zip(wanted, part.columns, strict=True))
                 numbers = range(number * rows + 2, number * rows + part.num_rows + 2)
-                yield None if finished(number) else RawTable(names, [columns.get(name, ()) for name in names], numbers)
+                yield (
+                    None
+                    if finished(number)
+                    else RawTable(
+                        names, [columns.get(name, ()) for name in names], numbers
+                    )
+                )
         if counting.marks % 2:
-            raise BadPapers.at(path, "a quotation mark is opened and never closed; is the file cut off?")
+            raise BadPapers.at(
+                path,
+                "a quotation mark is opened and never closed; is the file cut off?",
+            )
 
 # %% ../../nbs/01_data/05_chunks.ipynb #3e3ff57f
 def _cut(
@@ -203,9 +253,13 @@ def _cut(
     for number, start in enumerate(range(0, len(table.rows), rows)):
         part = slice(start, start + rows)
         columns = [column[part] for column in table.columns]
-        yield None if finished(number) else RawTable(table.names, columns, table.rows[part])
+        yield (
+            None
+            if finished(number)
+            else RawTable(table.names, columns, table.rows[part])
+        )
 
-
+# %% ../../nbs/01_data/05_chunks.ipynb #3e40146e
 def _file_chunks(
     path: Path,  # a file with a known ending
     rows: int,  # of a chunk
@@ -218,7 +272,9 @@ def _file_chunks(
         case ".csv" | ".tsv":
             yield from _delimited_chunks(path, rows, finished)
         case ".xlsx":
-            yield from _cut(read_table(path, wanted_columns("prediction")), rows, finished)
+            yield from _cut(
+                read_table(path, wanted_columns("prediction")), rows, finished
+            )
         case _:
             with open_bytes(path) as file:
                 yield from json_line_chunks(file, path, rows, finished)
@@ -238,9 +294,13 @@ def papers_of_chunk(
     raw = raw.reindex(columns=["aid", "title", "summary", "_file", "_row"])
     if multiple_files:
         ids = raw["aid"].astype("str")
-        raw["aid"] = ids.mask(ids.str.strip() == "").fillna(name + ":row-" + raw["_row"].astype("str"))
+        raw["aid"] = ids.mask(ids.str.strip() == "").fillna(
+            name + ":row-" + raw["_row"].astype("str")
+        )
     sure = pd.DataFrame([_CERTAIN_COLUMNS | {"_file": name, "_row": 0}])
-    papers, rejects = validate_papers(pd.concat([raw, sure], ignore_index=True), "prediction", broken, where)
+    papers, rejects = validate_papers(
+        pd.concat([raw, sure], ignore_index=True), "prediction", broken, where
+    )
     return ReadPapers(papers[["aid", "title", "summary"]].iloc[:-1], rejects)
 
 # %% ../../nbs/01_data/05_chunks.ipynb #94092b83
@@ -251,31 +311,48 @@ class Chunk(NamedTuple):
     papers: pd.DataFrame  # aid, title, summary
     rejects: pd.DataFrame  # file, row, aid, reason
 
-
+# %% ../../nbs/01_data/05_chunks.ipynb #94094a72
 def raw_chunks(
-    source: str | Path | pd.DataFrame,  # a file, a folder of files, a table, or the word sample
+    # a file, a folder of files, a table, or the word sample
+    source: str | Path | pd.DataFrame,
     rows: int,  # of a chunk
     finished: IsFinished,  # given the number through all files
-) -> Iterator[tuple[RawTable | None, str, object, bool]]:  # chunk, name of its file, the file, whether there are others
+) -> Iterator[
+    tuple[RawTable | None, str, object, bool]
+]:  # chunk, name of its file, the file, whether there are others
     "Read a source in chunks, file after file."
     files = source_files(source)
     if not files:
-        frame, name = (source, "table") if isinstance(source, pd.DataFrame) else (sample(), "sample")
+        frame, name = (
+            (source, "table")
+            if isinstance(source, pd.DataFrame)
+            else (sample(), "sample")
+        )
         for table in _cut(raw_frame(frame), rows, finished):
             yield table, name, name, False
     number = 0
     for path in files:
         with as_bad_papers(path):
-            for table in _file_chunks(path, rows, lambda local, before=number: finished(before + local)):  # type: ignore[misc]
+            for table in _file_chunks(
+                path, rows, lambda local, before=number: finished(before + local)
+            ):  # type: ignore[misc]
                 yield table, path.name, path, len(files) > 1
                 number += 1
 
-
+# %% ../../nbs/01_data/05_chunks.ipynb #94096961
 def read_chunks(
-    source: str | Path | pd.DataFrame,  # a file, a folder of files, a table, or the word sample
+    # a file, a folder of files, a table, or the word sample
+    source: str | Path | pd.DataFrame,
     rows: int = 10_000,  # of a chunk
-    finished: IsFinished = none_finished,  # given the number of a chunk: whether it may be left out
+    # given the number of a chunk: whether it may be left out
+    finished: IsFinished = none_finished,
 ) -> Iterator[Chunk | None]:  # None for a chunk that was left out
     "Read papers for prediction, chunk by chunk. Raises `BadPapers`."
-    for number, (table, name, where, multiple_files) in enumerate(raw_chunks(source, rows, finished)):
-        yield None if table is None else Chunk(number, *papers_of_chunk(table, name, where, multiple_files))
+    for number, (table, name, where, multiple_files) in enumerate(
+        raw_chunks(source, rows, finished)
+    ):
+        yield (
+            None
+            if table is None
+            else Chunk(number, *papers_of_chunk(table, name, where, multiple_files))
+        )

@@ -67,7 +67,9 @@ from arxiv_nbclf.data.tables import (
 from .taxonomy import group_of
 
 # %% ../../nbs/01_data/08_harvest.ipynb #d89b0cea
-PAGE_SIZE = 1000  # papers to ask for at once; arXiv gives 2,000 at most, and fails more often the more they are
+# papers to ask for at once; arXiv gives 2,000 at most, and fails more often the more
+# they are
+PAGE_SIZE = 1000
 MAX_ROUNDS = 2  # times to turn all pages while papers are missing
 _SORTED: dict[str, Any] = {"sortBy": "submittedDate", "sortOrder": "ascending"}
 
@@ -79,32 +81,39 @@ class FetchedPapers(NamedTuple):
     total: int  # by the interface's count
     n_entries: int  # different ones that came, those that cannot be used included
 
-
+# %% ../../nbs/01_data/08_harvest.ipynb #d89b2bd9
 def _once_each(
     papers: Sequence[pd.DataFrame],  # pages
 ) -> pd.DataFrame:  # the first of each id, in its latest version
     "Put pages together."
     table = pd.concat(papers, ignore_index=True)
-    newest = table.sort_values("version", ascending=False, na_position="last", kind="stable").drop_duplicates("aid")
+    newest = table.sort_values(
+        "version", ascending=False, na_position="last", kind="stable"
+    ).drop_duplicates("aid")
     return newest.sort_index().reset_index(drop=True)
 
-
+# %% ../../nbs/01_data/08_harvest.ipynb #d89b4ac8
 def first_page(
     client: ApiClient,  # whose connection and pauses count
     query: str,  # in the language of the interface
     papers: int | None = None,  # at most; None: PAGE
 ) -> Feed:
     "The first page of a question; an empty answer has to come twice."
-    question: dict[str, Any] = {"search_query": query, "start": 0, "max_results": papers or PAGE_SIZE} | _SORTED
+    question: dict[str, Any] = {
+        "search_query": query,
+        "start": 0,
+        "max_results": papers or PAGE_SIZE,
+    } | _SORTED
     feed = client.fetch(**question)
     return feed if feed.total else client.fetch(**question)
 
-
+# %% ../../nbs/01_data/08_harvest.ipynb #d89b69b7
 def all_pages(
     client: ApiClient,  # whose connection and pauses count
     query: str,  # in the language of the interface
     first: Feed,  # its first page
-    on_page: Callable[[int], object] = lambda count: None,  # called with the number of papers of each page
+    # called with the number of papers of each page
+    on_page: Callable[[int], object] = lambda count: None,
 ) -> FetchedPapers:
     "All papers of a question."
     pages, unusable, total = [first.papers], first.unusable, first.total
@@ -113,7 +122,13 @@ def all_pages(
         start = first.n_entries if turn == 0 else 0
         while start < total:
             try:
-                feed = client.fetch(known=total, search_query=query, start=start, max_results=PAGE_SIZE, **_SORTED)
+                feed = client.fetch(
+                    known=total,
+                    search_query=query,
+                    start=start,
+                    max_results=PAGE_SIZE,
+                    **_SORTED,
+                )
             except EmptyPages as error:
                 log.info("%s", error)
                 break
@@ -136,7 +151,7 @@ RECORD = "record.json"
 class TooManyPapers(ArxivNbclfError):
     "More papers in a minute than the interface hands out."
 
-
+# %% ../../nbs/01_data/08_harvest.ipynb #65b5499b
 @dataclass
 class WindowFetcher:
     "Gathers windows into a folder."
@@ -146,10 +161,15 @@ class WindowFetcher:
     bar: Any  # a progress bar, of papers
     earlier: Sequence[FetchedWindow] = ()  # windows of earlier harvests
     most: int = WINDOW_PAPERS  # papers of a window
-    finished: list[FetchedWindow] = field(default_factory=list)  # windows of this harvest
+    # windows of this harvest
+    finished: list[FetchedWindow] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.finished = [done for done in read_finished(self.folder / RECORD) if done.file is None or (self.folder / done.file).is_file()]
+        self.finished = [
+            done
+            for done in read_finished(self.folder / RECORD)
+            if done.file is None or (self.folder / done.file).is_file()
+        ]
 
     def finish(
         self,
@@ -176,11 +196,15 @@ def fetch_window(
     if first.total > fetcher.most and window.minutes > 1:
         return window.cut(-(-first.total * 5 // (fetcher.most * 4)))
     if first.total > API_LIMIT:
-        raise TooManyPapers(f"{window}: arXiv counts {first.total:,} papers and hands out {API_LIMIT:,}: ask for fewer categories at a time")
+        raise TooManyPapers(
+            f"{window}: arXiv counts {first.total:,} papers and hands out {API_LIMIT:,}: ask for fewer categories at a time"
+        )
     fetched = all_pages(fetcher.client, query, first, fetcher.bar.update)
     name = f"{group or 'natural'}-{window.start:%Y%m%d%H%M}-{window.end:%Y%m%d%H%M}.parquet"
     write_table(fetched.papers, fetcher.folder / name)
-    fetcher.finish(FetchedWindow(window, categories, fetched.total, fetched.n_entries, name, group))
+    fetcher.finish(
+        FetchedWindow(window, categories, fetched.total, fetched.n_entries, name, group)
+    )
     return []
 
 # %% ../../nbs/01_data/08_harvest.ipynb #532d1c47
@@ -189,15 +213,20 @@ def _unchanged(
     old: FetchedWindow,  # a window of an earlier harvest
 ) -> bool:
     "Whether the interface still counts what it counted, and all of it came."
-    return not old.missing_papers and first_page(client, old.window.query(old.query), 1).total == old.total
+    return (
+        not old.missing_papers
+        and first_page(client, old.window.query(old.query), 1).total == old.total
+    )
 
-
+# %% ../../nbs/01_data/08_harvest.ipynb #532d3b36
 def fetch_all(
     fetcher: WindowFetcher,  # client, folder and record of the harvest
     window: TimeWindow,  # minutes whose papers are wanted
     codes: Sequence[str],  # active categories
     group: str | None = None,  # that is topped up; None: natural
-) -> list[FetchedWindow]:  # all finished windows of these categories and this group, among them those that cover it
+) -> list[
+    FetchedWindow
+]:  # all finished windows of these categories and this group, among them those that cover it
     "Gather all papers of a window, however often that was begun. Raises `RetriesExhausted`, `RefusedFeed`, `TooManyPapers`, `CannotWrite`."
     query = category_query(codes)
 
@@ -209,12 +238,19 @@ def fetch_all(
 
     pieces = left()
     for old in sorted(filter(same, fetcher.earlier), key=lambda done: done.window):
-        if any(old.window.subtract([piece]) == [] for piece in pieces) and _unchanged(fetcher.client, old):
-            fetcher.finish(FetchedWindow(old.window, query, old.total, old.papers, group=group))
+        if any(old.window.subtract([piece]) == [] for piece in pieces) and _unchanged(
+            fetcher.client, old
+        ):
+            fetcher.finish(
+                FetchedWindow(old.window, query, old.total, old.papers, group=group)
+            )
     todo = deque((piece, False) for piece in left())
     while todo:
         piece, counted = todo.popleft()
-        todo.extendleft((part, True) for part in reversed(fetch_window(fetcher, piece, query, group, counted)))
+        todo.extendleft(
+            (part, True)
+            for part in reversed(fetch_window(fetcher, piece, query, group, counted))
+        )
     return [done for done in fetcher.finished if same(done)]
 
 # %% ../../nbs/01_data/08_harvest.ipynb #5345267e
@@ -231,19 +267,21 @@ def is_id(
     "Whether a word is the id of a paper on arXiv."
     return re.fullmatch(ARXIV_ID, text) is not None
 
-
+# %% ../../nbs/01_data/08_harvest.ipynb #5345456d
 def _bare(
     ids: Sequence[str],  # as somebody writes them
 ) -> pd.DataFrame:  # aid, version
     "Read ids. Raises `BadIds`."
     if wrong := [text for text in ids if not is_id(text)]:
-        raise BadIds(f"no arXiv id: {wrong[0][:60]!r}; give one such as 2504.15253 or math/0211159")
+        raise BadIds(
+            f"no arXiv id: {wrong[0][:60]!r}; give one such as 2504.15253 or math/0211159"
+        )
     if not ids:
         raise BadIds("no id is given: name some, such as 2504.15253")
     aid, version = split_ids(pd.Series(list(ids), dtype="str"))
     return pd.DataFrame({"aid": aid, "version": version}).drop_duplicates("aid")
 
-
+# %% ../../nbs/01_data/08_harvest.ipynb #5345645c
 def harvest_ids(
     ids: Sequence[str],  # 2504.15253, math/0211159v2, addresses; each paper once
     api: str = API,  # address of arXiv's interface
@@ -252,9 +290,19 @@ def harvest_ids(
     "Fetch single papers by id. Raises `BadIds`, `NoNetwork`, `RetriesExhausted` and `RefusedFeed`."
     wanted = _bare(ids)
     check_reachable(api)
-    words = [aid if pd.isna(version) else f"{aid}v{version}" for aid, version in wanted.itertuples(index=False)]
+    words = [
+        aid if pd.isna(version) else f"{aid}v{version}"
+        for aid, version in wanted.itertuples(index=False)
+    ]
     with ApiClient(api, delay) as client:
-        pages = [client.fetch(id_list=",".join(words[at : at + IDS_PER_QUERY]), start=0, max_results=IDS_PER_QUERY).papers for at in range(0, len(words), IDS_PER_QUERY)]
+        pages = [
+            client.fetch(
+                id_list=",".join(words[at : at + IDS_PER_QUERY]),
+                start=0,
+                max_results=IDS_PER_QUERY,
+            ).papers
+            for at in range(0, len(words), IDS_PER_QUERY)
+        ]
     found = _once_each(pages).set_index("aid", drop=False)
     missing = [aid for aid in wanted.aid if aid not in found.index]
     if missing:
@@ -262,7 +310,9 @@ def harvest_ids(
         if len(missing) == len(wanted):
             raise BadIds(f"{problem}: look the id up")
         log.warning("%s", problem)
-    table = found.loc[[aid for aid in wanted.aid if aid in found.index]].reset_index(drop=True)
+    table = found.loc[[aid for aid in wanted.aid if aid in found.index]].reset_index(
+        drop=True
+    )
     table.insert(table.columns.get_loc("withdrawn"), "chosen", "by id")
     return table
 
@@ -278,25 +328,51 @@ def _merge(
     "Put a table together."
     parts = [natural.assign(chosen="natural"), topped_up.assign(chosen="topped up")]
     if old is not None:
-        parts.insert(0, old.assign(**{mark: value for mark, value in (("chosen", "natural"), ("withdrawn", False)) if mark not in old}))
-    table = pd.concat([part[COLUMNS_OUT] for part in parts if len(part)] or [parts[0].reindex(columns=COLUMNS_OUT)], ignore_index=True)
+        parts.insert(
+            0,
+            old.assign(
+                **{
+                    mark: value
+                    for mark, value in (("chosen", "natural"), ("withdrawn", False))
+                    if mark not in old
+                }
+            ),
+        )
+    table = pd.concat(
+        [part[COLUMNS_OUT] for part in parts if len(part)]
+        or [parts[0].reindex(columns=COLUMNS_OUT)],
+        ignore_index=True,
+    )
     table["withdrawn"] = table.withdrawn.astype("bool")
     is_natural = table.aid.isin(natural.aid) & (table.chosen == "topped up")
     table["chosen"] = table.chosen.mask(is_natural, "natural").astype("str")
-    return table.drop_duplicates("aid").sort_values(["published", "aid"], kind="stable").reset_index(drop=True)
+    return (
+        table.drop_duplicates("aid")
+        .sort_values(["published", "aid"], kind="stable")
+        .reset_index(drop=True)
+    )
 
 # %% ../../nbs/01_data/08_harvest.ipynb #a3f7875e
 OLDEST = datetime(1986, 1, 1)  # arXiv's oldest papers are of April 1986, added later
+
+
 STEP = timedelta(days=30)
 
 
 def _rare_groups(
     table: pd.DataFrame,  # papers so far
     request: HarvestRequest,  # categories, days and what else was wanted
-) -> dict[str, int]:  # group → how many papers it wants; of the groups that were asked for
+) -> dict[
+    str, int
+]:  # group → how many papers it wants; of the groups that were asked for
     "Which groups have too few papers."
-    have = table.main_category.map(lambda code: group_of(code, "other"), na_action="ignore").value_counts()
-    missing = {group: (request.per_group or 0) - int(have.get(group, 0)) for group in map(group_of, request.codes)}
+    have = table.main_category.map(
+        lambda code: group_of(code, "other"), na_action="ignore"
+    ).value_counts()
+    missing = {
+        group: (request.per_group or 0) - int(have.get(group, 0))
+        for group in map(group_of, request.codes)
+    }
     return {group: count for group, count in missing.items() if count > 0}
 
 # %% ../../nbs/01_data/08_harvest.ipynb #2815b14e
@@ -307,9 +383,16 @@ def _newest(
     count: int,  # papers that are wanted
 ) -> pd.DataFrame:  # at most so many
     "The newest papers of a group that are not in the table."
-    of_group = papers[papers.main_category.map(lambda code: group_of(code, "other"), na_action="ignore") == group]
+    of_group = papers[
+        papers.main_category.map(
+            lambda code: group_of(code, "other"), na_action="ignore"
+        )
+        == group
+    ]
     fresh = of_group[~of_group.aid.isin(known)].drop_duplicates("aid")
-    return fresh.sort_values(["published", "aid"], ascending=False, kind="stable").head(count)
+    return fresh.sort_values(["published", "aid"], ascending=False, kind="stable").head(
+        count
+    )
 
 # %% ../../nbs/01_data/08_harvest.ipynb #112d1fb0
 def _parts(
@@ -318,9 +401,11 @@ def _parts(
 ) -> pd.DataFrame:  # their papers
     "The papers of finished windows."
     tables = [pd.read_parquet(folder / done.file) for done in finished if done.file]
-    return pd.concat([table for table in tables if len(table)] or [no_papers()], ignore_index=True)
+    return pd.concat(
+        [table for table in tables if len(table)] or [no_papers()], ignore_index=True
+    )
 
-
+# %% ../../nbs/01_data/08_harvest.ipynb #112d3e9f
 def _add_rare_groups(
     fetcher: WindowFetcher,  # client, folder and record of the harvest
     request: HarvestRequest,  # categories, days and what else was wanted
@@ -333,13 +418,20 @@ def _add_rare_groups(
         end, step = request.window.start, STEP
         while end > OLDEST:
             start = max(OLDEST, end - step)
-            found = _parts(fetcher.folder, fetch_all(fetcher, TimeWindow(start, end), codes, group))
+            found = _parts(
+                fetcher.folder, fetch_all(fetcher, TimeWindow(start, end), codes, group)
+            )
             newest = _newest(found, group, table.aid, count)
             if len(newest) >= count:
                 break
             end, step = start, step * 2
         else:
-            log.warning("%s: there are only %d papers more, of %d that were wanted", group, len(newest), count)
+            log.warning(
+                "%s: there are only %d papers more, of %d that were wanted",
+                group,
+                len(newest),
+                count,
+            )
         added.append(newest)
     return pd.concat(added, ignore_index=True)
 
@@ -351,16 +443,21 @@ class Harvest:
     out: Path  # the table
     papers: pd.Series  # in the table: how many of each way of being chosen
     new: int  # papers that were not there before
-    shortfalls: tuple[FetchedWindow, ...] = ()  # windows of which fewer papers came than arXiv counts
+    # windows of which fewer papers came than arXiv counts
+    shortfalls: tuple[FetchedWindow, ...] = ()
 
     def __str__(self) -> str:
         "Say it in a line."
         chosen = ", ".join(f"{count:,} {how}" for how, count in self.papers.items())
         missing = sum(done.missing_papers for done in self.shortfalls)
-        short = f"; {missing:,} papers that arXiv counts did not come, the same command asks again" if missing else ""
+        short = (
+            f"; {missing:,} papers that arXiv counts did not come, the same command asks again"
+            if missing
+            else ""
+        )
         return f"{self.out}: {self.papers.sum():,} papers ({chosen}), {self.new:,} of them new{short}"
 
-
+# %% ../../nbs/01_data/08_harvest.ipynb #df819546
 def record_path(
     out: str | Path,  # the table
 ) -> Path:  # papers.parquet → _papers.parquet.harvest.json
@@ -387,37 +484,50 @@ def _partial_folder(
 ) -> Iterator[Path]:  # the partial folder
     "Make, or find, the folder of a harvest, which goes away if there is nothing to go on with. Raises `FolderExists`, `CannotWrite`."
     if not file_suffix(out) or out.suffix.lower() == ".zip":
-        raise CannotWrite(f"{out}: unknown ending {out.suffix!r}; known are {', '.join(SUFFIXES)}, and .gz of the text ones")
+        raise CannotWrite(
+            f"{out}: unknown ending {out.suffix!r}; known are {', '.join(SUFFIXES)}, and .gz of the text ones"
+        )
     partial = partial_folder(out)
-    if out.is_dir() or (out.exists() and not record_path(out).exists() and not (partial / "run.json").exists()):
-        raise FolderExists(f"{out} is there already, and no harvest made it: choose another file")
+    if out.is_dir() or (
+        out.exists()
+        and not record_path(out).exists()
+        and not (partial / "run.json").exists()
+    ):
+        raise FolderExists(
+            f"{out} is there already, and no harvest made it: choose another file"
+        )
     partial, continued = open_partial(out, request.record())
     with lock_folder(partial) as lock:
         if continued:
             log.info("continuing in %s", partial)
-            for stray in partial.glob(f".{'?' * 8}-*"):  # what was being written when the process was killed
+            # what was being written when the process was killed
+            for stray in partial.glob(f".{'?' * 8}-*"):
                 stray.unlink(missing_ok=True)
         else:
             write_json(partial / "run.json", {"asked": request.record()})
         try:
             yield partial
         except ArxivNbclfError as error:
-            if isinstance(error, BadHarvest) or (not continued and not (partial / RECORD).exists()):
+            if isinstance(error, BadHarvest) or (
+                not continued and not (partial / RECORD).exists()
+            ):
                 lock.release()
                 _remove_partial(partial)
             raise
         lock.release()  # Windows renames no folder in which a file is open
         _remove_partial(partial)
 
-
+# %% ../../nbs/01_data/08_harvest.ipynb #d95a5bca
 def _requests(
     out: Path,  # the table
 ) -> list[dict[str, Any]]:  # what was asked for until now
     with suppress(OSError, ValueError, KeyError, TypeError):
-        return list(json.loads(record_path(out).read_text(encoding="utf-8"))["requests"])
+        return list(
+            json.loads(record_path(out).read_text(encoding="utf-8"))["requests"]
+        )
     return []
 
-
+# %% ../../nbs/01_data/08_harvest.ipynb #d95a7ab9
 def _write(
     out: Path,  # the table
     request: HarvestRequest,  # categories, days and what else was wanted
@@ -429,16 +539,31 @@ def _write(
     if table.empty:
         first, last = request.days or ("", "")
         codes = ", ".join(request.codes[:5]) + (" …" if len(request.codes) > 5 else "")
-        raise BadHarvest(f"there is no paper of {codes} from {first} to {last}: nothing is written")
+        raise BadHarvest(
+            f"there is no paper of {codes} from {first} to {last}: nothing is written"
+        )
     write_table(table, out)
-    kept = [done for done in read_finished(record_path(out)) if not any(
-        new.query == done.query and new.window.start < done.window.end and done.window.start < new.window.end for new in finished)]
+    kept = [
+        done
+        for done in read_finished(record_path(out))
+        if not any(
+            new.query == done.query
+            and new.window.start < done.window.end
+            and done.window.start < new.window.end
+            for new in finished
+        )
+    ]
     windows = sorted([*kept, *finished], key=lambda done: (done.query, done.window))
     asked = request.record()
     requests = [*(each for each in _requests(out) if each != asked), asked]
     write_finished(record_path(out), windows, requests=requests)
     new = len(table) if old is None else int((~table.aid.isin(old.aid)).sum())
-    return Harvest(out, table.chosen.value_counts().rename(None), new, tuple(done for done in finished if done.missing_papers))
+    return Harvest(
+        out,
+        table.chosen.value_counts().rename(None),
+        new,
+        tuple(done for done in finished if done.missing_papers),
+    )
 
 # %% ../../nbs/01_data/08_harvest.ipynb #24004cf3
 def _in_days(
@@ -446,10 +571,12 @@ def _in_days(
     window: TimeWindow,  # the days that were wanted
 ) -> pd.DataFrame:  # the papers whose first version is of these days
     "Leave out what belongs to other days: the question's last minute is the next day's first."
-    start, end = (pd.Timestamp(moment, tz="UTC") for moment in (window.start, window.end))
+    start, end = (
+        pd.Timestamp(moment, tz="UTC") for moment in (window.start, window.end)
+    )
     return papers[(papers.published >= start) & (papers.published < end)]
 
-
+# %% ../../nbs/01_data/08_harvest.ipynb #24006be2
 def _from_api(
     request: HarvestRequest,  # categories, days and what else was wanted
     folder: Path,  # the partial folder
@@ -460,16 +587,29 @@ def _from_api(
     "Harvest categories and days from arXiv's interface."
     from tqdm import tqdm
 
-    with ApiClient(request.source, delay) as client, tqdm(None, "papers", 0, unit=" papers", disable=None) as bar:
-        fetcher = WindowFetcher(client, folder, bar, read_finished(record_path(out)), WINDOW_PAPERS)
+    with (
+        ApiClient(request.source, delay) as client,
+        tqdm(None, "papers", 0, unit=" papers", disable=None) as bar,
+    ):
+        fetcher = WindowFetcher(
+            client, folder, bar, read_finished(record_path(out)), WINDOW_PAPERS
+        )
         finished = fetch_all(fetcher, request.window, request.codes)
         natural = _in_days(_parts(folder, finished), request.window)
         table = _merge(old, natural, no_papers())
         topped_up = _add_rare_groups(fetcher, request, table)
     for done in finished:
         if done.missing_papers:
-            log.warning("%s: %d papers came of %d that arXiv counts", done.window, done.papers, done.total)
-    plain = [FetchedWindow(done.window, done.query, done.total, done.papers) for done in finished]
+            log.warning(
+                "%s: %d papers came of %d that arXiv counts",
+                done.window,
+                done.papers,
+                done.total,
+            )
+    plain = [
+        FetchedWindow(done.window, done.query, done.total, done.papers)
+        for done in finished
+    ]
     return _merge(table, natural, topped_up), plain
 
 # %% ../../nbs/01_data/08_harvest.ipynb #1afc61db
@@ -482,7 +622,13 @@ def _snapshot_papers(
     raw["title"] = raw.title.str.split().str.join(" ")
     raw["summary"] = raw.summary.str.strip()
     try:
-        return validate_papers(raw, "prediction", broken, where).papers[[*COLUMNS, "withdrawn"]] if len(raw) else no_papers()
+        return (
+            validate_papers(raw, "prediction", broken, where).papers[
+                [*COLUMNS, "withdrawn"]
+            ]
+            if len(raw)
+            else no_papers()
+        )
     except BadPapers:  # none of them has a title and an abstract
         return no_papers()
 
@@ -494,13 +640,23 @@ def _from_snapshot(
 ) -> pd.DataFrame:  # the table
     "Choose categories and days from the bulk snapshot."
     if not is_snapshot(path):
-        raise BadPapers.at(path, "this is not arXiv's bulk snapshot, JSON lines with id, abstract, categories and versions")
+        raise BadPapers.at(
+            path,
+            "this is not arXiv's bulk snapshot, JSON lines with id, abstract, categories and versions",
+        )
 
     def chosen(paper_filter: SnapshotFilter) -> Iterator[pd.DataFrame]:
-        return (_snapshot_papers(part, path.name) for part in snapshot_parts(path, paper_filter, keep_broken=True) if len(part.rows))
+        return (
+            _snapshot_papers(part, path.name)
+            for part in snapshot_parts(path, paper_filter, keep_broken=True)
+            if len(part.rows)
+        )
 
     first, last = request.days or (date.max, date.max)
-    natural = pd.concat([no_papers(), *chosen(SnapshotFilter(first, last, request.codes))], ignore_index=True)
+    natural = pd.concat(
+        [no_papers(), *chosen(SnapshotFilter(first, last, request.codes))],
+        ignore_index=True,
+    )
     table = _merge(old, natural, no_papers())
     rare_groups = _rare_groups(table, request)
     if rare_groups:
@@ -508,27 +664,45 @@ def _from_snapshot(
         codes = [code for code in request.codes if group_of(code) in rare_groups]
         for part in chosen(SnapshotFilter(None, first - timedelta(days=1), codes)):
             for group, rows in newest.items():
-                newest[group] = _newest(pd.concat([rows, part], ignore_index=True), group, table.aid, rare_groups[group])
+                newest[group] = _newest(
+                    pd.concat([rows, part], ignore_index=True),
+                    group,
+                    table.aid,
+                    rare_groups[group],
+                )
         for group, rows in newest.items():
             if len(rows) < rare_groups[group]:
-                log.warning("%s: there are only %d papers more, of %d that were wanted", group, len(rows), rare_groups[group])
+                log.warning(
+                    "%s: there are only %d papers more, of %d that were wanted",
+                    group,
+                    len(rows),
+                    rare_groups[group],
+                )
         table = _merge(table, natural, pd.concat(newest.values(), ignore_index=True))
     return table
 
 # %% ../../nbs/01_data/08_harvest.ipynb #b569a69a
 def harvest(
-    categories: str | Sequence[str] | None = None,  # codes, groups or stars (cs.CL, physics, math.*); cross-lists count
+    # codes, groups or stars (cs.CL, physics, math.*); cross-lists count
+    categories: str | Sequence[str] | None = None,
     start: date | str | None = None,  # the first day, UTC, of a paper's first version
     end: date | str | None = None,  # the last day, inclusive
-    out: str | Path = "papers.parquet",  # the table: .parquet, .csv, .tsv, .jsonl (with .gz), .xlsx; a harvested one gets what is new
-    per_group: int | None = None,  # papers that every group shall have at least, older ones if need be
-    ids: str | Sequence[str] | None = None,  # single papers, instead of categories and days
+    # the table: .parquet, .csv, .tsv, .jsonl (with .gz), .xlsx; a harvested one gets
+    # what is new
+    out: str | Path = "papers.parquet",
+    # papers that every group shall have at least, older ones if need be
+    per_group: int | None = None,
+    # single papers, instead of categories and days
+    ids: str | Sequence[str] | None = None,
     api: str = API,  # address of arXiv's interface
     delay: float = 3.0,  # seconds between questions, as arXiv asks for
-    snapshot: str | Path | None = None,  # the bulk snapshot, to be read instead of asking
+    # the bulk snapshot, to be read instead of asking
+    snapshot: str | Path | None = None,
 ) -> Harvest:  # COLUMNS, chosen and withdrawn are in the table
     "Gather a table of papers. Asked again, it goes on where it was. Raises an `ArxivNbclfError` that says what is wrong."
-    request = make_harvest_request(categories, start, end, per_group, ids, Path(snapshot).name if snapshot else api)
+    request = make_harvest_request(
+        categories, start, end, per_group, ids, Path(snapshot).name if snapshot else api
+    )
     out = Path(out)
     with _partial_folder(out, request) as partial:
         if not snapshot and not request.ids:
@@ -536,8 +710,14 @@ def harvest(
         old = read_papers(out, purpose="prediction").papers if out.exists() else None
         finished: list[FetchedWindow] = []
         if request.ids:
-            found = [table for table in (old, harvest_ids(request.ids, api, delay)) if table is not None]
-            table = _merge(pd.concat(found, ignore_index=True), no_papers(), no_papers())
+            found = [
+                table
+                for table in (old, harvest_ids(request.ids, api, delay))
+                if table is not None
+            ]
+            table = _merge(
+                pd.concat(found, ignore_index=True), no_papers(), no_papers()
+            )
         elif snapshot:
             table = _from_snapshot(request, Path(snapshot), old)
         else:

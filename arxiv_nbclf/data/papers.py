@@ -7,7 +7,6 @@ __all__ = ['COLUMNS', 'OPTIONAL_COLUMNS', 'Purpose', 'ARXIV_ID', 'split_ids', 'R
            'raw_papers', 'read_papers', 'RejectedRows', 'report_rejects', 'title_key', 'near_duplicates', 'BadPapers']
 
 # %% ../../nbs/01_data/04_papers.ipynb #fc1e833c
-from ..core.basics import ArxivNbclfError, log
 import re
 import unicodedata
 from collections.abc import Callable, Sequence
@@ -20,6 +19,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ..core.basics import ArxivNbclfError, log
 from .snapshot import is_snapshot, read_snapshot
 from .synthetic import sample
 from arxiv_nbclf.data.tables import (
@@ -36,7 +36,16 @@ from .taxonomy import is_category, split_codes
 _all_ = ["BadPapers"]
 
 # %% ../../nbs/01_data/04_papers.ipynb #4ca9df79
-COLUMNS = ["aid", "version", "title", "summary", "categories", "main_category", "published", "other_subjects"]
+COLUMNS = [
+    "aid",
+    "version",
+    "title",
+    "summary",
+    "categories",
+    "main_category",
+    "published",
+    "other_subjects",
+]
 OPTIONAL_COLUMNS = ["chosen", "withdrawn"]  # kept where a source has them
 
 Purpose = Literal["training", "prediction"]
@@ -60,8 +69,14 @@ def _which_columns(
     names: Sequence[object],  # the column names of a source
 ) -> dict[str, int]:  # our name → position of the column that holds it
     "Find our columns among those of a source."
-    folded = [re.sub(r"[^a-z0-9]+", "_", str(name).strip().lower()).strip("_") for name in names]
-    found = {ours: [folded.index(alias) for alias in theirs.split() if alias in folded] for ours, theirs in _NAMES.items()}
+    folded = [
+        re.sub(r"[^a-z0-9]+", "_", str(name).strip().lower()).strip("_")
+        for name in names
+    ]
+    found = {
+        ours: [folded.index(alias) for alias in theirs.split() if alias in folded]
+        for ours, theirs in _NAMES.items()
+    }
     return {ours: positions[0] for ours, positions in found.items() if positions}
 
 # %% ../../nbs/01_data/04_papers.ipynb #f5fbbdf9
@@ -70,12 +85,16 @@ def _missing_columns(
     purpose: Purpose,  # "training" also needs a category
 ) -> list[str]:  # in words
     "Say which columns are needed and not there."
-    missing = [f"{ours} (or abstract)" if ours == "summary" else ours for ours in ("title", "summary") if ours not in found]
+    missing = [
+        f"{ours} (or abstract)" if ours == "summary" else ours
+        for ours in ("title", "summary")
+        if ours not in found
+    ]
     if purpose == "training" and not {"categories", "main_category"} & set(found):
         missing.append("categories or main_category")
     return missing
 
-
+# %% ../../nbs/01_data/04_papers.ipynb #f5fbdce8
 def _check_columns(
     names: Sequence[object],  # the column names of the source
     where: object,  # the file, for the message
@@ -87,41 +106,61 @@ def _check_columns(
     found = _which_columns(names)
     if missing := _missing_columns(found, purpose):
         seen = ", ".join(repr(str(name))[1:-1][:40] for name in names[:12]) or "none"
-        raise BadPapers.at(where, f"no column {' and no column '.join(missing)}; the columns found are: {seen}")
+        raise BadPapers.at(
+            where,
+            f"no column {' and no column '.join(missing)}; the columns found are: {seen}",
+        )
     return found
 
 # %% ../../nbs/01_data/04_papers.ipynb #e6664a86
-ARXIV_ID = (r"(?i)^\s*(?:(?:https?://)?[a-z.]*arxiv\.org/[a-z-]+/|https?://(?:dx\.)?doi\.org/10\.48550/arxiv\.|arxiv:\s*|oai:arxiv\.org:)?"
-       r"(?:(?P<archive>[a-z-]+)(?:\.[a-z-]{2,})?/(?P<old>\d{7})|(?P<month>\d?\d(?:0[1-9]|1[0-2]))\.(?P<number>\d{1,5}))"
-       r"(?:v(?P<version>\d{1,4}))?(?:\.pdf)?(?:[?#]\S*)?/?\s*$")
+ARXIV_ID = (
+    r"(?i)^\s*(?:(?:https?://)?[a-z.]*arxiv\.org/[a-z-]+/|https?://(?:dx\.)?doi\.org/10\.48550/arxiv\.|arxiv:\s*|oai:arxiv\.org:)?"
+    r"(?:(?P<archive>[a-z-]+)(?:\.[a-z-]{2,})?/(?P<old>\d{7})|(?P<month>\d?\d(?:0[1-9]|1[0-2]))\.(?P<number>\d{1,5}))"
+    r"(?:v(?P<version>\d{1,4}))?(?:\.pdf)?(?:[?#]\S*)?/?\s*$"
+)
 
 
 def split_ids(
     text: pd.Series,  # ids as the source has them
 ) -> tuple[pd.Series, pd.Series]:  # bare ids (missing stays missing); versions as Int64
     "Take addresses and versions off the ids; what is no arXiv id stays as it is."
-    found = pc.extract_regex(pa.array(text, pa.large_string(), from_pandas=True), ARXIV_ID)
+    found = pc.extract_regex(
+        pa.array(text, pa.large_string(), from_pandas=True), ARXIV_ID
+    )
     names = ("archive", "old", "month", "number", "version")
-    part = pd.DataFrame({name: text_column(pc.struct_field(found, name)) for name in names}).set_axis(text.index)
+    part = pd.DataFrame(
+        {name: text_column(pc.struct_field(found, name)) for name in names}
+    ).set_axis(text.index)
     part = part.mask(part == "")
     month = part.month.str.zfill(4)
-    number = part.number.str.pad(5, "right", "0").where(month >= "1501", part.number.str.pad(4, "right", "0"))
-    bare = (part.archive.str.lower() + "/" + part.old).fillna(month + "." + number).fillna(text.str.strip())
+    number = part.number.str.pad(5, "right", "0").where(
+        month >= "1501", part.number.str.pad(4, "right", "0")
+    )
+    bare = (
+        (part.archive.str.lower() + "/" + part.old)
+        .fillna(month + "." + number)
+        .fillna(text.str.strip())
+    )
     return bare.where(bare != ""), pd.to_numeric(part.version).astype("Int64")
 
 # %% ../../nbs/01_data/04_papers.ipynb #776fb03a
 def _read_codes(
-    categories: str,  # codes apart by commas, blanks or semicolons; also the text of a Python list
+    # codes apart by commas, blanks or semicolons; also the text of a Python list
+    categories: str,
     main: str,  # the main category, or "" where the source has none
     others: str,  # codes that were set aside before
-) -> tuple[str, str | None, str, str]:  # categories, main category, other subjects, reason to reject ("" for none)
+) -> tuple[
+    str, str | None, str, str
+]:  # categories, main category, other subjects, reason to reject ("" for none)
     "Read one combination of codes."
     codes = split_codes(f"{main} {categories}")
     known = [code for code in codes if is_category(code)]
     if len(known) == len(codes) and not others:  # as nearly always
         unknown = dict[str, None]()
     else:
-        unknown = dict.fromkeys(code for code in [*split_codes(others), *codes] if code not in known)
+        unknown = dict.fromkeys(
+            code for code in [*split_codes(others), *codes] if code not in known
+        )
     reason = "" if known else "no usable category"
     if main.strip() and codes[:1] != known[:1]:
         reason = f"unknown main category {main.strip()[:40]!r}"
@@ -133,7 +172,9 @@ def _code_columns(
 ) -> pd.DataFrame:  # categories, main_category, other_subjects, reason
     "Read the codes of all rows, each combination once."
     codes = raw[["categories", "main_category", "other_subjects"]].fillna("")
-    read = [_read_codes(*kind) for kind in codes.drop_duplicates().itertuples(index=False)]
+    read = [
+        _read_codes(*kind) for kind in codes.drop_duplicates().itertuples(index=False)
+    ]
     which = codes.groupby(list(codes), sort=False).ngroup()
     table = pd.DataFrame(read, columns=[*codes, "reason"], dtype="str")
     return table.take(which).set_index(raw.index)
@@ -146,7 +187,9 @@ def _read_dates(
     dates = pd.to_datetime(text, format="ISO8601", utc=True, errors="coerce")
     rest = dates.isna() & text.notna()
     if rest.any():
-        dates[rest] = pd.to_datetime(text[rest], format="%a, %d %b %Y %H:%M:%S GMT", utc=True, errors="coerce")
+        dates[rest] = pd.to_datetime(
+            text[rest], format="%a, %d %b %Y %H:%M:%S GMT", utc=True, errors="coerce"
+        )
     return dates.dt.as_unit("us")
 
 # %% ../../nbs/01_data/04_papers.ipynb #8371fe3f
@@ -155,11 +198,19 @@ def _duplicate_versions(
 ) -> pd.Series:  # why a row gives way to another ("" where it stays)
     "Find the rows whose paper is in the table in a later version, or earlier in the same one."
     rows = rows[rows.aid.duplicated(keep=False)]
-    rows = rows.assign(version=rows.version.fillna(10_000)).sort_values(["aid", "version"], ascending=[True, False], kind="stable")
+    rows = rows.assign(version=rows.version.fillna(10_000)).sort_values(
+        ["aid", "version"], ascending=[True, False], kind="stable"
+    )
     first = rows.groupby("aid")[["version", "_file", "_row"]].transform("first")
-    place = "row " + first._row.astype("str") + (" of " + first._file).where(first._file != rows._file, "")
-    reason = ("the same id as " + place).where(rows.version == first.version,
-                                               "older version (v" + rows.version.astype("str") + ") of the paper in " + place)
+    place = (
+        "row "
+        + first._row.astype("str")
+        + (" of " + first._file).where(first._file != rows._file, "")
+    )
+    reason = ("the same id as " + place).where(
+        rows.version == first.version,
+        "older version (v" + rows.version.astype("str") + ") of the paper in " + place,
+    )
     return reason.mask((rows._row == first._row) & (rows._file == first._file), "")
 
 # %% ../../nbs/01_data/04_papers.ipynb #28fdc03f
@@ -167,7 +218,9 @@ def _is_blank(
     text: pd.Series,  # a text column
 ) -> pd.Series:  # True where there is nothing to read
     "Find the cells that are missing, empty or white space."
-    seen = pc.match_substring_regex(pa.array(text, pa.large_string(), from_pandas=True), r"[^\s\pZ]").fill_null(False)
+    seen = pc.match_substring_regex(
+        pa.array(text, pa.large_string(), from_pandas=True), r"[^\s\pZ]"
+    ).fill_null(False)
     return pd.Series(~seen.to_numpy(zero_copy_only=False), index=text.index)
 
 # %% ../../nbs/01_data/04_papers.ipynb #6a6efebc
@@ -184,7 +237,10 @@ class ReadPapers(NamedTuple):
 
     def _repr_html_(self) -> str:
         "The counts and the first rows, for a notebook."
-        tables = (plain_html(self.papers, index=False), plain_html(self.rejects, index=False) if len(self.rejects) else "")
+        tables = (
+            plain_html(self.papers, index=False),
+            plain_html(self.rejects, index=False) if len(self.rejects) else "",
+        )
         return f"<p>{escape(repr(self))}</p>{''.join(tables)}"
 
 # %% ../../nbs/01_data/04_papers.ipynb #c2394842
@@ -196,11 +252,15 @@ def _no_papers(
     if rejects.empty:
         raise BadPapers.at(where, "the table is empty: it has no row below its header")
     often = rejects.reason.value_counts()
-    raise BadPapers.at(where, f"all {len(rejects):,} rows were rejected, {often.iloc[0]:,} of them for this reason: {often.index[0]}")
+    raise BadPapers.at(
+        where,
+        f"all {len(rejects):,} rows were rejected, {often.iloc[0]:,} of them for this reason: {often.index[0]}",
+    )
 
 # %% ../../nbs/01_data/04_papers.ipynb #35b6413f
 def validate_papers(
-    raw: pd.DataFrame,  # text columns by our names, and _file and _row; absent columns allowed
+    # text columns by our names, and _file and _row; absent columns allowed
+    raw: pd.DataFrame,
     purpose: Purpose,  # "prediction" asks for a title and a summary only
     broken: pd.DataFrame,  # rows that could not even be read: file, row, aid, reason
     where: object,  # the source, for messages
@@ -210,53 +270,101 @@ def validate_papers(
     raw = raw.astype(dict.fromkeys(_NAMES, "str"))
     aid, version = split_ids(raw.aid)
     if raw.version.notna().any():
-        version = version.fillna(pd.to_numeric(raw.version.str.extract(r"^\s*v?(\d{1,4})\s*$")[0]).astype("Int64"))
+        version = version.fillna(
+            pd.to_numeric(raw.version.str.extract(r"^\s*v?(\d{1,4})\s*$")[0]).astype(
+                "Int64"
+            )
+        )
     several = raw._file.nunique() > 1
     made = (raw._file + ":" if several else "") + "row-" + raw._row.astype(str)
     codes, blank = _code_columns(raw), raw[["title", "summary"]].apply(_is_blank)
-    papers = pd.DataFrame({"aid": aid.fillna(made), "version": version, "title": raw.title, "summary": raw.summary,
-                           "categories": codes.categories, "main_category": codes.main_category, "published": _read_dates(raw.published),
-                           "other_subjects": codes.other_subjects} | {mark: raw[mark] for mark in OPTIONAL_COLUMNS if raw[mark].notna().any()})
+    papers = pd.DataFrame(
+        {
+            "aid": aid.fillna(made),
+            "version": version,
+            "title": raw.title,
+            "summary": raw.summary,
+            "categories": codes.categories,
+            "main_category": codes.main_category,
+            "published": _read_dates(raw.published),
+            "other_subjects": codes.other_subjects,
+        }
+        | {mark: raw[mark] for mark in OPTIONAL_COLUMNS if raw[mark].notna().any()}
+    )
     if "withdrawn" in papers:
         papers["withdrawn"] = papers.withdrawn.str.lower().isin(["true", "1"])
     reason = pd.Series("no title", index=raw.index).where(blank.title, "")
-    reason[blank.summary] = np.where(blank.title[blank.summary], "no title and no summary", "no summary")
+    reason[blank.summary] = np.where(
+        blank.title[blank.summary], "no title and no summary", "no summary"
+    )
     if purpose == "training":
         reason = reason.where(reason != "", codes.reason)
-        again = _duplicate_versions(papers[["aid", "version"]].join(raw[["_file", "_row"]])[(reason == "") & aid.notna()])
+        again = _duplicate_versions(
+            papers[["aid", "version"]].join(raw[["_file", "_row"]])[
+                (reason == "") & aid.notna()
+            ]
+        )
         reason[again.index] = again
     good = reason == ""
-    rejects = pd.DataFrame({"file": raw._file, "row": raw._row, "aid": papers.aid, "reason": reason})[~good]
-    rejects = pd.concat([rejects, broken]).sort_values(["file", "row"]) if len(broken) else rejects
+    rejects = pd.DataFrame(
+        {"file": raw._file, "row": raw._row, "aid": papers.aid, "reason": reason}
+    )[~good]
+    rejects = (
+        pd.concat([rejects, broken]).sort_values(["file", "row"])
+        if len(broken)
+        else rejects
+    )
     if not good.any():
         _no_papers(rejects, where)
-    return ReadPapers(papers[good].reset_index(drop=True), rejects.reset_index(drop=True))
+    return ReadPapers(
+        papers[good].reset_index(drop=True), rejects.reset_index(drop=True)
+    )
 
 # %% ../../nbs/01_data/04_papers.ipynb #4e037788
 def wanted_columns(
     purpose: Purpose,  # what the papers are for
-) -> Callable[[Sequence[str]], list[int]]:  # names → positions of our columns; none where a needed one is missing
+) -> Callable[
+    [Sequence[str]], list[int]
+]:  # names → positions of our columns; none where a needed one is missing
     "Choose our columns of a table."
+
     def choose(names: Sequence[str]) -> list[int]:
         found = _which_columns(names)
         return [] if _missing_columns(found, purpose) else list(found.values())
+
     return choose
 
-
+# %% ../../nbs/01_data/04_papers.ipynb #4e039677
 def raw_papers(
     table: RawTable,  # a file or frame as it came
     name: str,  # how it is called in the rejects
     where: object,  # how it is called in messages
     purpose: Purpose,  # what the papers are for
-) -> tuple[pd.DataFrame, pd.DataFrame]:  # text columns by our names with _file and _row; the broken rows
+) -> tuple[
+    pd.DataFrame, pd.DataFrame
+]:  # text columns by our names with _file and _row; the broken rows
     "Keep our columns, as text."
-    broken = pd.DataFrame({"file": name, "row": [row for row, _ in table.broken], "aid": [f"row-{row}" for row, _ in table.broken],
-                           "reason": [reason for _, reason in table.broken]})
-    found = _check_columns(table.names, where, purpose) if table.names or not len(broken) else {}
+    broken = pd.DataFrame(
+        {
+            "file": name,
+            "row": [row for row, _ in table.broken],
+            "aid": [f"row-{row}" for row, _ in table.broken],
+            "reason": [reason for _, reason in table.broken],
+        }
+    )
+    found = (
+        _check_columns(table.names, where, purpose)
+        if table.names or not len(broken)
+        else {}
+    )
     try:
-        raw = pd.DataFrame({ours: table.text(position) for ours, position in found.items()})
+        raw = pd.DataFrame(
+            {ours: table.text(position) for ours, position in found.items()}
+        )
     except (UnicodeError, pa.ArrowException) as error:
-        raise BadPapers.at(where, f"a column cannot be read as text ({error})") from error
+        raise BadPapers.at(
+            where, f"a column cannot be read as text ({error})"
+        ) from error
     return raw.assign(_file=name, _row=np.asarray(table.rows, dtype="int64")), broken
 
 # %% ../../nbs/01_data/04_papers.ipynb #3a1eb510
@@ -267,24 +375,44 @@ def _read_file(
     "Read one file with the reader that it needs."
     if is_snapshot(path):
         return read_snapshot(path, keep_broken=purpose == "prediction")
-    return read_table(path, wanted_columns(purpose), keep_broken=purpose == "prediction")
+    return read_table(
+        path, wanted_columns(purpose), keep_broken=purpose == "prediction"
+    )
 
-
+# %% ../../nbs/01_data/04_papers.ipynb #3a1ed3ff
 def read_papers(
-    source: str | Path | pd.DataFrame,  # a file, a folder of files, a table, or the word "sample" (synthetic papers)
-    purpose: Purpose = "training",  # "training" needs categories and keeps one version; "prediction" needs text alone, and keeps all
-) -> ReadPapers:  # papers in the order of the source, and rejects (file, row, aid, reason)
+    # a file, a folder of files, a table, or the word "sample" (synthetic papers)
+    source: str | Path | pd.DataFrame,
+    # "training" needs categories and keeps one version; "prediction" needs text alone,
+    # and keeps all
+    purpose: Purpose = "training",
+) -> (
+    ReadPapers
+):  # papers in the order of the source, and rejects (file, row, aid, reason)
     "Read papers from any source and validate them. Raises `BadPapers` where nothing can be used."
     if purpose not in ("training", "prediction"):
-        raise BadPapers.at("read_papers", f"purpose is 'training' or 'prediction', not {purpose!r}")
+        raise BadPapers.at(
+            "read_papers", f"purpose is 'training' or 'prediction', not {purpose!r}"
+        )
     if isinstance(source, pd.DataFrame):
         read = [raw_papers(raw_frame(source), "table", "the table", purpose)]
     elif str(source) == "sample":
         read = [raw_papers(raw_frame(sample()), "sample", "sample", purpose)]
     else:
-        read = [raw_papers(_read_file(path, purpose), path.name, path, purpose) for path in source_files(source)]
-    raw, broken = (pd.concat(parts, ignore_index=True) if len(parts) > 1 else parts[0] for parts in zip(*read, strict=True))
-    return validate_papers(raw, purpose, broken, "the table" if isinstance(source, pd.DataFrame) else source)
+        read = [
+            raw_papers(_read_file(path, purpose), path.name, path, purpose)
+            for path in source_files(source)
+        ]
+    raw, broken = (
+        pd.concat(parts, ignore_index=True) if len(parts) > 1 else parts[0]
+        for parts in zip(*read, strict=True)
+    )
+    return validate_papers(
+        raw,
+        purpose,
+        broken,
+        "the table" if isinstance(source, pd.DataFrame) else source,
+    )
 
 # %% ../../nbs/01_data/04_papers.ipynb #4e1ec702
 class RejectedRows(ArxivNbclfError):
@@ -299,18 +427,57 @@ def report_rejects(
     "Say how many rows are left out and why, or refuse them."
     if rejects.empty:
         return
-    reasons = "; ".join(f"{n} × {reason}" for reason, n in rejects.reason.value_counts().head(3).items())
-    message = f"{len(rejects)} of {accepted + len(rejects)} rows cannot be used ({reasons})"
+    reasons = "; ".join(
+        f"{n} × {reason}" for reason, n in rejects.reason.value_counts().head(3).items()
+    )
+    message = (
+        f"{len(rejects)} of {accepted + len(rejects)} rows cannot be used ({reasons})"
+    )
     if strict:
-        raise RejectedRows(f"{message}: mend them, or leave --strict out to go on without them")
+        raise RejectedRows(
+            f"{message}: mend them, or leave --strict out to go on without them"
+        )
     log.warning("%s", message)
 
 # %% ../../nbs/01_data/04_papers.ipynb #e49358ea
-_STOP_WORDS = frozenset({
-    "a", "an", "and", "are", "as", "at", "by", "for", "from", "in", "is", "of", "on", "or", "the", "to", "via", "with"})
-_GREEK = str.maketrans({chr(code): unicodedata.name(chr(code)).rsplit(maxsplit=1)[-1].lower().replace("lamda", "lambda")
-                        for code in range(0x3B1, 0x3CA)})
-_TEX_MARKS = re.compile(r"\\(?:math|text)[a-z]+|\\(?:emph|rm|it|bf)\b|\\[^a-z]|[{}$'’`\\]")
+_STOP_WORDS = frozenset(
+    {
+        "a",
+        "an",
+        "and",
+        "are",
+        "as",
+        "at",
+        "by",
+        "for",
+        "from",
+        "in",
+        "is",
+        "of",
+        "on",
+        "or",
+        "the",
+        "to",
+        "via",
+        "with",
+    }
+)
+
+
+_GREEK = str.maketrans(
+    {
+        chr(code): unicodedata.name(chr(code))
+        .rsplit(maxsplit=1)[-1]
+        .lower()
+        .replace("lamda", "lambda")
+        for code in range(0x3B1, 0x3CA)
+    }
+)
+
+
+_TEX_MARKS = re.compile(
+    r"\\(?:math|text)[a-z]+|\\(?:emph|rm|it|bf)\b|\\[^a-z]|[{}$'’`\\]"
+)
 
 
 def title_key(
@@ -320,9 +487,16 @@ def title_key(
     folded = _TEX_MARKS.sub("", title.lower())
     if not folded.isascii():
         folded = unicodedata.normalize("NFKD", folded).translate(_GREEK)
-        folded = "".join(letter for letter in folded if not unicodedata.combining(letter))
+        folded = "".join(
+            letter for letter in folded if not unicodedata.combining(letter)
+        )
     words = set(re.findall(r"[^\W_]+", folded)) - _STOP_WORDS
-    single = {word[:-1] if len(word) > 3 and word[-1] == "s" and word[-2] not in "siu" else word for word in words}
+    single = {
+        word[:-1]
+        if len(word) > 3 and word[-1] == "s" and word[-2] not in "siu"
+        else word
+        for word in words
+    }
     return " ".join(sorted(single)) or folded.strip()
 
 # %% ../../nbs/01_data/04_papers.ipynb #6330d882
@@ -332,5 +506,7 @@ def near_duplicates(
     "Find the papers whose titles have the same key."
     keys = papers.title.map(title_key, na_action="ignore").astype("str")
     found = papers.loc[keys.duplicated(keep=False) & keys.notna(), ["aid", "title"]]
-    found.insert(0, "cluster", keys[found.index].groupby(keys[found.index], sort=False).ngroup())
+    found.insert(
+        0, "cluster", keys[found.index].groupby(keys[found.index], sort=False).ngroup()
+    )
     return found.sort_values("cluster", kind="stable")

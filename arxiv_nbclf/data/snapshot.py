@@ -33,6 +33,8 @@ from arxiv_nbclf.data.tables import (
 
 # %% ../../nbs/01_data/03_snapshot.ipynb #5876542e
 BLOCK_BYTES = 1 << 23  # bytes that are read at a time
+
+
 MAX_SNAPSHOT_LINE_BYTES = 1 << 26  # bytes
 
 
@@ -50,14 +52,26 @@ def _blocks(
             rest = []
         rest.append(data[end:])
         if sum(map(len, rest)) > MAX_SNAPSHOT_LINE_BYTES:
-            raise BadPapers.at(where, f"a line is longer than {MAX_SNAPSHOT_LINE_BYTES:,} bytes: this is no file of one JSON object a line")
+            raise BadPapers.at(
+                where,
+                f"a line is longer than {MAX_SNAPSHOT_LINE_BYTES:,} bytes: this is no file of one JSON object a line",
+            )
     if last := b"".join(rest):
         yield last
 
 # %% ../../nbs/01_data/03_snapshot.ipynb #cbf81662
 _TEXTS = ("id", "title", "abstract", "categories", "comments", "update_date")
-_SCHEMA = pa.schema([*((name, pa.string()) for name in _TEXTS),
-                     ("versions", pa.list_(pa.struct([("version", pa.string()), ("created", pa.string())])))])
+
+
+_SCHEMA = pa.schema(
+    [
+        *((name, pa.string()) for name in _TEXTS),
+        (
+            "versions",
+            pa.list_(pa.struct([("version", pa.string()), ("created", pa.string())])),
+        ),
+    ]
+)
 
 
 def _parse_block(
@@ -67,7 +81,11 @@ def _parse_block(
     "Parse JSON lines in native code."
     read = pa_json.ReadOptions(use_threads=False, block_size=len(block) + 1)
     try:
-        table = pa_json.read_json(pa.BufferReader(block), read, pa_json.ParseOptions(_SCHEMA, unexpected_field_behavior="ignore"))
+        table = pa_json.read_json(
+            pa.BufferReader(block),
+            read,
+            pa_json.ParseOptions(_SCHEMA, unexpected_field_behavior="ignore"),
+        )
     except pa.ArrowInvalid:
         return None
     return table if table.num_rows == lines else None
@@ -78,10 +96,12 @@ class _Block(NamedTuple):
     place: int  # how far the file was read then, in bytes
     lines: int
 
-
+# %% ../../nbs/01_data/03_snapshot.ipynb #93922019
 def _parsed(
     blocks: Iterator[_Block],  # of a file
-) -> Iterator[tuple[_Block, pa.Table | None]]:  # each with its columns, in the same order
+) -> Iterator[
+    tuple[_Block, pa.Table | None]
+]:  # each with its columns, in the same order
     "Parse blocks in two threads."
     with ThreadPoolExecutor(2) as pool:
         at_work: deque[tuple[_Block, Future[pa.Table | None]]] = deque()
@@ -102,17 +122,27 @@ def _record(
     if not isinstance(record, dict):
         raise ValueError(f"it is a {type(record).__name__}, not an object in braces")
     versions = record.get("versions")
-    kept = [version for version in versions if isinstance(version, dict)] if isinstance(versions, list) else []
-    named = [{key: text_or_none(version.get(key)) for key in ("version", "created")} for version in kept]
+    kept = (
+        [version for version in versions if isinstance(version, dict)]
+        if isinstance(versions, list)
+        else []
+    )
+    named = [
+        {key: text_or_none(version.get(key)) for key in ("version", "created")}
+        for version in kept
+    ]
     texts = {name: text_or_none(record.get(name)) for name in _TEXTS}
-    json.dumps([texts, named], ensure_ascii=False).encode()  # half a surrogate pair is no text
+    # half a surrogate pair is no text
+    json.dumps([texts, named], ensure_ascii=False).encode()
     return texts | {"versions": named}
 
-
+# %% ../../nbs/01_data/03_snapshot.ipynb #06e413a6
 def _parse_lines(
     block: bytes,  # whole lines
     before: int,  # lines before them in the file
-) -> tuple[pa.Table, list[int], list[tuple[int, str]]]:  # _SCHEMA; numbers of its lines, from 1; lines that cannot be read, and why
+) -> tuple[
+    pa.Table, list[int], list[tuple[int, str]]
+]:  # _SCHEMA; numbers of its lines, from 1; lines that cannot be read, and why
     "Parse JSON lines one by one."
     records, rows, broken = [], [], []
     for number, line in enumerate(block.split(b"\n"), before + 1):
@@ -121,14 +151,29 @@ def _parse_lines(
                 records.append(_record(line))
                 rows.append(number)
             except (ValueError, RecursionError) as error:
-                problem = "half a surrogate pair" if isinstance(error, UnicodeEncodeError) else str(error).replace("line 1 ", "")
-                broken.append((number, "not UTF-8 text" if isinstance(error, UnicodeDecodeError) else problem))
+                problem = (
+                    "half a surrogate pair"
+                    if isinstance(error, UnicodeEncodeError)
+                    else str(error).replace("line 1 ", "")
+                )
+                broken.append(
+                    (
+                        number,
+                        "not UTF-8 text"
+                        if isinstance(error, UnicodeDecodeError)
+                        else problem,
+                    )
+                )
     return pa.Table.from_pylist(records, _SCHEMA), rows, broken
 
 # %% ../../nbs/01_data/03_snapshot.ipynb #95a022d8
 _COMMENT = r"(?i)\bwithdrawn\b"
-_ABSTRACT = (r"(?i)^\s*(?:this|the) (?:paper|article|manuscript|submission|preprint|work|letter|note|draft) "
-             r"(?:has been|had been|was|is|is being)(?: \w+)? withdrawn\b")
+
+
+_ABSTRACT = (
+    r"(?i)^\s*(?:this|the) (?:paper|article|manuscript|submission|preprint|work|letter|note|draft) "
+    r"(?:has been|had been|was|is|is being)(?: \w+)? withdrawn\b"
+)
 
 
 def withdrawn(
@@ -136,13 +181,18 @@ def withdrawn(
     abstracts: pa.Array | pa.ChunkedArray,  # as text
 ) -> pa.Array | pa.ChunkedArray:  # of bool, without missing values
     "Guess which papers were withdrawn, from what their authors say."
-    commented, written = pc.match_substring_regex(comments, _COMMENT), pc.match_substring_regex(abstracts, _ABSTRACT)
+    commented, written = (
+        pc.match_substring_regex(comments, _COMMENT),
+        pc.match_substring_regex(abstracts, _ABSTRACT),
+    )
     return pc.or_(pc.fill_null(commented, False), pc.fill_null(written, False))
 
-
+# %% ../../nbs/01_data/03_snapshot.ipynb #95a041c7
 def _columns(
     table: pa.Table,  # _SCHEMA
-) -> pa.Table:  # id, title, abstract, categories, published, version (text), withdrawn (bool)
+) -> (
+    pa.Table
+):  # id, title, abstract, categories, published, version (text), withdrawn (bool)
     "Take the columns that papers are made from."
     versions = table["versions"].combine_chunks()
     lengths = pc.fill_null(pc.list_value_length(versions), 0).to_numpy()
@@ -150,20 +200,32 @@ def _columns(
     none = lengths == 0
     first, last = (pa.array(places, mask=none) for places in (ends - lengths, ends - 1))
     created = flat.field("created").take(first)
-    return pa.table({name: table[name] for name in ("id", "title", "abstract", "categories")} | {
-        "published": pc.coalesce(created, table["update_date"].combine_chunks()),
-        "version": flat.field("version").take(last),
-        "withdrawn": withdrawn(table["comments"], table["abstract"])})
+    return pa.table(
+        {name: table[name] for name in ("id", "title", "abstract", "categories")}
+        | {
+            "published": pc.coalesce(created, table["update_date"].combine_chunks()),
+            "version": flat.field("version").take(last),
+            "withdrawn": withdrawn(table["comments"], table["abstract"]),
+        }
+    )
 
 # %% ../../nbs/01_data/03_snapshot.ipynb #50d4196c
 def _days(
     published: pa.Array,  # "Mon, 2 Apr 2007 19:18:42 GMT", or an ISO date
 ) -> pa.Array:  # date32; null where there is no date
     "The days that texts name."
-    coded = pc.dictionary_encode(pc.replace_substring_regex(published, r"[T ]\d\d:\d\d.*$", ""))
+    coded = pc.dictionary_encode(
+        pc.replace_substring_regex(published, r"[T ]\d\d:\d\d.*$", "")
+    )
     text = coded.dictionary.to_pandas()
-    days = pd.to_datetime(text, format="%a, %d %b %Y", errors="coerce").fillna(pd.to_datetime(text, format="%Y-%m-%d", errors="coerce"))
-    return pa.array(days, pa.timestamp("s"), from_pandas=True).cast(pa.date32()).take(coded.indices)
+    days = pd.to_datetime(text, format="%a, %d %b %Y", errors="coerce").fillna(
+        pd.to_datetime(text, format="%Y-%m-%d", errors="coerce")
+    )
+    return (
+        pa.array(days, pa.timestamp("s"), from_pandas=True)
+        .cast(pa.date32())
+        .take(coded.indices)
+    )
 
 # %% ../../nbs/01_data/03_snapshot.ipynb #cb1291e5
 class SnapshotFilter(NamedTuple):
@@ -171,7 +233,8 @@ class SnapshotFilter(NamedTuple):
 
     start: date | None = None  # the first day, of a paper's first version, UTC
     end: date | None = None  # the last day, inclusive
-    categories: Sequence[str] = ()  # codes, of which a paper has at least one; none: all papers
+    # codes, of which a paper has at least one; none: all papers
+    categories: Sequence[str] = ()
 
     def mask(
         self,
@@ -185,7 +248,12 @@ class SnapshotFilter(NamedTuple):
             wanted += [pc.less_equal(days, self.end)] if self.end else []
         if self.categories:
             codes = "|".join(code.replace(".", r"\.") for code in self.categories)
-            wanted.append(pc.match_substring_regex(table["categories"].combine_chunks(), rf"(?:^|[\s,])(?:{codes})(?:[\s,]|$)"))
+            wanted.append(
+                pc.match_substring_regex(
+                    table["categories"].combine_chunks(),
+                    rf"(?:^|[\s,])(?:{codes})(?:[\s,]|$)",
+                )
+            )
         if not wanted:
             return None
         both = wanted[0]
@@ -207,13 +275,19 @@ def is_snapshot(
         record = json.loads(line)
     except (ValueError, RecursionError):
         return False
-    return isinstance(record, dict) and isinstance(record.get("versions"), list) and {"id", "abstract", "categories"} <= set(record)
+    return (
+        isinstance(record, dict)
+        and isinstance(record.get("versions"), list)
+        and {"id", "abstract", "categories"} <= set(record)
+    )
 
 # %% ../../nbs/01_data/03_snapshot.ipynb #65107a18
 def _progress_reader(
     path: Path,  # a snapshot
     file: BinaryIO,  # opened
-) -> tuple[int, Callable[[], int]]:  # all bytes there are, and a function that says how many were read
+) -> tuple[
+    int, Callable[[], int]
+]:  # all bytes there are, and a function that says how many were read
     "A measure for a progress bar."
     if path.suffix.lower() == ".zip":
         with ZipFile(path) as archive:
@@ -222,34 +296,74 @@ def _progress_reader(
     return path.stat().st_size, raw.tell
 
 # %% ../../nbs/01_data/03_snapshot.ipynb #be74f37d
-SNAPSHOT_COLUMNS = ["id", "title", "abstract", "categories", "published", "version", "withdrawn"]
+SNAPSHOT_COLUMNS = [
+    "id",
+    "title",
+    "abstract",
+    "categories",
+    "published",
+    "version",
+    "withdrawn",
+]
 
 
 def snapshot_parts(
     path: str | Path,  # the snapshot, plain, .gz or .zip
     paper_filter: SnapshotFilter | None = None,  # which papers; None: all
-    keep_broken: bool = False,  # whether to note broken lines instead of stopping at the first
-) -> Iterator[RawTable]:  # NAMES, in Arrow's columns; rows are line numbers; some megabytes each
+    # whether to note broken lines instead of stopping at the first
+    keep_broken: bool = False,
+) -> Iterator[
+    RawTable
+]:  # NAMES, in Arrow's columns; rows are line numbers; some megabytes each
     "Read a snapshot part by part, with a progress bar on stderr. Raises `BadPapers`."
     from tqdm import tqdm
 
     path, before = Path(path), 0
     with as_bad_papers(path), open_bytes(path) as file:
         total, position = _progress_reader(path, file)
-        blocks = (_Block(data, position(), data.count(b"\n") + (not data.endswith(b"\n"))) for data in _blocks(file, path))
-        with tqdm(None, f"reading {path.name}", total, leave=False, disable=None, delay=1, unit="B", unit_scale=True) as bar:
+        blocks = (
+            _Block(data, position(), data.count(b"\n") + (not data.endswith(b"\n")))
+            for data in _blocks(file, path)
+        )
+        with tqdm(
+            None,
+            f"reading {path.name}",
+            total,
+            leave=False,
+            disable=None,
+            delay=1,
+            unit="B",
+            unit_scale=True,
+        ) as bar:
             for block, table in _parsed(blocks):
                 rows, broken = None, list[tuple[int, str]]()
                 if table is None:
                     table, rows, broken = _parse_lines(block.data, before)
                 if broken and not keep_broken:
-                    raise BadPapers.at(path, f"line {broken[0][0]:,} is broken: {broken[0][1]}; mend or remove it")
-                numbers: Sequence[int] = range(before + 1, before + 1 + table.num_rows) if rows is None else rows
+                    raise BadPapers.at(
+                        path,
+                        f"line {broken[0][0]:,} is broken: {broken[0][1]}; mend or remove it",
+                    )
+                numbers: Sequence[int] = (
+                    range(before + 1, before + 1 + table.num_rows)
+                    if rows is None
+                    else rows
+                )
                 columns = _columns(table)
                 mask = paper_filter.mask(columns) if paper_filter else None
                 if mask is not None:
-                    columns, numbers = columns.filter(mask), np.asarray(numbers)[mask.to_numpy(zero_copy_only=False)].tolist()
-                yield RawTable(SNAPSHOT_COLUMNS, columns.columns, numbers, [(row, f"broken line: {problem}") for row, problem in broken])
+                    columns, numbers = (
+                        columns.filter(mask),
+                        np.asarray(numbers)[
+                            mask.to_numpy(zero_copy_only=False)
+                        ].tolist(),
+                    )
+                yield RawTable(
+                    SNAPSHOT_COLUMNS,
+                    columns.columns,
+                    numbers,
+                    [(row, f"broken line: {problem}") for row, problem in broken],
+                )
                 before += block.lines
                 bar.set_postfix_str(f"{before:,} papers", refresh=False)
                 bar.update(block.place - bar.n)
@@ -259,11 +373,23 @@ def snapshot_parts(
 # %% ../../nbs/01_data/03_snapshot.ipynb #a5aa6cef
 def read_snapshot(
     path: str | Path,  # the snapshot, plain, .gz or .zip
-    paper_filter: SnapshotFilter | None = None,  # which papers; None: all, about 1.3 GB for each million of them
-    keep_broken: bool = False,  # whether to note broken lines instead of stopping at the first
+    # which papers; None: all, about 1.3 GB for each million of them
+    paper_filter: SnapshotFilter | None = None,
+    # whether to note broken lines instead of stopping at the first
+    keep_broken: bool = False,
 ) -> RawTable:  # NAMES; rows are line numbers, and may be none
     "Read the chosen papers of a snapshot. Raises `BadPapers`."
     parts = list(snapshot_parts(path, paper_filter, keep_broken))
-    columns = [pa.chunked_array([chunk for part in parts for chunk in part.columns[place].chunks], parts[0].columns[place].type)
-               for place in range(len(SNAPSHOT_COLUMNS))]
-    return RawTable(SNAPSHOT_COLUMNS, columns, [row for part in parts for row in part.rows], [line for part in parts for line in part.broken])
+    columns = [
+        pa.chunked_array(
+            [chunk for part in parts for chunk in part.columns[place].chunks],
+            parts[0].columns[place].type,
+        )
+        for place in range(len(SNAPSHOT_COLUMNS))
+    ]
+    return RawTable(
+        SNAPSHOT_COLUMNS,
+        columns,
+        [row for part in parts for row in part.rows],
+        [line for part in parts for line in part.broken],
+    )

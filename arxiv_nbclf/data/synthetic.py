@@ -150,14 +150,21 @@ optimization, prediction, dynamics, energy, information, interaction, network, l
 approximation, accuracy""".replace("\n", " ").split(", ")
 _ADJECTIVES = """new, simple, efficient, robust, general, local, global, linear, nonlinear, adaptive, sparse, hierarchical, dynamic,
 joint, stochastic, common, scalable, optimal, hybrid, exact, approximate, multiscale, practical, classical, finite, weak, strong,
-fast, large, small, effective, reliable, hidden, mixed, smooth""".replace("\n", " ").split(", ")
+fast, large, small, effective, reliable, hidden, mixed, smooth""".replace(
+    "\n", " "
+).split(", ")
 _NOUNS = """approach, framework, method, analysis, model, study, formulation, description, scheme, perspective, strategy, theory,
 procedure, view, technique""".replace("\n", " ").split(", ")
 
 # %% ../../nbs/01_data/02_synthetic.ipynb #38d1932b
-def _vocabularies() -> dict[str, tuple[list[str], list[str]]]:  # category → (categories that it borrows from, terms)
+# category → (categories that it borrows from, terms)
+def _vocabularies() -> dict[str, tuple[list[str], list[str]]]:
     "The vocabularies, taken apart."
-    lines = (_COMPUTING + _ENGINEERING + _NATURE + _MATHEMATICS).replace("\n  ", " ").split("\n")
+    lines = (
+        (_COMPUTING + _ENGINEERING + _NATURE + _MATHEMATICS)
+        .replace("\n  ", " ")
+        .split("\n")
+    )
     parts = [line.split(" | ") for line in lines if line]
     return {code: (near.split(), terms.split(", ")) for code, near, terms in parts}
 
@@ -168,13 +175,23 @@ def _sample_codes(
 ) -> list[str]:  # main categories: the groups' shares are exact, their order is random
     "Deal the groups' shares out, each group's first categories more often than its last."
     floor = min(8, rows // 16)
-    counts = {group: max(floor, round(rows * share)) for group, share in GROUP_SHARES.items()}
+    counts = {
+        group: max(floor, round(rows * share)) for group, share in GROUP_SHARES.items()
+    }
     counts["cs"] = max(0, rows - sum(counts.values()) + counts["cs"])
-    groups = np.repeat(list(counts), list(counts.values()))[:rows][np.argsort(random[:rows], kind="stable")]
-    members = {group: [code for code in _vocabularies() if group_of(code) == group] for group in GROUP_SHARES}
-    # sums and products only: powers may differ in the last bit from one platform to the next
+    groups = np.repeat(list(counts), list(counts.values()))[:rows][
+        np.argsort(random[:rows], kind="stable")
+    ]
+    members = {
+        group: [code for code in _vocabularies() if group_of(code) == group]
+        for group in GROUP_SHARES
+    }
+    # sums and products only: powers may differ in the last bit from one platform to the
+    # next
     drawn = zip(groups, random[rows:] * (1 + random[rows:]) / 2, strict=True)
-    return [members[group][int(len(members[group]) * chance)] for group, chance in drawn]
+    return [
+        members[group][int(len(members[group]) * chance)] for group, chance in drawn
+    ]
 
 # %% ../../nbs/01_data/02_synthetic.ipynb #d8188c4e
 _SENTENCES = """We study the {T} of {T} and its relation to the {T}.
@@ -203,7 +220,14 @@ Learning from {T}: {T} under {A} {T}
 The {A} {T} of {T} and {T}
 How {A} is {T}? {T} revisited
 A {A} {N} of {T} by {T}""".splitlines()
-_TEX = ("$L^p$", r"$\mathbb{Z}_2$", r"$\mathcal{N}=4$", "$k$", r"$\alpha$", r"Schr\"odinger-type")
+_TEX = (
+    "$L^p$",
+    r"$\mathbb{Z}_2$",
+    r"$\mathcal{N}=4$",
+    "$k$",
+    r"$\alpha$",
+    r"Schr\"odinger-type",
+)
 
 # %% ../../nbs/01_data/02_synthetic.ipynb #2c007802
 def _chances(
@@ -231,16 +255,25 @@ def _fill(
     chances: Iterator[float],  # where chance comes from
 ) -> str:  # the sentence
     "Fill the gaps of a sentence."
+
     def gap(found: re.Match[str]) -> str:
         if found[1] != "T":
             return _choose(_ADJECTIVES if found[1] == "A" else _NOUNS, chances)
-        return _choose(_SHARED if next(chances) < .3 else borrowed if next(chances) < lent else own, chances)
+        return _choose(
+            _SHARED
+            if next(chances) < 0.3
+            else borrowed
+            if next(chances) < lent
+            else own,
+            chances,
+        )
+
     filled = re.sub(r"\{([TAN])\}", gap, pattern)
     filled = re.sub(r"\b([Aa]) (?=[aeiou])", r"\1n ", filled)
     return filled[0].upper() + filled[1:]
 
 # %% ../../nbs/01_data/02_synthetic.ipynb #25bf2d42
-_CROSS_GROUP_SHARE = .36  # share of papers that are written in their neighbour's words
+_CROSS_GROUP_SHARE = 0.36  # share of papers that are written in their neighbour's words
 
 
 def _write_paper(
@@ -252,18 +285,27 @@ def _write_paper(
     near, own = words[code]
     other = _choose(near, chances)
     far = next(chances) < _CROSS_GROUP_SHARE
-    lent = .5 + .4 * next(chances) if far else .35 * next(chances)
+    lent = 0.5 + 0.4 * next(chances) if far else 0.35 * next(chances)
     borrowed = words[other][1] if other in words else _SHARED
     title = _fill(_choose(_TITLES, chances), own, borrowed, lent, chances)
-    if group_of(code) in ("math", "physics") and next(chances) < .06:
+    if group_of(code) in ("math", "physics") and next(chances) < 0.06:
         title = f"{title} for {_choose(_TEX, chances)} {_choose(own, chances)}"
     length = 60 + int(120 * next(chances))
     sentences: list[str] = []
     for pattern in sorted(_SENTENCES, key=lambda _: next(chances)):
         if sum(sentence.count(" ") + 1 for sentence in sentences) < length:
             sentences.append(_fill(pattern, own, borrowed, lent, chances))
-    listed = [code] + ([other] if far or next(chances) < .35 else []) + (["62-08"] if next(chances) < .01 else [])
-    return {"categories": ",".join(listed), "main_category": code, "summary": " ".join(sentences), "title": title}
+    listed = (
+        [code]
+        + ([other] if far or next(chances) < 0.35 else [])
+        + (["62-08"] if next(chances) < 0.01 else [])
+    )
+    return {
+        "categories": ",".join(listed),
+        "main_category": code,
+        "summary": " ".join(sentences),
+        "title": title,
+    }
 
 # %% ../../nbs/01_data/02_synthetic.ipynb #2597c785
 def sample(
@@ -277,15 +319,36 @@ def sample(
     codes = _sample_codes(rows, np.random.default_rng([seed, 1]).random(2 * rows))
     months = pd.period_range("2018-01", "2026-03", freq="M").strftime("%Y-%m").tolist()
     papers: list[dict[str, str]] = []
-    for row, code in enumerate(tqdm(codes, "making papers up", unit="paper", leave=False, disable=None, delay=1)):
+    for row, code in enumerate(
+        tqdm(
+            codes, "making papers up", unit="paper", leave=False, disable=None, delay=1
+        )
+    ):
         month = _choose(months, chances)
         number = 60_000 + row * 37 % 39_989
         form = next(chances)
         day = f"{month}-{1 + int(28 * next(chances)):02}"
-        published = month if form < .05 else day if form < .6 else f"{day}T{int(24 * next(chances)):02}:30:00Z"
-        version = f"v{1 + int(3 * next(chances) * next(chances))}" if next(chances) < .5 else ""
-        paper = {"aid": f"http://arxiv.org/abs/{month[2:4]}{month[5:]}.{number}{version}", **_write_paper(code, words, chances)}
+        published = (
+            month
+            if form < 0.05
+            else day
+            if form < 0.6
+            else f"{day}T{int(24 * next(chances)):02}:30:00Z"
+        )
+        version = (
+            f"v{1 + int(3 * next(chances) * next(chances))}"
+            if next(chances) < 0.5
+            else ""
+        )
+        paper = {
+            "aid": f"http://arxiv.org/abs/{month[2:4]}{month[5:]}.{number}{version}",
+            **_write_paper(code, words, chances),
+        }
         if row % 997 == 500:
             paper["title"] = f"On {papers[-7]['title'].lower()}"
         papers.append({**paper, "published": published})
-    return pd.DataFrame(papers, columns=["aid", "categories", "main_category", "published", "summary", "title"], dtype="str")
+    return pd.DataFrame(
+        papers,
+        columns=["aid", "categories", "main_category", "published", "summary", "title"],
+        dtype="str",
+    )

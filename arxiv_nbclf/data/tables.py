@@ -63,7 +63,11 @@ def text_or_none(
         return None
     if isinstance(value, date):  # datetime and Timestamp are dates, too
         return value.isoformat()
-    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+    return (
+        str(int(value))
+        if isinstance(value, float) and value.is_integer()
+        else str(value)
+    )
 
 # %% ../../nbs/01_data/01_tables.ipynb #65d5a1bf
 def text_column(
@@ -77,14 +81,17 @@ def text_column(
     if isinstance(values, pd.Series) and isinstance(values.dtype, pd.StringDtype):
         return values.astype("str")
     plain = {type(value) for value in values} <= {str, type(None)}
-    return pd.Series(values if plain else [text_or_none(value) for value in values], dtype="str")
+    return pd.Series(
+        values if plain else [text_or_none(value) for value in values], dtype="str"
+    )
 
 # %% ../../nbs/01_data/01_tables.ipynb #4d075dcf
 class RawTable(NamedTuple):
     "A file as it came: columns of any type, with the row numbers that a person would find them under."
 
     names: list[str]
-    columns: list[Any]  # one sequence per name; empty where the column was not asked for
+    # one sequence per name; empty where the column was not asked for
+    columns: list[Any]
     rows: Sequence[int]
     broken: Sequence[tuple[int, str]] = ()  # lines that could not be read, and why
 
@@ -95,11 +102,18 @@ class RawTable(NamedTuple):
         "A column as text."
         return text_column(self.columns[position])
 
-    def frame(self) -> pd.DataFrame:  # all columns that were read, as text; row numbers as the index
+    # all columns that were read, as text; row numbers as the index
+    def frame(self) -> pd.DataFrame:
         "The table as text."
-        read = [position for position, column in enumerate(self.columns) if len(column) == len(self.rows)]
+        read = [
+            position
+            for position, column in enumerate(self.columns)
+            if len(column) == len(self.rows)
+        ]
         frame = pd.DataFrame({position: self.text(position) for position in read})
-        return frame.set_axis([self.names[position] for position in read], axis=1).set_axis(pd.Index(self.rows, name="row"))
+        return frame.set_axis(
+            [self.names[position] for position in read], axis=1
+        ).set_axis(pd.Index(self.rows, name="row"))
 
     def __repr__(self) -> str:
         "Count the rows and name the columns."
@@ -115,15 +129,23 @@ def plain_html(
     index: bool = True,  # whether to show its row labels
 ) -> str:  # its first five rows as HTML, long texts cut, everything escaped
     "The head of a table for a notebook."
-    cut = table.head(5).astype("object").map(lambda cell: str(cell)[:80], na_action="ignore")
+    cut = (
+        table.head(5)
+        .astype("object")
+        .map(lambda cell: str(cell)[:80], na_action="ignore")
+    )
     return cut.to_html(index=index, na_rep="")
 
-
+# %% ../../nbs/01_data/01_tables.ipynb #e02b8a37
 def raw_frame(
     frame: pd.DataFrame,  # a table in memory
 ) -> RawTable:  # its rows count from 0, as in .iloc
     "A frame as if it came from a file."
-    return RawTable([str(name) for name in frame], [frame.iloc[:, position] for position in range(frame.shape[1])], range(len(frame)))
+    return RawTable(
+        [str(name) for name in frame],
+        [frame.iloc[:, position] for position in range(frame.shape[1])],
+        range(len(frame)),
+    )
 
 # %% ../../nbs/01_data/01_tables.ipynb #c8902593
 SUFFIXES = (".xlsx", ".parquet", ".csv", ".tsv", ".jsonl", ".ndjson", ".json")
@@ -139,9 +161,15 @@ def file_suffix(
     return ending if ending in (SUFFIXES[2:] if zipped else SUFFIXES) else ""
 
 # %% ../../nbs/01_data/01_tables.ipynb #70e21c1d
-_MAGIC = {b"PK\x03\x04": "a zip archive or an Excel file", b"PAR1": "a parquet file", b"\x1f\x8b": "a gzip file",
-          b"\xd0\xcf\x11\xe0": "an old Excel file (.xls) or one with a password; save it as .xlsx without a password",
-          b"%PDF": "a PDF file", b"\xff\xfe": "text in UTF-16; save it as UTF-8", b"\xfe\xff": "text in UTF-16; save it as UTF-8"}
+_MAGIC = {
+    b"PK\x03\x04": "a zip archive or an Excel file",
+    b"PAR1": "a parquet file",
+    b"\x1f\x8b": "a gzip file",
+    b"\xd0\xcf\x11\xe0": "an old Excel file (.xls) or one with a password; save it as .xlsx without a password",
+    b"%PDF": "a PDF file",
+    b"\xff\xfe": "text in UTF-16; save it as UTF-8",
+    b"\xfe\xff": "text in UTF-16; save it as UTF-8",
+}
 
 
 def detect_format(
@@ -155,7 +183,7 @@ def detect_format(
         return "a web page (HTML) or XML"
     return "text in UTF-16; save it as UTF-8" if data[:2].count(0) == 1 else ""
 
-
+# %% ../../nbs/01_data/01_tables.ipynb #70e23b0c
 def _check_magic(
     data: bytes,  # a file that is not text
     path: Path,  # for the message
@@ -163,7 +191,10 @@ def _check_magic(
 ) -> None:
     "Check that a file begins as its ending promises."
     if not data.startswith(magic):
-        raise BadPapers.at(path, f"this is not {file_suffix(path)} but {detect_format(data) or 'text or something else'}")
+        raise BadPapers.at(
+            path,
+            f"this is not {file_suffix(path)} but {detect_format(data) or 'text or something else'}",
+        )
 
 # %% ../../nbs/01_data/01_tables.ipynb #4472f602
 def _text_bytes(
@@ -177,8 +208,11 @@ def _text_bytes(
         data.decode()
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        raise BadPapers.at(path, f"not UTF-8 text: byte 0x{data[error.start]:02x} at position {error.start:,} (line {line:,}) does not"
-                           " belong there; it may be Latin-1 (Windows); save the file as UTF-8") from None
+        raise BadPapers.at(
+            path,
+            f"not UTF-8 text: byte 0x{data[error.start]:02x} at position {error.start:,} (line {line:,}) does not"
+            " belong there; it may be Latin-1 (Windows); save the file as UTF-8",
+        ) from None
     return data.removeprefix(b"\xef\xbb\xbf")
 
 # %% ../../nbs/01_data/01_tables.ipynb #a9c1de0c
@@ -190,23 +224,36 @@ def _read_delimited(
     data = _text_bytes(data, path)
     header = data.strip(b"\r\n").splitlines()[0] if data.strip() else b""
     delimiter = max(",\t;|", key=lambda mark: header.count(mark.encode()))
-    read = pa_csv.ReadOptions(use_threads=False, block_size=1 << 26)  # only one thread counts rows
+    # only one thread counts rows
+    read = pa_csv.ReadOptions(use_threads=False, block_size=1 << 26)
     parse = pa_csv.ParseOptions(delimiter=delimiter, newlines_in_values=True)
-    names = pa_csv.read_csv(BytesIO(header + b"\n"), read, parse).column_names if header else []
+    names = (
+        pa_csv.read_csv(BytesIO(header + b"\n"), read, parse).column_names
+        if header
+        else []
+    )
     if data.strip(b"\r\n") == header:
         return RawTable(names, [()] * len(names), ())
     text = pa_csv.ConvertOptions(column_types=dict.fromkeys(names, pa.large_string()))
     try:
         table = pa_csv.read_csv(BytesIO(data), read, parse, text)
     except pa.ArrowInvalid as error:
-        if ragged := re.search(r"Row #(\d+): Expected (\d+) columns, got (\d+)", str(error)):
+        if ragged := re.search(
+            r"Row #(\d+): Expected (\d+) columns, got (\d+)", str(error)
+        ):
             row, wanted, had = ragged.groups()
-            raise BadPapers.at(path, f"row {row} has {had} and not {wanted} cells like the header;"
-                             f" cells that hold a {delimiter!r} need quotation marks") from error
+            raise BadPapers.at(
+                path,
+                f"row {row} has {had} and not {wanted} cells like the header;"
+                f" cells that hold a {delimiter!r} need quotation marks",
+            ) from error
         raise
     last = (table.column(-1)[-1].as_py() or "").replace('"', '""').encode()
     if last and data.endswith(b'"' + last) and data.count(b'"') % 2:
-        raise BadPapers.at(path, f"row {table.num_rows + 1:,} opens a quotation mark that is never closed; is the file cut off?")
+        raise BadPapers.at(
+            path,
+            f"row {table.num_rows + 1:,} opens a quotation mark that is never closed; is the file cut off?",
+        )
     return RawTable(names, table.columns, range(2, table.num_rows + 2))
 
 # %% ../../nbs/01_data/01_tables.ipynb #27ba637a
@@ -220,27 +267,53 @@ def read_json_lines(
 
     records, rows, broken = [], [], []
     lines = _text_bytes(data, path).split(b"\n")
-    for number, line in enumerate(tqdm(lines, f"reading {path.name}", unit="line", leave=False, disable=None, delay=1), 1):
+    for number, line in enumerate(
+        tqdm(
+            lines,
+            f"reading {path.name}",
+            unit="line",
+            leave=False,
+            disable=None,
+            delay=1,
+        ),
+        1,
+    ):
         if not line.strip():
             continue
         try:
             record = json.loads(line)
             if not isinstance(record, dict):
-                raise ValueError(f"it is a {type(record).__name__}, not an object in braces")
-            json.dumps(record, ensure_ascii=False).encode() if b"\\ud" in line.lower() else None
+                raise ValueError(
+                    f"it is a {type(record).__name__}, not an object in braces"
+                )
+            json.dumps(
+                record, ensure_ascii=False
+            ).encode() if b"\\ud" in line.lower() else None
         except (ValueError, RecursionError) as error:
-            problem = "half a surrogate pair" if isinstance(error, UnicodeEncodeError) else str(error).replace("line 1 ", "")
+            problem = (
+                "half a surrogate pair"
+                if isinstance(error, UnicodeEncodeError)
+                else str(error).replace("line 1 ", "")
+            )
             if not keep_broken:
-                raise BadPapers.at(path, f"line {number:,} is broken: {problem}; mend or remove it") from None
+                raise BadPapers.at(
+                    path, f"line {number:,} is broken: {problem}; mend or remove it"
+                ) from None
             broken.append((number, f"broken line: {problem}"))
         else:
             records.append(record)
             rows.append(number)
     names = list(dict.fromkeys(name for record in records for name in record))
-    return RawTable(names, [[record.get(name) for record in records] for name in names], rows, broken)
+    return RawTable(
+        names,
+        [[record.get(name) for record in records] for name in names],
+        rows,
+        broken,
+    )
 
 # %% ../../nbs/01_data/01_tables.ipynb #aab06ae4
-ColumnChooser = Callable[[Sequence[str]], Sequence[int]]  # names of columns → positions of the wanted ones; none if it is not the table
+# names of columns → positions of the wanted ones; none if it is not the table
+ColumnChooser = Callable[[Sequence[str]], Sequence[int]]
 
 
 def every_column(
@@ -249,7 +322,7 @@ def every_column(
     "Choose all columns."
     return range(len(names))
 
-
+# %% ../../nbs/01_data/01_tables.ipynb #aab089d3
 def _read_xlsx(
     data: bytes,  # a workbook
     path: Path,  # for messages
@@ -263,11 +336,19 @@ def _read_xlsx(
     tables = []
     for sheet in map(book.get_sheet_by_name, book.sheet_names):
         first = sheet.start[0] if sheet.start else 0
-        filled = [(number, row) for number, row in enumerate(sheet.to_python(), first + 1) if any(cell != "" for cell in row)]
+        filled = [
+            (number, row)
+            for number, row in enumerate(sheet.to_python(), first + 1)
+            if any(cell != "" for cell in row)
+        ]
         if filled:
             names = [str(cell) for cell in filled[0][1]]
-            columns = list(zip(*(row for _, row in filled[1:]), strict=True)) or [()] * len(names)
-            tables.append(RawTable(names, columns, [number for number, _ in filled[1:]]))
+            columns = list(zip(*(row for _, row in filled[1:]), strict=True)) or [
+                ()
+            ] * len(names)
+            tables.append(
+                RawTable(names, columns, [number for number, _ in filled[1:]])
+            )
             if choose(names):
                 return tables[-1]
     return tables[0] if tables else RawTable([], [], [])
@@ -297,16 +378,28 @@ def open_bytes(
             return GzipFile(path)  # type: ignore[return-value]
         case ".zip":
             with ZipFile(path) as archive:
-                inside = [member for member in archive.infolist() if not member.is_dir() and not member.filename.startswith("__MACOSX/")]
+                inside = [
+                    member
+                    for member in archive.infolist()
+                    if not member.is_dir()
+                    and not member.filename.startswith("__MACOSX/")
+                ]
                 if len(inside) != 1:
-                    raise BadPapers.at(path, f"{len(inside):,} files are in the archive, and one is wanted; unzip it first")
+                    raise BadPapers.at(
+                        path,
+                        f"{len(inside):,} files are in the archive, and one is wanted; unzip it first",
+                    )
                 if inside[0].flag_bits & 1:
-                    raise BadPapers.at(path, "the archive has a password; unzip it first")
+                    raise BadPapers.at(
+                        path, "the archive has a password; unzip it first"
+                    )
                 return archive.open(inside[0])  # type: ignore[return-value]
     return path.open("rb")
 
 # %% ../../nbs/01_data/01_tables.ipynb #e7b9e8a0
 MAX_EXPANSION = 100  # times its size, to which no table of papers unzips
+
+
 SAFE_BYTES = 1 << 26  # bytes that harm nobody
 
 
@@ -317,9 +410,12 @@ def _check_zip_bomb(
 ) -> None:  # or BadPapers
     "Refuse a bomb."
     if bytes_ > max(SAFE_BYTES, MAX_EXPANSION * size):
-        raise BadPapers.at(path, f"unzips to more than {MAX_EXPANSION} times its size, as no table of papers does; do not trust it")
+        raise BadPapers.at(
+            path,
+            f"unzips to more than {MAX_EXPANSION} times its size, as no table of papers does; do not trust it",
+        )
 
-
+# %% ../../nbs/01_data/01_tables.ipynb #e7ba078f
 def _read_file(
     path: Path,  # a file; of a .gz or .zip what is in it
 ) -> bytes:  # unzipped
@@ -341,17 +437,23 @@ def as_bad_papers(
         yield
     except (BadGzipFile, BadZipFile, EOFError, ZlibError) as error:
         kind = "zip" if path.suffix.lower() == ".zip" else "gzip"
-        raise BadPapers.at(path, f"not a {kind} file, or cut off or damaged ({error})") from error
+        raise BadPapers.at(
+            path, f"not a {kind} file, or cut off or damaged ({error})"
+        ) from error
     except OSError as error:
         raise BadPapers.at(path, f"cannot be read: {reason(error)}") from error
     except pa.ArrowException as error:
-        raise BadPapers.at(path, f"not a readable {file_suffix(path)} file, or damaged ({error})") from error
+        raise BadPapers.at(
+            path, f"not a readable {file_suffix(path)} file, or damaged ({error})"
+        ) from error
 
 # %% ../../nbs/01_data/01_tables.ipynb #093a062d
 def read_table(
     path: str | Path,  # a file with a known ending
-    choose: ColumnChooser = every_column,  # which columns, by their names; where there are sheets, also which sheet
-    keep_broken: bool = False,  # whether to note broken lines of JSON instead of stopping at the first
+    # which columns, by their names; where there are sheets, also which sheet
+    choose: ColumnChooser = every_column,
+    # whether to note broken lines of JSON instead of stopping at the first
+    keep_broken: bool = False,
 ) -> RawTable:  # its columns as they came; .frame() is the table as text
     "Read one file. Raises `BadPapers` in one line, whatever a library has to say."
     path = Path(path)
@@ -363,10 +465,15 @@ def read_table(
             return _read_bytes(data, path, choose, keep_broken)
     except BadPapers:
         raise
-    except Exception as error:  # calamine has errors of its own, and a workbook is an archive of much that can break
-        raise BadPapers.at(path, f"not a readable {file_suffix(path)} file, or damaged ({error or type(error).__name__})") from error
+    except Exception as error:
+        # calamine has errors of its own, and a workbook is an archive of much that can
+        # break
+        raise BadPapers.at(
+            path,
+            f"not a readable {file_suffix(path)} file, or damaged ({error or type(error).__name__})",
+        ) from error
 
-
+# %% ../../nbs/01_data/01_tables.ipynb #093a251c
 def _read_bytes(
     data: bytes,  # a file, unzipped
     path: Path,  # its name
@@ -377,7 +484,13 @@ def _read_bytes(
     match file_suffix(path):
         case ".xlsx":
             if data.startswith(b"PK"):
-                _check_zip_bomb(path, sum(member.file_size for member in ZipFile(BytesIO(data)).infolist()), len(data))
+                _check_zip_bomb(
+                    path,
+                    sum(
+                        member.file_size for member in ZipFile(BytesIO(data)).infolist()
+                    ),
+                    len(data),
+                )
             return _read_xlsx(data, path, choose)
         case ".parquet":
             return _read_parquet(data, path, choose)
@@ -388,31 +501,51 @@ def _read_bytes(
 # %% ../../nbs/01_data/01_tables.ipynb #11553d95
 def source_files(
     source: str | Path | pd.DataFrame,  # a file, a folder, the word "sample" or a table
-) -> list[Path]:  # the files that would be read, in order; none for the sample or a table
+) -> list[
+    Path
+]:  # the files that would be read, in order; none for the sample or a table
     "The files behind a source of papers. Raises `BadPapers` if there are none."
     if isinstance(source, pd.DataFrame) or str(source) == "sample":
         return []
     path = Path(source)
     if path.is_dir():
-        files = sorted(file for file in path.iterdir() if file.name[0] not in "._~" and file_suffix(file) and file.is_file())
+        files = sorted(
+            file
+            for file in path.iterdir()
+            if file.name[0] not in "._~" and file_suffix(file) and file.is_file()
+        )
         if not files:
-            raise BadPapers.at(path, f"the folder holds no table of papers ({', '.join(SUFFIXES)}; .gz and .zip of the text ones)")
+            raise BadPapers.at(
+                path,
+                f"the folder holds no table of papers ({', '.join(SUFFIXES)}; .gz and .zip of the text ones)",
+            )
         return files
     if not path.is_file():
         raise BadPapers.at(path, "no such file or folder")
     if not file_suffix(path):
-        raise BadPapers.at(path, f"unknown ending {path.suffix!r}; known are {', '.join(SUFFIXES)}, and .gz and .zip of the text ones")
+        raise BadPapers.at(
+            path,
+            f"unknown ending {path.suffix!r}; known are {', '.join(SUFFIXES)}, and .gz and .zip of the text ones",
+        )
     return [path]
 
 # %% ../../nbs/01_data/01_tables.ipynb #999051c6
 def file_records(
     source: str | Path | pd.DataFrame,  # a file, a folder, the word "sample" or a table
-) -> list[dict[str, Any]]:  # for each file its name, size in bytes and sha256; none for the sample or a table
+) -> list[
+    dict[str, Any]
+]:  # for each file its name, size in bytes and sha256; none for the sample or a table
     "Name the files behind a source of papers and take their fingerprints."
     records = []
     for path in source_files(source):
         try:
-            records.append({"file": path.name, "bytes": path.stat().st_size, "sha256": file_sha256(path)})
+            records.append(
+                {
+                    "file": path.name,
+                    "bytes": path.stat().st_size,
+                    "sha256": file_sha256(path),
+                }
+            )
         except OSError as error:
             raise BadPapers.at(path, f"cannot be read: {reason(error)}") from error
     return records
@@ -430,10 +563,16 @@ def _excel_cell(
 
     if not isinstance(value, str):
         return value
-    text = re.sub(r"_(?=x[0-9A-Fa-f]{4}_)|[\x00-\x08\x0b-\x1f\ufffe\uffff]", lambda mark: f"_x{ord(mark[0]):04X}_", value)
+    text = re.sub(
+        r"_(?=x[0-9A-Fa-f]{4}_)|[\x00-\x08\x0b-\x1f\ufffe\uffff]",
+        lambda mark: f"_x{ord(mark[0]):04X}_",
+        value,
+    )
     if len(text) > 32_767:
-        raise CannotWrite(f"{path}: row {row:,}, column {name}: an Excel cell holds 32,767 characters and this text has {len(text):,};"
-                          " write .csv, .jsonl or .parquet")
+        raise CannotWrite(
+            f"{path}: row {row:,}, column {name}: an Excel cell holds 32,767 characters and this text has {len(text):,};"
+            " write .csv, .jsonl or .parquet"
+        )
     if not text.startswith(("=", "#")):
         return text
     plain = WriteOnlyCell(sheet, text)
@@ -453,18 +592,38 @@ def _write_xlsx(
     sheet = book.create_sheet("papers")
 
     if table.num_rows > 1_048_575:
-        raise CannotWrite(f"{path}: an Excel sheet holds 1,048,575 rows and this table has {table.num_rows:,}; write .csv or .parquet")
+        raise CannotWrite(
+            f"{path}: an Excel sheet holds 1,048,575 rows and this table has {table.num_rows:,}; write .csv or .parquet"
+        )
     try:
-        sheet.append([_excel_cell(sheet, name, name, 1, path) for name in table.column_names])
-        for row, values in enumerate(zip(*(column.to_pylist() for column in table.columns), strict=True), 2):
-            sheet.append([_excel_cell(sheet, value, name, row, path) for name, value in zip(table.column_names, values, strict=True)])
-        memory = BytesIO()  # a workbook is small, and openpyxl leaves half an archive open where a disk is full
+        sheet.append(
+            [_excel_cell(sheet, name, name, 1, path) for name in table.column_names]
+        )
+        for row, values in enumerate(
+            zip(*(column.to_pylist() for column in table.columns), strict=True), 2
+        ):
+            sheet.append(
+                [
+                    _excel_cell(sheet, value, name, row, path)
+                    for name, value in zip(table.column_names, values, strict=True)
+                ]
+            )
+        # a workbook is small, and openpyxl leaves half an archive open where a disk is
+        # full
+        memory = BytesIO()
         book.save(memory)
         part.write_bytes(memory.getvalue())
     except (CannotWrite, OSError):
         raise
-    except Exception as error:  # a value that a cell cannot hold; or, of a full disk, an error of the XML library's own
-        raise CannotWrite(error_line(path, f"cannot be written as a workbook ({error or type(error).__name__})")) from error
+    except Exception as error:
+        # a value that a cell cannot hold; or, of a full disk, an error of the XML
+        # library's own
+        raise CannotWrite(
+            error_line(
+                path,
+                f"cannot be written as a workbook ({error or type(error).__name__})",
+            )
+        ) from error
     finally:
         if not sheet.closed:  # openpyxl would complain of it later, on stderr
             with suppress(OSError, ValueError):
@@ -473,7 +632,8 @@ def _write_xlsx(
 # %% ../../nbs/01_data/01_tables.ipynb #b08a468e
 def _arrow_table(
     table: pd.DataFrame,  # any table of texts, numbers, dates and lists
-    path: Path,  # parquet keeps dates, parquet and JSON lists; elsewhere they become text
+    # parquet keeps dates, parquet and JSON lists; elsewhere they become text
+    path: Path,
 ) -> pa.Table:  # ready for the writers
     "Make a table of plain columns."
     plain = table.rename(columns=str).reset_index(drop=True)
@@ -485,12 +645,18 @@ def _arrow_table(
             plain[name] = dates.dt.strftime(f"%Y-%m-%dT%H:%M:%S{zone}").astype("str")
     if ending in (".csv", ".tsv", ".xlsx"):
         for name in plain.columns[plain.dtypes == "object"]:
-            if plain[name].map(lambda cell: isinstance(cell, (list, tuple, set, np.ndarray))).any():
+            if (
+                plain[name]
+                .map(lambda cell: isinstance(cell, (list, tuple, set, np.ndarray)))
+                .any()
+            ):
                 plain[name] = text_column(plain[name])
     try:
         return pa.Table.from_pandas(plain, preserve_index=False)
     except (pa.ArrowException, UnicodeError) as error:
-        raise CannotWrite(error_line(path, f"a column mixes types or holds what is no text ({error})")) from error
+        raise CannotWrite(
+            error_line(path, f"a column mixes types or holds what is no text ({error})")
+        ) from error
 
 # %% ../../nbs/01_data/01_tables.ipynb #594678a8
 def _write_text(
@@ -500,21 +666,31 @@ def _write_text(
 ) -> None:
     "Write csv, tsv or JSON lines in UTF-8."
     if ending in (".csv", ".tsv"):
-        pa_csv.write_csv(table, file, pa_csv.WriteOptions(delimiter="\t" if ending == ".tsv" else ","))
+        pa_csv.write_csv(
+            table,
+            file,
+            pa_csv.WriteOptions(delimiter="\t" if ending == ".tsv" else ","),
+        )
         return
     for batch in table.to_batches(max_chunksize=10_000):
-        file.writelines(json.dumps(record, ensure_ascii=False).encode() + b"\n" for record in batch.to_pylist())
+        file.writelines(
+            json.dumps(record, ensure_ascii=False).encode() + b"\n"
+            for record in batch.to_pylist()
+        )
 
 # %% ../../nbs/01_data/01_tables.ipynb #2c76c424
 def write_table(
     table: pd.DataFrame,  # papers, rejects, predictions, …
-    path: str | Path,  # .csv, .tsv, .jsonl (.ndjson, .json), each also with .gz; .parquet; .xlsx
+    # .csv, .tsv, .jsonl (.ndjson, .json), each also with .gz; .parquet; .xlsx
+    path: str | Path,
 ) -> None:
     "Write a table whole or not at all, in the format that the ending names. Raises `CannotWrite`."
     path = Path(path)
     ending = file_suffix(path)
     if not ending or path.suffix.lower() == ".zip":
-        raise CannotWrite(f"{path}: unknown ending {path.suffix!r}; known are {', '.join(SUFFIXES)}, and .gz of the text ones")
+        raise CannotWrite(
+            f"{path}: unknown ending {path.suffix!r}; known are {', '.join(SUFFIXES)}, and .gz of the text ones"
+        )
     plain = _arrow_table(table, path)
     with atomic_write(path) as part:
         try:
@@ -523,10 +699,16 @@ def write_table(
             elif ending == ".parquet":
                 pq.write_table(plain, part, compression="zstd")
             elif path.suffix.lower() == ".gz":
-                with part.open("wb") as file, GzipFile("", "wb", 6, file, mtime=0) as zipped:  # no name, no time: same table, same bytes
+                # no name, no time: same table, same bytes
+                with (
+                    part.open("wb") as file,
+                    GzipFile("", "wb", 6, file, mtime=0) as zipped,
+                ):
                     _write_text(plain, zipped, ending)
             else:
                 with part.open("wb") as file:
                     _write_text(plain, file, ending)
         except (pa.ArrowException, TypeError) as error:
-            raise CannotWrite(error_line(path, f"cannot be written as {ending} ({error})")) from error
+            raise CannotWrite(
+                error_line(path, f"cannot be written as {ending} ({error})")
+            ) from error

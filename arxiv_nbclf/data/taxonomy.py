@@ -240,7 +240,9 @@ _BY_GROUP: dict[str, dict[str, str]] = {
     "q-fin": _Q_FIN,
     "stat": _STAT,
 }
-CATEGORIES: dict[str, str] = {code: name for members in _BY_GROUP.values() for code, name in members.items()}
+CATEGORIES: dict[str, str] = {
+    code: name for members in _BY_GROUP.values() for code, name in members.items()
+}
 
 # %% ../../nbs/01_data/00_taxonomy.ipynb #06e536f1
 def _divided(
@@ -292,7 +294,7 @@ def _fold(
     "What is left of a code when case, blanks and points do not count."
     return re.sub(r"[^a-z0-9]", "", code.casefold())
 
-
+# %% ../../nbs/01_data/00_taxonomy.ipynb #f4925cd0
 def _nearest(
     code: str,  # a code that is not known
 ) -> list[str]:  # at most three codes that look like it, the nearest first
@@ -301,7 +303,10 @@ def _nearest(
     wanted = _fold(code)
     if wanted in folded:
         return [folded[wanted]]
-    return [folded[match] for match in difflib.get_close_matches(wanted[:40], folded, n=3, cutoff=0.7)]
+    return [
+        folded[match]
+        for match in difflib.get_close_matches(wanted[:40], folded, n=3, cutoff=0.7)
+    ]
 
 # %% ../../nbs/01_data/00_taxonomy.ipynb #02781927
 def unknown_category(
@@ -312,16 +317,23 @@ def unknown_category(
         return UnknownCategory(f"no category code: {code!r}; give one such as 'cs.CV'")
     shown = repr(code if len(code) <= 40 else code[:37] + "...")
     hint = " or ".join(_nearest(code))
-    return UnknownCategory(f"unknown category {shown}; {f'did you mean {hint}?' if hint else 'arXiv has no code like it'}")
+    return UnknownCategory(
+        f"unknown category {shown}; {f'did you mean {hint}?' if hint else 'arXiv has no code like it'}"
+    )
 
 # %% ../../nbs/01_data/00_taxonomy.ipynb #1234a808
-_GROUP_OF: dict[str, str] = {code: group for group, members in _BY_GROUP.items() for code in members}
+_GROUP_OF: dict[str, str] = {
+    code: group for group, members in _BY_GROUP.items() for code in members
+}
+
+
 _GROUP_OF |= {code: _GROUP_OF[successors[0]] for code, successors in ARCHIVED.items()}
 
 
 def group_of(
     code: object,  # an active or archived category code, such as `math.AP`
-    unknown: str = "error",  # `error` raises at a code that is not known; `other` answers "other"
+    # `error` raises at a code that is not known; `other` answers "other"
+    unknown: str = "error",
 ) -> str:  # one of `GROUPS`, or "other"
     "The group to which a category belongs; raises `UnknownCategory`."
     if unknown not in ("error", "other"):
@@ -333,7 +345,11 @@ def group_of(
     raise unknown_category(code)
 
 # %% ../../nbs/01_data/00_taxonomy.ipynb #8fd576ab
-_DIVIDED_NAMES = {"astro-ph": "Astrophysics", "cond-mat": "Condensed Matter", "q-bio": "Quantitative Biology"}
+_DIVIDED_NAMES = {
+    "astro-ph": "Astrophysics",
+    "cond-mat": "Condensed Matter",
+    "q-bio": "Quantitative Biology",
+}
 
 
 def name_of(
@@ -342,17 +358,23 @@ def name_of(
     "The name that arXiv gives to a category or group; raises `UnknownCategory`."
     if isinstance(code, str) and code in ARCHIVED:
         return _DIVIDED_NAMES.get(code) or CATEGORIES[ARCHIVED[code][0]]
-    if isinstance(code, str) and (name := CATEGORIES.get(code) or GROUP_NAMES.get(code)):
+    if isinstance(code, str) and (
+        name := CATEGORIES.get(code) or GROUP_NAMES.get(code)
+    ):
         return name
     raise unknown_category(code)
 
 # %% ../../nbs/01_data/00_taxonomy.ipynb #ec50ab23
 def split_codes(
-    text: object,  # codes parted by commas, semicolons or blanks; a list of such texts; None or NaN for none
+    # codes parted by commas, semicolons or blanks; a list of such texts; None or NaN
+    # for none
+    text: object,
 ) -> list[str]:  # the codes in their order, each once
     "The codes in a table's cell."
     if isinstance(text, str):
-        return list(dict.fromkeys(code for code in re.split(r"[\s,;|'\"\[\]()]+", text) if code))
+        return list(
+            dict.fromkeys(code for code in re.split(r"[\s,;|'\"\[\]()]+", text) if code)
+        )
     if isinstance(text, Iterable):
         return list(dict.fromkeys(code for item in text for code in split_codes(item)))
     return []
@@ -364,7 +386,8 @@ class Alias:
 
     primary: str  # the code that arXiv gives as primary today
     alias: str  # its second name, listed beside it
-    flipped: tuple[date, date] | None = None  # first and last day of the change to today's primary; None: no change
+    # first and last day of the change to today's primary; None: no change
+    flipped: tuple[date, date] | None = None
     separate_before: bool = False  # before that both were categories in their own right
 
     def __repr__(self) -> str:
@@ -387,24 +410,29 @@ ALIASES: tuple[Alias, ...] = (
 class BadDate(ArxivNbclfError):
     "A date that cannot be read."
 
-
+# %% ../../nbs/01_data/00_taxonomy.ipynb #b1dd1c12
 def as_date(
-    when: date | str,  # a date, a timestamp, or ISO text; a month stands for its first day
+    # a date, a timestamp, or ISO text; a month stands for its first day
+    when: date | str,
 ) -> date:  # the day
     "The day that `when` means; raises `BadDate`."
     try:
         if isinstance(when, datetime):
-            return date.fromisoformat(f"{when:%Y-%m-%d}")  # a missing timestamp has no such form
+            # a missing timestamp has no such form
+            return date.fromisoformat(f"{when:%Y-%m-%d}")
         if isinstance(when, date):
             return when
         return date.fromisoformat(when[:10] if len(when) > 7 else f"{when}-01")
     except (TypeError, ValueError):
-        raise BadDate(f"not a date: {when!r}; give a date or text such as '2019-06-12'") from None
+        raise BadDate(
+            f"not a date: {when!r}; give a date or text such as '2019-06-12'"
+        ) from None
 
 # %% ../../nbs/01_data/00_taxonomy.ipynb #f38a8ff0
 def primary_on(
     code: object,  # a category code
-    when: date | str,  # the day the paper was announced: a date, a timestamp, or ISO text
+    # the day the paper was announced: a date, a timestamp, or ISO text
+    when: date | str,
 ) -> str:  # the code that arXiv gave as primary to such a paper then
     "Which of a pair of twins was primary; a code without a twin is its own answer. During a change, the newer one."
     if not is_category(code):

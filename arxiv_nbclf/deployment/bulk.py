@@ -37,8 +37,8 @@ from arxiv_nbclf.classifiers.native import (
     new_hasher,
     new_scorer,
 )
-from ..core.basics import available_cores
 from arxiv_nbclf.core.basics import (
+    available_cores,
     check_folder_free,
     log,
     partial_folder,
@@ -51,7 +51,7 @@ from arxiv_nbclf.data.chunks import (
     papers_of_chunk,
     read_chunks,
 )
-from ..data.papers import read_papers
+from ..data.papers import read_papers, report_rejects
 from ..data.tables import BadPapers, file_records, write_table
 from arxiv_nbclf.deployment.prediction import (
     Abstain,
@@ -63,7 +63,6 @@ from arxiv_nbclf.deployment.prediction import (
     packaged_model,
     predict_table,
 )
-from ..data.papers import report_rejects
 
 # %% ../../nbs/09_deployment/01_bulk.ipynb #a52f810b
 @dataclass(frozen=True)
@@ -76,17 +75,20 @@ class _Native:
     def predict_proba(self, papers: PapersOrTexts) -> np.ndarray:
         return self.calibration(self.scorer(papers, threads=1))
 
-
+# %% ../../nbs/09_deployment/01_bulk.ipynb #a52f9ffa
 def device_for(
     classifier: Classifier,  # fitted
 ) -> str:  # core, machine or accelerator
     "What keeps busy when it predicts: a core, all that a graph takes of a machine, or what torch computes on if there is such a thing."
     if isinstance(classifier, LinearClassifier):
         return "core"
-    graph = classifier.family in ("exported", "cascade") or getattr(classifier, "fitted_", {}).get("precision") == "int8"
+    graph = (
+        classifier.family in ("exported", "cascade")
+        or getattr(classifier, "fitted_", {}).get("precision") == "int8"
+    )
     return "machine" if graph else "accelerator"
 
-
+# %% ../../nbs/09_deployment/01_bulk.ipynb #a52fbee9
 def fastest_predictor(
     classifier: Classifier,  # fitted
 ) -> tuple[Any, int]:  # what predicts, and how many shards may be in work at once
@@ -94,13 +96,21 @@ def fastest_predictor(
     if not isinstance(classifier, LinearClassifier):
         passing = copy(classifier)
         passing.keep_features = False
-        on_card = device_for(classifier) == "accelerator" and accelerator().kind != "cpu"
+        on_card = (
+            device_for(classifier) == "accelerator" and accelerator().kind != "cpu"
+        )
         return passing, 2 if on_card else 1
     if not has_native():
-        log.info("numba is not installed, so linear models score a tenth of the papers: pip install 'arxiv_nbclf[fast]'")
+        log.info(
+            "numba is not installed, so linear models score a tenth of the papers: pip install 'arxiv_nbclf[fast]'"
+        )
         return classifier, 1
-    hasher = new_hasher(fold, STOP_WORDS, classifier.bits, classifier.pairs, classifier.text_plan)
-    scorer = new_scorer(hasher, classifier.idf_, classifier.weights_, classifier.intercepts_)
+    hasher = new_hasher(
+        fold, STOP_WORDS, classifier.bits, classifier.pairs, classifier.text_plan
+    )
+    scorer = new_scorer(
+        hasher, classifier.idf_, classifier.weights_, classifier.intercepts_
+    )
     return _Native(scorer, classifier.calibration_), available_cores()
 
 # %% ../../nbs/09_deployment/01_bulk.ipynb #f829c4d5
@@ -118,7 +128,7 @@ def is_shard_finished(
     "Whether a chunk has been predicted and written down."
     return (folder / shard_name(number)).is_file()
 
-
+# %% ../../nbs/09_deployment/01_bulk.ipynb #f829e3c4
 def write_shard(
     chunk: Chunk,
     predictor: Any,  # with predict_proba
@@ -131,13 +141,16 @@ def write_shard(
     if len(chunk.rejects):
         write_table(chunk.rejects, folder / f"_rejects-{chunk.number:05d}.parquet")
     write_table(predictions, folder / shard_name(chunk.number))
-    pa.default_memory_pool().release_unused()  # or else Arrow's share of the memory creeps up, shard by shard
+    # or else Arrow's share of the memory creeps up, shard by shard
+    pa.default_memory_pool().release_unused()
     return len(chunk.papers)
 
 # %% ../../nbs/09_deployment/01_bulk.ipynb #bfda0949
 def model_record(
     model: Model,  # a fitted classifier, or the folder of one
-) -> dict[str, Any]:  # family, settings, and the digest of its description, which holds those of its files
+) -> dict[
+    str, Any
+]:  # family, settings, and the digest of its description, which holds those of its files
     "What tells a model from any other, wherever it lies."
     if isinstance(model, Classifier):
         with TemporaryDirectory() as name:
@@ -146,7 +159,11 @@ def model_record(
     path = folder / "model" / "bundle.json"
     text = (path if path.is_file() else folder / "bundle.json").read_bytes()
     record = json.loads(text)
-    return {"family": record["family"], "settings": record["settings"], "sha256": sha256(text).hexdigest()}
+    return {
+        "family": record["family"],
+        "settings": record["settings"],
+        "sha256": sha256(text).hexdigest(),
+    }
 
 # %% ../../nbs/09_deployment/01_bulk.ipynb #df4057c1
 @dataclass(frozen=True)
@@ -169,22 +186,26 @@ class PredictionJob:
 
     source: str | Path  # a file, a folder of files, or the word sample
     rows: int  # of a chunk
-    model: Model | None  # a fitted classifier, or the folder of one; None: the model of the package
+    # a fitted classifier, or the folder of one; None: the model of the package
+    model: Model | None
     classifier: Classifier  # the same, loaded
     which: dict[str, Any]  # what tells the model from any other
     folder: Path  # where shards go
     top: int  # how many groups to name
     threshold: float  # rows less probable than this are flagged
 
-
-Engine = Callable[[PredictionJob], Iterator[int | None]]  # papers in each chunk, as they are done; None for one that was done before
+# %% ../../nbs/09_deployment/01_bulk.ipynb #d6748601
+# papers in each chunk, as they are done; None for one that was done before
+Engine = Callable[[PredictionJob], Iterator[int | None]]
 
 
 def _in_order(
     chunks: Iterator[Chunk | None],
     work: Callable[[Chunk], int],
     max_parallel: int,  # chunks in work
-) -> Iterator[int | None]:  # what the work gave for each chunk; None where there was none to do
+) -> Iterator[
+    int | None
+]:  # what the work gave for each chunk; None where there was none to do
     "Work on a few chunks at once; no more are read than can be worked on."
     waiting: list[Future[int] | None] = []
     with ThreadPoolExecutor(max_parallel) as pool:
@@ -196,14 +217,20 @@ def _in_order(
         for last in waiting:
             yield None if last is None else last.result()
 
-
+# %% ../../nbs/09_deployment/01_bulk.ipynb #d674a4f0
 def local_engine(
     job: PredictionJob,
 ) -> Iterator[int | None]:  # papers in each chunk; None for one that was done before
     "Predict in this process, a few chunks side by side."
     predictor, max_parallel = fastest_predictor(job.classifier)
-    chunks = read_chunks(job.source, job.rows, lambda number: is_shard_finished(job.folder, number))
-    yield from _in_order(chunks, lambda chunk: write_shard(chunk, predictor, job.folder, job.top, job.threshold), max_parallel)
+    chunks = read_chunks(
+        job.source, job.rows, lambda number: is_shard_finished(job.folder, number)
+    )
+    yield from _in_order(
+        chunks,
+        lambda chunk: write_shard(chunk, predictor, job.folder, job.top, job.threshold),
+        max_parallel,
+    )
 
 # %% ../../nbs/09_deployment/01_bulk.ipynb #4f7092f9
 _RUN_JSON = "_run.json"  # what begins with _ is no part of the data set
@@ -215,13 +242,21 @@ def _finish(
     asked: dict[str, Any],
 ) -> tuple[int, int]:  # papers and rejects
     "Count what is there and write the record."
-    counts = [pq.read_metadata(partial / shard_name(number)).num_rows for number in range(shards)]
-    rejects = sum(pq.read_metadata(path).num_rows for path in partial.glob("_rejects-*.parquet"))
-    write_json(partial / "run.json", {"asked": asked, "papers": sum(counts), "rejects": rejects, "shards": shards})
+    counts = [
+        pq.read_metadata(partial / shard_name(number)).num_rows
+        for number in range(shards)
+    ]
+    rejects = sum(
+        pq.read_metadata(path).num_rows for path in partial.glob("_rejects-*.parquet")
+    )
+    write_json(
+        partial / "run.json",
+        {"asked": asked, "papers": sum(counts), "rejects": rejects, "shards": shards},
+    )
     (partial / "run.json").rename(partial / _RUN_JSON)
     return sum(counts), rejects
 
-
+# %% ../../nbs/09_deployment/01_bulk.ipynb #4f70b1e8
 def _restore_record(
     partial: Path,  # perhaps begun before
 ) -> None:
@@ -229,15 +264,19 @@ def _restore_record(
     if (partial / _RUN_JSON).is_file() and not (partial / "run.json").exists():
         (partial / _RUN_JSON).rename(partial / "run.json")
 
-
+# %% ../../nbs/09_deployment/01_bulk.ipynb #4f70d0d7
 def predict_stream(
     source: str | Path,  # a file, a folder of files, or the word sample; of any size
-    model: Model | None,  # a fitted classifier, a run folder or a bundle; None: the model of the package
+    # a fitted classifier, a run folder or a bundle; None: the model of the package
+    model: Model | None,
     out: str | Path,  # the folder to make: shards that read as one parquet dataset
     top: int = 1,  # how many groups to name
-    abstain_below: Abstain = None,  # probability under which a row is flagged as abstained, or auto
-    rows_per_shard: int = 10_000,  # rows of the source; what a kill can cost, and what is held in memory a few times
-    engine: Engine = local_engine,  # who does the work; another one may go on with what this one has begun
+    # probability under which a row is flagged as abstained, or auto
+    abstain_below: Abstain = None,
+    # rows of the source; what a kill can cost, and what is held in memory a few times
+    rows_per_shard: int = 10_000,
+    # who does the work; another one may go on with what this one has begun
+    engine: Engine = local_engine,
 ) -> StreamResult:  # how much came of it
     "Predict any number of papers in bounded memory; the same call again goes on after a kill. Raises `FolderExists` and `BadPapers`."
     from tqdm import tqdm
@@ -245,17 +284,42 @@ def predict_stream(
     classifier = find_model(model)
     threshold = abstention_threshold(classifier, abstain_below)
     which = model_record(packaged_model() if model is None else model)
-    asked: dict[str, Any] = {"verb": "predict", "source": file_records(source) or str(source), "model": which}
+    asked: dict[str, Any] = {
+        "verb": "predict",
+        "source": file_records(source) or str(source),
+        "model": which,
+    }
     asked |= {"top": top, "abstain_below": threshold, "rows_per_shard": rows_per_shard}
     _restore_record(partial_folder(out))
-    with run_folder(out, asked) as partial, tqdm(desc="predicting", unit="paper", leave=False, disable=None, delay=1) as shown:
+    with (
+        run_folder(out, asked) as partial,
+        tqdm(
+            desc="predicting", unit="paper", leave=False, disable=None, delay=1
+        ) as shown,
+    ):
         done = []
-        for papers in engine(PredictionJob(source, rows_per_shard, model, classifier, which, partial, top, threshold)):
+        for papers in engine(
+            PredictionJob(
+                source,
+                rows_per_shard,
+                model,
+                classifier,
+                which,
+                partial,
+                top,
+                threshold,
+            )
+        ):
             done.append(papers)
             shown.update(papers or 0)
         papers, rejects = _finish(partial, len(done), asked)
         if not papers:
-            raise BadPapers.at(source, f"all {rejects:,} rows were rejected" if rejects else "there is no row in it")
+            raise BadPapers.at(
+                source,
+                f"all {rejects:,} rows were rejected"
+                if rejects
+                else "there is no row in it",
+            )
     return StreamResult(Path(out), papers, rejects, len(done), done.count(None))
 
 # %% ../../nbs/09_deployment/01_bulk.ipynb #9c5012c0
@@ -263,14 +327,22 @@ def predict_lines(
     file: BinaryIO,  # one JSON object a line, as sys.stdin.buffer
     classifier: Classifier,  # fitted
     top: int = 1,  # how many groups to name
-    abstain_below: Abstain = None,  # probability under which a row is flagged as abstained, or auto
+    # probability under which a row is flagged as abstained, or auto
+    abstain_below: Abstain = None,
     rows: int = 5_000,  # lines that are waited for, and predicted together
-) -> Iterator[tuple[pd.DataFrame, pd.DataFrame]]:  # predictions and rejects, chunk by chunk
+) -> Iterator[
+    tuple[pd.DataFrame, pd.DataFrame]
+]:  # predictions and rejects, chunk by chunk
     "Predict papers as they come."
-    (predictor, _), threshold = fastest_predictor(classifier), abstention_threshold(classifier, abstain_below)
+    (predictor, _), threshold = (
+        fastest_predictor(classifier),
+        abstention_threshold(classifier, abstain_below),
+    )
     for table in json_line_chunks(file, "standard input", rows):
         if table is not None:
-            papers, rejects = papers_of_chunk(table, "stdin", "standard input", multiple_files=False)
+            papers, rejects = papers_of_chunk(
+                table, "stdin", "standard input", multiple_files=False
+            )
             yield predict_table(predictor, papers, top, threshold), rejects
 
 # %% ../../nbs/09_deployment/01_bulk.ipynb #bf397e0d
@@ -283,7 +355,10 @@ class PredictionSummary:
     rejects: int  # rows without a prediction
 
     def __str__(self) -> str:
-        papers, rows = (f"{n:,} {noun}{'s' * (n != 1)}" for n, noun in ((self.papers, "paper"), (self.rejects, "row")))
+        papers, rows = (
+            f"{n:,} {noun}{'s' * (n != 1)}"
+            for n, noun in ((self.papers, "paper"), (self.rejects, "row"))
+        )
         return f"{papers} predicted, {self.abstained:,} abstained{f', {rows} rejected' if self.rejects else ''}"
 
 # %% ../../nbs/09_deployment/01_bulk.ipynb #9d42778c
@@ -294,7 +369,7 @@ def rejects_path(
     name, _, endings = Path(out).name.partition(".")
     return Path(out).with_name(f"{name}.rejects.{endings}")
 
-
+# %% ../../nbs/09_deployment/01_bulk.ipynb #9d42967b
 def _write(
     predictions: pd.DataFrame,
     rejects: pd.DataFrame,
@@ -308,7 +383,9 @@ def _write(
         write_table(predictions, out)
         if len(rejects):
             write_table(rejects, rejects_path(out))
-    return PredictionSummary(len(predictions), int(predictions["abstained"].sum()), len(rejects))
+    return PredictionSummary(
+        len(predictions), int(predictions["abstained"].sum()), len(rejects)
+    )
 
 # %% ../../nbs/09_deployment/01_bulk.ipynb #0d1a554c
 def _from_stdin(
@@ -320,18 +397,26 @@ def _from_stdin(
 ) -> PredictionSummary:
     "Predict JSON lines as they come."
     parts, done = [], []
-    for predictions, rejects in predict_lines(sys.stdin.buffer, classifier, top, abstain_below):
+    for predictions, rejects in predict_lines(
+        sys.stdin.buffer, classifier, top, abstain_below
+    ):
         report_rejects(rejects, len(predictions), strict)
         if str(out) == "-":
             done.append(_write(predictions, rejects, out))
         else:
             parts.append((predictions, rejects))
     if parts:
-        predictions, rejects = (pd.concat(side, ignore_index=True) for side in zip(*parts, strict=True))
+        predictions, rejects = (
+            pd.concat(side, ignore_index=True) for side in zip(*parts, strict=True)
+        )
         done = [_write(predictions, rejects, out)]
     if not done:
-        raise BadPapers("standard input: there is no line in it; give one JSON object with title and summary a line")
-    return PredictionSummary(*(sum(counts) for counts in zip(*map(astuple, done), strict=True)))
+        raise BadPapers(
+            "standard input: there is no line in it; give one JSON object with title and summary a line"
+        )
+    return PredictionSummary(
+        *(sum(counts) for counts in zip(*map(astuple, done), strict=True))
+    )
 
 # %% ../../nbs/09_deployment/01_bulk.ipynb #60c87317
 ENGINES: dict[str, str] = {  # name → the function that predicts a folder's shards
@@ -347,7 +432,7 @@ def find_engine(
     module, _, function = ENGINES[name].rpartition(".")
     return getattr(import_module(module), function)
 
-
+# %% ../../nbs/09_deployment/01_bulk.ipynb #60c89206
 def _to_folder(
     papers: str | Path,  # a file, a folder of files, or the word sample
     model: Model | None,
@@ -362,13 +447,21 @@ def _to_folder(
         for chunk in read_chunks(papers):
             if chunk:
                 report_rejects(chunk.rejects, len(chunk.papers), strict)
-    done = predict_stream(papers, model, out, top, abstain_below, engine=find_engine(engine))
+    done = predict_stream(
+        papers, model, out, top, abstain_below, engine=find_engine(engine)
+    )
     if done.rejects:
-        log.warning("%d rows cannot be used: %s says why", done.rejects, done.folder / "_rejects-*.parquet")
+        log.warning(
+            "%d rows cannot be used: %s says why",
+            done.rejects,
+            done.folder / "_rejects-*.parquet",
+        )
     flags = dataset([str(path) for path in sorted(done.folder.glob("part-*.parquet"))])
-    return PredictionSummary(done.papers, flags.count_rows(filter=field("abstained")), done.rejects)
+    return PredictionSummary(
+        done.papers, flags.count_rows(filter=field("abstained")), done.rejects
+    )
 
-
+# %% ../../nbs/09_deployment/01_bulk.ipynb #60c8b0f5
 def _fetch_papers(
     words: Sequence[str],  # what somebody wants to have predicted
     api: str | None,  # address of arXiv's interface; None: arXiv's own
@@ -382,40 +475,57 @@ def _fetch_papers(
     if wrong := [word for word in words if not is_id(word)]:
         if len(words) == 1:
             return None
-        raise BadPrediction(f"{wrong[0]} is no arXiv id: give one table (a file, or a folder of files), or ids such as 2504.15253")
+        raise BadPrediction(
+            f"{wrong[0]} is no arXiv id: give one table (a file, or a folder of files), or ids such as 2504.15253"
+        )
     return harvest_ids(words, api or API)
 
-
+# %% ../../nbs/09_deployment/01_bulk.ipynb #60c8cfe4
 def predict_file(
-    papers: str | Path | Sequence[str],  # a file, a folder, the word sample, - for JSON lines on stdin, or ids of papers on arXiv
+    # a file, a folder, the word sample, - for JSON lines on stdin, or ids of papers on
+    # arXiv
+    papers: str | Path | Sequence[str],
     model: Model | None,  # a run folder or a bundle; None: the model of the package
-    out: str | Path,  # a file (csv, tsv, parquet, jsonl, xlsx), a folder, or - for JSON lines on stdout
+    # a file (csv, tsv, parquet, jsonl, xlsx), a folder, or - for JSON lines on stdout
+    out: str | Path,
     top: int = 1,  # how many groups to name
-    abstain_below: Abstain = None,  # probability under which a row is flagged as abstained, or auto, or auto:0.97
+    # probability under which a row is flagged as abstained, or auto, or auto:0.97
+    abstain_below: Abstain = None,
     strict: bool = False,  # whether a rejected row is an error
-    engine: str = "local",  # who does the work on a folder: local, this process; ray, a cluster
+    # who does the work on a folder: local, this process; ray, a cluster
+    engine: str = "local",
     api: str | None = None,  # where papers are fetched by id; None: arXiv
 ) -> PredictionSummary:  # how much came of it
     "Predict papers with a saved model and write the predictions; title and summary are enough."
     words = [str(papers)] if isinstance(papers, str | Path) else list(papers)
     whole = str(out) == "-" or bool(Path(out).suffix)
     if engine not in ENGINES:
-        raise BadPrediction(f"engine={engine!r} is not known: take one of {', '.join(ENGINES)}")
+        raise BadPrediction(
+            f"engine={engine!r} is not known: take one of {', '.join(ENGINES)}"
+        )
     if engine != "local" and whole:
-        raise BadPrediction(f"{engine} writes shards into a folder that all machines share, not into {out}: name a folder with --out")
+        raise BadPrediction(
+            f"{engine} writes shards into a folder that all machines share, not into {out}: name a folder with --out"
+        )
     if str(out) != "-":
         check_folder_free(out)
     if words == ["-"] and not whole:
-        raise BadPapers(f"standard input cannot be predicted into the folder {out}: give a file, such as {out}.parquet, or -")
+        raise BadPapers(
+            f"standard input cannot be predicted into the folder {out}: give a file, such as {out}.parquet, or -"
+        )
     classifier, fetched = find_model(model), _fetch_papers(words, api)
     if fetched is not None and not whole:
-        raise BadPrediction(f"papers that are fetched by id go to a file or to -, not into the folder {out}")
+        raise BadPrediction(
+            f"papers that are fetched by id go to a file or to -, not into the folder {out}"
+        )
     if model is None:
         log.info("%s", describe_model(classifier))
     if words == ["-"]:
         return _from_stdin(classifier, out, top, abstain_below, strict)
     if not whole:
         return _to_folder(words[0], model, out, top, abstain_below, strict, engine)
-    table, rejects = read_papers(words[0] if fetched is None else fetched, purpose="prediction")
+    table, rejects = read_papers(
+        words[0] if fetched is None else fetched, purpose="prediction"
+    )
     report_rejects(rejects, len(table), strict)
     return _write(predict_table(classifier, table, top, abstain_below), rejects, out)

@@ -22,10 +22,10 @@ import pyarrow.parquet as pq
 
 from .. import __version__
 from ..classifiers.base import Classifier
-from ..core.basics import available_cores
 from arxiv_nbclf.core.basics import (
     ArxivNbclfError,
     CannotWrite,
+    available_cores,
     error_line,
     log,
     request_differences,
@@ -57,24 +57,30 @@ class WorkerLayout:
     gpus: int = 0  # each: none or one
 
     def __str__(self) -> str:
-        each = f"{self.cpus} core{'s' if self.cpus != 1 else ''}" + (" and an accelerator" if self.gpus else "")
+        each = f"{self.cpus} core{'s' if self.cpus != 1 else ''}" + (
+            " and an accelerator" if self.gpus else ""
+        )
         return f"{self.workers:,} worker{'s' if self.workers != 1 else ''}, each with {each}"
 
-
+# %% ../../nbs/09_deployment/02_cluster.ipynb #bf7483e7
 class BadCluster(ArxivNbclfError):
     "The cluster cannot do the work."
 
-
+# %% ../../nbs/09_deployment/02_cluster.ipynb #bf74a2d6
 def plan_workers(
     machines: Iterable[dict[str, float]],  # what each has: CPU, and GPU if it has any
     device: str,  # core, machine or accelerator
 ) -> WorkerLayout:
     "Workers that are all alike, so that each could go on anywhere. Raises `BadCluster`."
-    found = [(int(machine.get("CPU", 0)), int(machine.get("GPU", 0))) for machine in machines]
+    found = [
+        (int(machine.get("CPU", 0)), int(machine.get("GPU", 0))) for machine in machines
+    ]
     if device == "accelerator" and (cards := sum(gpus for _, gpus in found)):
         return WorkerLayout(cards, min(cpus // gpus for cpus, gpus in found if gpus), 1)
     if not any(cpus for cpus, _ in found):
-        raise BadCluster("the cluster has no processor to give: add machines to it, or leave out --engine ray")
+        raise BadCluster(
+            "the cluster has no processor to give: add machines to it, or leave out --engine ray"
+        )
     each = 1 if device == "core" else min(cpus for cpus, _ in found if cpus)
     return WorkerLayout(sum(cpus // each for cpus, _ in found), each)
 
@@ -90,7 +96,13 @@ class Worker:
         top: int,  # how many groups to name
         threshold: float,  # rows less probable than this are flagged
     ) -> None:
-        self.model, self.which, self.folder, self.top, self.threshold = model, which, Path(folder), top, threshold
+        self.model, self.which, self.folder, self.top, self.threshold = (
+            model,
+            which,
+            Path(folder),
+            top,
+            threshold,
+        )
         self.predictor: Any = None
 
     def load(self) -> str:  # the machine that it is on
@@ -98,24 +110,42 @@ class Worker:
         if self.predictor is None:
             here = f"the machine {gethostname()}"
             if not (self.folder / "run.json").is_file():
-                raise BadCluster(f"{here} does not see {self.folder}: --out has to be in a folder that all machines of the cluster share")
+                raise BadCluster(
+                    f"{here} does not see {self.folder}: --out has to be in a folder that all machines of the cluster share"
+                )
             folder = packaged_model() if self.model is None else Path(self.model)
             if not folder.is_dir():
-                raise BadCluster(f"{here} does not see the model {folder}: put it into a folder that all machines of the cluster share")
-            if difference := request_differences(self.which, model_record(folder) | {"library": __version__}):
-                raise BadCluster(error_line(here, f"has another model or version than the one that asks ({difference})"))
+                raise BadCluster(
+                    f"{here} does not see the model {folder}: put it into a folder that all machines of the cluster share"
+                )
+            if difference := request_differences(
+                self.which, model_record(folder) | {"library": __version__}
+            ):
+                raise BadCluster(
+                    error_line(
+                        here,
+                        f"has another model or version than the one that asks ({difference})",
+                    )
+                )
             self.predictor = fastest_predictor(find_model(self.model))[0]
         return gethostname()
 
     def write(
         self,
         number: int,  # of a chunk
-        raw: tuple[RawTable, str, str, bool],  # its rows, name of their file, its path, whether there are others
+        # its rows, name of their file, its path, whether there are others
+        raw: tuple[RawTable, str, str, bool],
     ) -> int:  # papers in it
         "Predict a chunk and write it down, if nobody has."
         self.load()
         if not is_shard_finished(self.folder, number):
-            return write_shard(Chunk(number, *papers_of_chunk(*raw)), self.predictor, self.folder, self.top, self.threshold)
+            return write_shard(
+                Chunk(number, *papers_of_chunk(*raw)),
+                self.predictor,
+                self.folder,
+                self.top,
+                self.threshold,
+            )
         return pq.read_metadata(self.folder / shard_name(number)).num_rows
 
 # %% ../../nbs/09_deployment/02_cluster.ipynb #3fbdd1b1
@@ -134,9 +164,17 @@ def _shared_model(
         shutil.rmtree(folder, ignore_errors=True)
 
 # %% ../../nbs/09_deployment/02_cluster.ipynb #2766f5db
-RAY_LOOPBACK_VARIABLE = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"  # whatever it says: on any system, 0 keeps Ray to the loopback address
-RAY_START_ATTEMPTS = 3  # to start Ray on this machine: it waits for itself half a minute, which a busy machine may exceed
-OBJECT_STORE_BYTES = 1 << 28  # bytes for chunks on their way, where the cluster is this machine alone
+# whatever it says: on any system, 0 keeps Ray to the loopback address
+RAY_LOOPBACK_VARIABLE = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
+
+
+# to start Ray on this machine: it waits for itself half a minute, which a busy machine
+# may exceed
+RAY_START_ATTEMPTS = 3
+
+
+# bytes for chunks on their way, where the cluster is this machine alone
+OBJECT_STORE_BYTES = 1 << 28
 
 
 @contextmanager
@@ -145,23 +183,44 @@ def _connected() -> Iterator[None]:
     require_extra("ray", "ray")
     address = os.environ.get("RAY_ADDRESS") or "local"
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_IGNORE_UNHANDLED_ERRORS", "1")  # of workers that nobody waits for any more
-    if address == "local" and "ray" not in sys.modules:  # Ray looks while it is imported
+    # of workers that nobody waits for any more
+    os.environ.setdefault("RAY_IGNORE_UNHANDLED_ERRORS", "1")
+    # Ray looks while it is imported
+    if address == "local" and "ray" not in sys.modules:
         os.environ.setdefault(RAY_LOOPBACK_VARIABLE, "0")
     import ray
 
     if ray.is_initialized():
         yield
         return
-    alone: dict[str, Any] = {"num_cpus": available_cores(), "object_store_memory": OBJECT_STORE_BYTES, "include_dashboard": False} if address == "local" else {}
+    alone: dict[str, Any] = (
+        {
+            "num_cpus": available_cores(),
+            "object_store_memory": OBJECT_STORE_BYTES,
+            "include_dashboard": False,
+        }
+        if address == "local"
+        else {}
+    )
     for left in reversed(range(RAY_START_ATTEMPTS if alone else 1)):
         try:
-            ray.init(address, log_to_driver=False, logging_level=logging.ERROR, configure_logging=False, **alone)
+            ray.init(
+                address,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                configure_logging=False,
+                **alone,
+            )
             break
         except Exception as error:  # of Ray, of grpc and of the operating system
             ray.shutdown()
             if not left:
-                raise BadCluster(error_line(f"Ray at {address}", f"does not answer ({error}); check RAY_ADDRESS and the cluster")) from error
+                raise BadCluster(
+                    error_line(
+                        f"Ray at {address}",
+                        f"does not answer ({error}); check RAY_ADDRESS and the cluster",
+                    )
+                ) from error
     with redirect_stdout(sys.stderr):  # where Ray tells of deaths; stdout is for data
         try:
             yield
@@ -172,7 +231,7 @@ def _connected() -> Iterator[None]:
 class Interrupted(CannotWrite):
     "Workers were lost for good; shards that were written stay, and the same call goes on."
 
-
+# %% ../../nbs/09_deployment/02_cluster.ipynb #1abdb656
 @contextmanager
 def _as_interrupted(
     folder: Path,  # where shards go
@@ -201,7 +260,15 @@ def _add_ready_workers(
     "Take those into the pool that are ready."
     import ray
 
-    ready, _ = ray.wait(list(loading), num_returns=1 if seconds is None else len(loading), timeout=seconds) if loading else ([], [])
+    ready, _ = (
+        ray.wait(
+            list(loading),
+            num_returns=1 if seconds is None else len(loading),
+            timeout=seconds,
+        )
+        if loading
+        else ([], [])
+    )
     for answer in ready:
         worker = loading.pop(answer)
         ray.get(answer)
@@ -210,7 +277,8 @@ def _add_ready_workers(
 # %% ../../nbs/09_deployment/02_cluster.ipynb #dc5b8247
 def _distribute(
     workers: list[Any],  # actors
-    chunks: Iterable[tuple[int, Any] | None],  # number and rows; None for one that is done
+    # number and rows; None for one that is done
+    chunks: Iterable[tuple[int, Any] | None],
 ) -> Iterator[int | None]:  # papers in each, in whatever order they are done
     "Give chunks to workers as these come free."
     import ray
@@ -240,7 +308,8 @@ def _distribute(
         yield pool.get_next_unordered()
 
 # %% ../../nbs/09_deployment/02_cluster.ipynb #ab81cc65
-MAX_WORKER_DEATHS = 5  # of one worker, before the job is given up; it can be taken up again
+# of one worker, before the job is given up; it can be taken up again
+MAX_WORKER_DEATHS = 5
 
 
 def ray_engine(
@@ -252,14 +321,34 @@ def ray_engine(
 
         machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
         layout = plan_workers(machines, device_for(job.classifier))
-        log.info("on %d machine%s: %s", len(machines), "s" if len(machines) != 1 else "", layout)
-        wanted = {"num_cpus": layout.cpus, "num_gpus": layout.gpus, "max_restarts": MAX_WORKER_DEATHS, "max_task_retries": -1}
-        asked = model, job.which | {"library": __version__}, str(job.folder.resolve()), job.top, job.threshold
+        log.info(
+            "on %d machine%s: %s",
+            len(machines),
+            "s" if len(machines) != 1 else "",
+            layout,
+        )
+        wanted = {
+            "num_cpus": layout.cpus,
+            "num_gpus": layout.gpus,
+            "max_restarts": MAX_WORKER_DEATHS,
+            "max_task_retries": -1,
+        }
+        asked = (
+            model,
+            job.which | {"library": __version__},
+            str(job.folder.resolve()),
+            job.top,
+            job.threshold,
+        )
         actor: Any = ray.remote(Worker).options(scheduling_strategy="SPREAD", **wanted)
         workers = [actor.remote(*asked) for _ in range(layout.workers)]
-        tables = raw_chunks(job.source, job.rows, lambda number: is_shard_finished(job.folder, number))
+        tables = raw_chunks(
+            job.source, job.rows, lambda number: is_shard_finished(job.folder, number)
+        )
         chunks = (
-            None if table is None else (number, (table, name, str(where), multiple_files))
+            None
+            if table is None
+            else (number, (table, name, str(where), multiple_files))
             for number, (table, name, where, multiple_files) in enumerate(tables)
         )
         try:
@@ -268,5 +357,6 @@ def ray_engine(
         finally:
             for worker in workers:
                 ray.kill(worker)
-    for stray in job.folder.glob(".????????-*"):  # what a worker was writing when it died
+    # what a worker was writing when it died
+    for stray in job.folder.glob(".????????-*"):
         stray.unlink(missing_ok=True)

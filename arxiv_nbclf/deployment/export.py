@@ -40,6 +40,7 @@ from arxiv_nbclf.core.basics import (
     check_folder_free,
     error_line,
     log,
+    machine,
     reason,
     require_extra,
     write_json,
@@ -60,7 +61,6 @@ from arxiv_nbclf.preprocessing import (
     paper_texts,
     split_papers,
 )
-from ..core.basics import machine
 from ..report.model_card import card_data
 from ..training.finetuned import FineTunedClassifier
 from ..training.trainer import quiet_transformers, score_tokens
@@ -76,18 +76,23 @@ def float32_scores(
     "Scores before calibration, in 32 bits."
     recipe = classifier.resolved()
     tokens = tokenize(classifier.tokenizer_, texts, recipe.window, recipe.keep)
-    return score_tokens(classifier.model_, tokens, classifier.tokenizer_.pad_token_id) + classifier.offsets_
+    return (
+        score_tokens(classifier.model_, tokens, classifier.tokenizer_.pad_token_id)
+        + classifier.offsets_
+    )
 
 # %% ../../nbs/09_deployment/04_export.ipynb #1bbf8267
 def as_matrix(
     calibration: Calibration,
-) -> tuple[np.ndarray, np.ndarray]:  # (8, 8) and (8,): what scores are multiplied with, and what is added
+) -> tuple[
+    np.ndarray, np.ndarray
+]:  # (8, 8) and (8,): what scores are multiplied with, and what is added
     "The linear part of a calibration."
     if isinstance(calibration, MatrixScaling):
         return calibration.weights, calibration.bias
     return np.eye(len(LABELS)) / calibration.temperature, np.zeros(len(LABELS))
 
-
+# %% ../../nbs/09_deployment/04_export.ipynb #1bbfa156
 def fold_into_head(
     model: "PreTrainedModel",  # a classifier; it is changed
     offsets: np.ndarray,  # (8,) that are added to its scores
@@ -96,15 +101,24 @@ def fold_into_head(
     "Let a model's own scores be the calibrated ones. Raises `BadExport`."
     import torch
 
-    heads = [layer for layer in model.modules() if isinstance(layer, torch.nn.Linear) and layer.out_features == len(LABELS)]
+    heads = [
+        layer
+        for layer in model.modules()
+        if isinstance(layer, torch.nn.Linear) and layer.out_features == len(LABELS)
+    ]
     if len(heads) != 1 or heads[0].bias is None:
-        raise BadExport(f"{type(model).__name__} does not end in one linear layer of eight scores: export it to onnx instead")
+        raise BadExport(
+            f"{type(model).__name__} does not end in one linear layer of eight scores: export it to onnx instead"
+        )
     head, (matrix, shift) = heads[0], as_matrix(calibration)
-    weights, bias = (part.detach().double().cpu().numpy() for part in (head.weight, head.bias))
+    weights, bias = (
+        part.detach().double().cpu().numpy() for part in (head.weight, head.bias)
+    )
     bias = (bias + offsets) @ matrix + shift
     with torch.no_grad():
         head.weight.copy_(torch.from_numpy(matrix.T @ weights))
-        head.bias.copy_(torch.from_numpy(bias - bias.mean()))  # what is added to all scores alike changes no softmax
+        # what is added to all scores alike changes no softmax
+        head.bias.copy_(torch.from_numpy(bias - bias.mean()))
 
 # %% ../../nbs/09_deployment/04_export.ipynb #94173ad9
 MAX_LABEL_CHANGE_SHARE = 0.001  # share of labels that folding a matrix may change
@@ -119,19 +133,37 @@ def nearest_temperature(
 
     def loss(log_temperature: float) -> float:
         found = softmax(scores / np.exp(log_temperature))
-        return -float((probabilities * np.log(np.maximum(found, 1e-300))).sum(axis=1).mean())
+        return -float(
+            (probabilities * np.log(np.maximum(found, 1e-300))).sum(axis=1).mean()
+        )
 
-    return Temperature(float(np.exp(minimize_scalar(loss, bounds=(np.log(0.01), np.log(100)), method="bounded").x)))
+    return Temperature(
+        float(
+            np.exp(
+                minimize_scalar(
+                    loss, bounds=(np.log(0.01), np.log(100)), method="bounded"
+                ).x
+            )
+        )
+    )
 
-
+# %% ../../nbs/09_deployment/04_export.ipynb #941759c8
 def linear_calibration(
     calibration: Calibration,  # of a classifier
     scores: np.ndarray,  # (n_papers, 8) of some papers, before calibration
-) -> tuple[Calibration, float]:  # what a linear layer can hold of it; share of labels that the whole of it would change
+) -> tuple[
+    Calibration, float
+]:  # what a linear layer can hold of it; share of labels that the whole of it would change
     "The calibration itself where that leaves the labels as they are, a temperature otherwise."
     matrix, shift = as_matrix(calibration)
-    moved = float(((scores @ matrix + shift).argmax(axis=1) != scores.argmax(axis=1)).mean())
-    return (calibration, moved) if moved <= MAX_LABEL_CHANGE_SHARE else (nearest_temperature(scores, calibration(scores)), moved)
+    moved = float(
+        ((scores @ matrix + shift).argmax(axis=1) != scores.argmax(axis=1)).mean()
+    )
+    return (
+        (calibration, moved)
+        if moved <= MAX_LABEL_CHANGE_SHARE
+        else (nearest_temperature(scores, calibration(scores)), moved)
+    )
 
 # %% ../../nbs/09_deployment/04_export.ipynb #1954a977
 def _write_tokenizer(
@@ -149,29 +181,49 @@ def _write_tokenizer(
     if letters:
         backend = tokenizer.backend_tokenizer
         steps = [Replace(Regex(r"[^a-zA-Z\s]"), ""), Replace(Regex(r"\s+"), " ")]
-        backend.normalizer = Sequence([*steps, *([backend.normalizer] if backend.normalizer else [])])
+        backend.normalizer = Sequence(
+            [*steps, *([backend.normalizer] if backend.normalizer else [])]
+        )
     tokenizer.save_pretrained(folder)
     config = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
-    config = {key: value for key, value in config.items() if key not in ("is_local", "local_files_only")}  # of this machine
-    write_json(folder / "tokenizer_config.json", config | ({"tokenizer_class": "PreTrainedTokenizerFast"} if letters else {}))
+    # of this machine
+    config = {
+        key: value
+        for key, value in config.items()
+        if key not in ("is_local", "local_files_only")
+    }
+    write_json(
+        folder / "tokenizer_config.json",
+        config | ({"tokenizer_class": "PreTrainedTokenizerFast"} if letters else {}),
+    )
 
-
+# %% ../../nbs/09_deployment/04_export.ipynb #1954c866
 def write_hf(
     classifier: FineTunedClassifier,  # fitted
     folder: Path,  # to write to; it is there
     scores: np.ndarray,  # (n_papers, 8) of some papers, before calibration
 ) -> dict[str, Any]:  # what became of the calibration
     "A folder that `transformers.pipeline` loads."
-    recipe, (calibration, moved) = classifier.resolved(), linear_calibration(classifier.calibration_, scores)
+    recipe, (calibration, moved) = (
+        classifier.resolved(),
+        linear_calibration(classifier.calibration_, scores),
+    )
     model = deepcopy(classifier.model_).float().cpu()
     fold_into_head(model, classifier.offsets_, calibration)
     if recipe.keep != "head":
-        log.warning("the model reads beginnings and ends of long texts (keep=%s), but a pipeline reads beginnings alone", recipe.keep)
+        log.warning(
+            "the model reads beginnings and ends of long texts (keep=%s), but a pipeline reads beginnings alone",
+            recipe.keep,
+        )
     with quiet_transformers():
         model.save_pretrained(folder)
         _write_tokenizer(classifier.tokenizer_, recipe.window, recipe.text_plan, folder)
     whole = calibration is classifier.calibration_
-    return {"calibration": calibration.to_dict(), "whole_calibration": whole, "labels_it_would_change": moved}
+    return {
+        "calibration": calibration.to_dict(),
+        "whole_calibration": whole,
+        "labels_it_would_change": moved,
+    }
 
 # %% ../../nbs/09_deployment/04_export.ipynb #37a747ec
 def pipeline_probabilities(
@@ -182,8 +234,16 @@ def pipeline_probabilities(
     from transformers import pipeline
 
     with quiet_transformers():
-        ask: Any = pipeline("text-classification", str(folder), device="cpu", truncation=True, top_k=None, local_files_only=True)
-    readable = [text.encode("utf-8", "replace").decode() for text in texts]  # half a surrogate pair is no text to a tokeniser
+        ask: Any = pipeline(
+            "text-classification",
+            str(folder),
+            device="cpu",
+            truncation=True,
+            top_k=None,
+            local_files_only=True,
+        )
+    # half a surrogate pair is no text to a tokeniser
+    readable = [text.encode("utf-8", "replace").decode() for text in texts]
     found = np.zeros((len(texts), len(LABELS)))
     for row, answer in enumerate(ask(readable)):
         for part in answer:
@@ -191,7 +251,8 @@ def pipeline_probabilities(
     return found
 
 # %% ../../nbs/09_deployment/04_export.ipynb #f71e35e5
-EXPORT_FORMATS = ("hf", "onnx", "onnx-int8", "onnx-cascade")  # for transformers; a graph; in 8-bit whole numbers; behind quicker readers
+# for transformers; a graph; in 8-bit whole numbers; behind quicker readers
+EXPORT_FORMATS = ("hf", "onnx", "onnx-int8", "onnx-cascade")
 
 
 def check_possible(
@@ -200,15 +261,25 @@ def check_possible(
 ) -> None:  # or BadExport
     "Refuse what cannot be, and say what can."
     if to not in EXPORT_FORMATS:
-        raise BadExport(f"to={to!r} is not known: take one of {', '.join(EXPORT_FORMATS)}")
+        raise BadExport(
+            f"to={to!r} is not known: take one of {', '.join(EXPORT_FORMATS)}"
+        )
     if classifier.family == "linear":
-        raise BadExport("a linear model needs no export: its folder holds a few arrays, and load_classifier reads it without torch")
+        raise BadExport(
+            "a linear model needs no export: its folder holds a few arrays, and load_classifier reads it without torch"
+        )
     if classifier.family == "ensemble":
-        raise BadExport("an ensemble is exported member by member: they are models of their own, in the folder members of this one")
+        raise BadExport(
+            "an ensemble is exported member by member: they are models of their own, in the folder members of this one"
+        )
     if classifier.family not in ("finetuned", "hybrid"):
-        raise BadExport(f"this is a model of the kind {classifier.family}: export the one that it was made of")
+        raise BadExport(
+            f"this is a model of the kind {classifier.family}: export the one that it was made of"
+        )
     if classifier.family == "hybrid" and to == "hf":
-        raise BadExport("transformers knows no model that counts words beside an encoder: export a hybrid one to onnx or onnx-int8")
+        raise BadExport(
+            "transformers knows no model that counts words beside an encoder: export a hybrid one to onnx or onnx-int8"
+        )
 
 # %% ../../nbs/09_deployment/04_export.ipynb #adecb974
 @dataclass(frozen=True)
@@ -218,13 +289,16 @@ class Agreement:
     papers: int  # that both were asked about
     labels_equal: float  # share of papers with the same label
     largest_difference: float  # of any probability of any paper
-    mean_difference: float  # of the probability that differs most, averaged over the papers
+    # of the probability that differs most, averaged over the papers
+    mean_difference: float
 
     def __str__(self) -> str:
-        return (f"the same label for {self.labels_equal:.2%} of {self.papers} papers; probabilities differ by {self.mean_difference:.4f} "
-                f"on average and {self.largest_difference:.4f} at most")
+        return (
+            f"the same label for {self.labels_equal:.2%} of {self.papers} papers; probabilities differ by {self.mean_difference:.4f} "
+            f"on average and {self.largest_difference:.4f} at most"
+        )
 
-
+# %% ../../nbs/09_deployment/04_export.ipynb #adecd863
 def compare_probabilities(
     original: np.ndarray,  # (n_papers, 8)
     export: np.ndarray,  # (n_papers, 8)
@@ -249,14 +323,20 @@ def _about(
 ) -> str:  # Markdown
     "What an export is, in a paragraph."
     agreement, made_of = Agreement(**record["agreement"]), record["made_of"]
-    lines = [f"Made by arxiv_nbclf {record['library_version']} from a {made_of['family']} model, in the form `{record['to']}`. "
-             f"Beside the original, on {record['agreed_on']}: {agreement}."]
+    lines = [
+        f"Made by arxiv_nbclf {record['library_version']} from a {made_of['family']} model, in the form `{record['to']}`. "
+        f"Beside the original, on {record['agreed_on']}: {agreement}."
+    ]
     if not record.get("whole_calibration", True):
-        lines.append(f"Its scores are calibrated by one temperature. The library's own calibration is finer; without the library "
-                     f"it would change {record['labels_it_would_change']:.1%} of the labels, and was left out.")
+        lines.append(
+            f"Its scores are calibrated by one temperature. The library's own calibration is finer; without the library "
+            f"it would change {record['labels_it_would_change']:.1%} of the labels, and was left out."
+        )
     if answered := record.get("answered_by"):
-        lines.append(f"Of papers that were held out, {answered['words']:.0%} are answered by counted words, "
-                     f"{answered['beginning']:.0%} by the first tokens, and {answered['whole']:.0%} by the whole model.")
+        lines.append(
+            f"Of papers that were held out, {answered['words']:.0%} are answered by counted words, "
+            f"{answered['beginning']:.0%} by the first tokens, and {answered['whole']:.0%} by the whole model."
+        )
     return "## This export\n\n" + "\n\n".join(lines) + "\n"
 
 # %% ../../nbs/09_deployment/04_export.ipynb #fb2b56e5
@@ -272,11 +352,22 @@ def export_card(
     "The model card of an export."
     from huggingface_hub import ModelCard
 
-    text = card or TEMPLATES.get_template("export_card.md").render(
-        card_data=card_data(license).to_yaml(), name=name, license=license, labels=LABELS
-    ) + "\n"
+    text = (
+        card
+        or TEMPLATES.get_template("export_card.md").render(
+            card_data=card_data(license).to_yaml(),
+            name=name,
+            license=license,
+            labels=LABELS,
+        )
+        + "\n"
+    )
     told = f"{_about(record)}\n{usage(record['to'], name)}\n"
-    text = _SECTION.sub(lambda _: told, text, count=1) if _SECTION.search(text) else f"{text}\n{told}"
+    text = (
+        _SECTION.sub(lambda _: told, text, count=1)
+        if _SECTION.search(text)
+        else f"{text}\n{told}"
+    )
     page = ModelCard(text)
     data: Any = page.data
     if record["to"] == "hf":
@@ -293,9 +384,14 @@ def _base_model(
     "The published transformer that a model began with."
     name = str(getattr(classifier, "encoder", ""))
     known = ENCODERS.get(name, name)
-    return known if re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*", known) and not Path(known).is_dir() else None
+    return (
+        known
+        if re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*", known)
+        and not Path(known).is_dir()
+        else None
+    )
 
-
+# %% ../../nbs/09_deployment/04_export.ipynb #457b90ab
 def _notice(
     license: str,  # of the model
     base: str | None,  # what it began with
@@ -320,7 +416,12 @@ def _atomic_folder(
         yield part
         part.replace(out)
     except OSError as error:
-        raise CannotWrite(error_line(out, f"cannot be written: {reason(error)}; choose another place, or make room there")) from error
+        raise CannotWrite(
+            error_line(
+                out,
+                f"cannot be written: {reason(error)}; choose another place, or make room there",
+            )
+        ) from error
     finally:
         shutil.rmtree(part, ignore_errors=True)
 
@@ -338,12 +439,17 @@ class Export:
         return Agreement(**self.record["agreement"])
 
     def __repr__(self) -> str:
-        size = sum(path.stat().st_size for path in self.folder.rglob("*") if path.is_file())
+        size = sum(
+            path.stat().st_size for path in self.folder.rglob("*") if path.is_file()
+        )
         return f"Export({self.record['to']} in {self.folder.name}, {size / 1e6:.1f} MB: {self.agreement})"
 
-
+# %% ../../nbs/09_deployment/04_export.ipynb #4fc7ba7c
 COMPARE_PAPERS = 200  # papers: a quarter of a minute of MiniLM on one core
-COMPARE_PAPERS_CASCADE = 1000  # papers that a cascade is compared by; its labels differ in a few of a thousand
+
+
+# papers that a cascade is compared by; its labels differ in a few of a thousand
+COMPARE_PAPERS_CASCADE = 1000
 
 
 def _run_of(
@@ -352,7 +458,7 @@ def _run_of(
     "The folder of a run, if a model has one."
     return model_folder.parent if model_folder.name == "model" else model_folder
 
-
+# %% ../../nbs/09_deployment/04_export.ipynb #4fc7d96b
 def _split_papers(
     model_folder: Path,  # a run folder or a bundle
     papers: pd.DataFrame,  # with their categories
@@ -362,38 +468,77 @@ def _split_papers(
     if not written.is_file():
         return split_papers(papers)
     try:
-        sides = pd.read_parquet(written, columns=["aid", "split"]).drop_duplicates("aid").set_index("aid")["split"]
+        sides = (
+            pd.read_parquet(written, columns=["aid", "split"])
+            .drop_duplicates("aid")
+            .set_index("aid")["split"]
+        )
     except (OSError, ValueError) as error:
-        raise BadExport(error_line(written, f"cannot be read as the split of a run ({error}); copy the whole run again")) from error
+        raise BadExport(
+            error_line(
+                written,
+                f"cannot be read as the split of a run ({error}); copy the whole run again",
+            )
+        ) from error
     return papers["aid"].map(sides).fillna("test")
 
-
+# %% ../../nbs/09_deployment/04_export.ipynb #4fc7f85a
 def _write_and_compare(
     classifier: Classifier,  # fitted
     to: str,  # one of FORMATS
     papers: pd.DataFrame,  # to compare by
     folder: Path,  # to write to; it is there
-    train_papers: pd.DataFrame | None = None,  # for a cascade: papers with their categories, to learn from
+    # for a cascade: papers with their categories, to learn from
+    train_papers: pd.DataFrame | None = None,
     held_out: pd.DataFrame | None = None,  # likewise: to find its bars by
 ) -> dict[str, Any]:  # for export.json
     "Write a classifier in one of the forms, and ask both."
     texts = classifier._texts(papers)
-    scores = float32_scores(classifier, texts) if isinstance(classifier, FineTunedClassifier) else classifier.decision_function(texts)
+    scores = (
+        float32_scores(classifier, texts)
+        if isinstance(classifier, FineTunedClassifier)
+        else classifier.decision_function(texts)
+    )
     original = classifier.calibration_(scores)
     if to == "hf":
-        assert isinstance(classifier, FineTunedClassifier)  # or check_possible has refused
+        # or check_possible has refused
+        assert isinstance(classifier, FineTunedClassifier)
         record = write_hf(classifier, folder, scores)
-        return record | {"agreement": asdict(compare_probabilities(original, pipeline_probabilities(folder, paper_texts(papers))))}
+        return record | {
+            "agreement": asdict(
+                compare_probabilities(
+                    original, pipeline_probabilities(folder, paper_texts(papers))
+                )
+            )
+        }
     with TemporaryDirectory() as scratch:
         if train_papers is not None and held_out is not None:
-            cascade = to_cascade(classifier, (train_papers, label_ids(train_papers)), (held_out, label_ids(held_out)), Path(scratch))
+            cascade = to_cascade(
+                classifier,
+                (train_papers, label_ids(train_papers)),
+                (held_out, label_ids(held_out)),
+                Path(scratch),
+            )
             cascade.save(folder)
-            told = {name: cascade.fitted_[name] for name in ("answered_by", "bars", "held")}
-            return told | {"agreement": asdict(compare_probabilities(original, cascade.predict_proba(texts)))}
-        export = to_exported(classifier, "int8" if to == "onnx-int8" else "fp32", Path(scratch))
+            told = {
+                name: cascade.fitted_[name] for name in ("answered_by", "bars", "held")
+            }
+            return told | {
+                "agreement": asdict(
+                    compare_probabilities(original, cascade.predict_proba(texts))
+                )
+            }
+        export = to_exported(
+            classifier, "int8" if to == "onnx-int8" else "fp32", Path(scratch)
+        )
         tried = choose_batching(export, texts[:64])
         export.save(folder)
-        return {"paces": tried, "agreement": asdict(compare_probabilities(original, export.predict_proba(texts)))}
+        return {
+            "paces": tried,
+            "agreement": asdict(
+                compare_probabilities(original, export.predict_proba(texts))
+            ),
+        }
 
 # %% ../../nbs/09_deployment/04_export.ipynb #e5a1403a
 def _write_documents(
@@ -405,54 +550,86 @@ def _write_documents(
 ) -> None:
     "Card, figures, note and record."
     report = _run_of(model_folder) / "report"
-    card = (report / "README.md").read_text(encoding="utf-8") if (report / "README.md").is_file() else None
+    card = (
+        (report / "README.md").read_text(encoding="utf-8")
+        if (report / "README.md").is_file()
+        else None
+    )
     page = export_card(card, record, name, license)
     for figure in sorted(set(re.findall(r"\]\(figures/([\w.-]+)\)", page))):
         if (report / "figures" / figure).is_file():
             (folder / "figures").mkdir(exist_ok=True)
             shutil.copyfile(report / "figures" / figure, folder / "figures" / figure)
     (folder / "README.md").write_text(page, encoding="utf-8")
-    (folder / "NOTICE").write_text(_notice(license, record["made_of"]["base_model"]), encoding="utf-8")
+    (folder / "NOTICE").write_text(
+        _notice(license, record["made_of"]["base_model"]), encoding="utf-8"
+    )
     write_json(folder / "export.json", record)
 
-
+# %% ../../nbs/09_deployment/04_export.ipynb #e5a15f29
 def _cascade_papers(
     model_folder: Path,  # a run folder or a bundle
     papers: pd.DataFrame | None,  # what was given
-) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:  # to learn from, to find bars by, to compare by
+) -> tuple[
+    pd.DataFrame, pd.DataFrame, pd.DataFrame
+]:  # to learn from, to find bars by, to compare by
     "The papers that a cascade is made with. Raises `BadExport`."
     if papers is None:
-        raise BadExport("a cascade learns when it may answer early: give the table that the model was trained on, with its categories")
+        raise BadExport(
+            "a cascade learns when it may answer early: give the table that the model was trained on, with its categories"
+        )
     side = _split_papers(model_folder, papers)
-    train_papers, held_out, new = (papers[side == name] for name in ("train", "validation", "test"))
+    train_papers, held_out, new = (
+        papers[side == name] for name in ("train", "validation", "test")
+    )
     if train_papers.empty or held_out.empty or new.empty:
-        raise BadExport(f"a cascade needs papers that the model has learnt from ({len(train_papers)} are given), that it was validated by "
-                        f"({len(held_out)}) and that it does not know ({len(new)}): give the table that it was trained on")
+        raise BadExport(
+            f"a cascade needs papers that the model has learnt from ({len(train_papers)} are given), that it was validated by "
+            f"({len(held_out)}) and that it does not know ({len(new)}): give the table that it was trained on"
+        )
     return train_papers, held_out, new
 
-
+# %% ../../nbs/09_deployment/04_export.ipynb #e5a17e18
 def export_model(
-    model_folder: str | Path,  # a run folder or a bundle, of a fine-tuned or hybrid model
-    to: str,  # hf: for transformers; onnx: a graph; onnx-int8: the same in 8-bit whole numbers; onnx-cascade: behind quicker readers
+    # a run folder or a bundle, of a fine-tuned or hybrid model
+    model_folder: str | Path,
+    # hf: for transformers; onnx: a graph; onnx-int8: the same in 8-bit whole numbers;
+    # onnx-cascade: behind quicker readers
+    to: str,
     out: str | Path,  # the folder to make
-    papers: pd.DataFrame | None = None,  # to compare original and export by; None: synthetic ones. A cascade needs the model's own table
+    # to compare original and export by; None: synthetic ones. A cascade needs the
+    # model's own table
+    papers: pd.DataFrame | None = None,
     license: str = "apache-2.0",  # of the model, as the hub abbreviates it
 ) -> Export:
     "Write a saved model in another form. Raises `BadExport`, `BadBundle`, `FolderExists`, `CannotWrite` and `MissingExtra`."
     model_folder, out = Path(model_folder), Path(out)
     check_folder_free(out)
     if to not in EXPORT_FORMATS:
-        raise BadExport(f"to={to!r} is not known: take one of {', '.join(EXPORT_FORMATS)}")
-    require_extra("train", "torch", "transformers", *(("onnx", "onnxruntime") if to != "hf" else ()))
+        raise BadExport(
+            f"to={to!r} is not known: take one of {', '.join(EXPORT_FORMATS)}"
+        )
+    require_extra(
+        "train",
+        "torch",
+        "transformers",
+        *(("onnx", "onnxruntime") if to != "hf" else ()),
+    )
     classifier = load_classifier(model_folder)
     check_possible(classifier, to)
     train_papers = held_out = None
     if to == "onnx-cascade":
         train_papers, held_out, papers = _cascade_papers(model_folder, papers)
     most = COMPARE_PAPERS if train_papers is None else COMPARE_PAPERS_CASCADE
-    given = sample(COMPARE_PAPERS) if papers is None else papers.sample(min(most, len(papers)), random_state=0)
+    given = (
+        sample(COMPARE_PAPERS)
+        if papers is None
+        else papers.sample(min(most, len(papers)), random_state=0)
+    )
     if given.empty:
-        raise BadExport("no papers to compare by: give some with title and summary, or none at all for synthetic ones")
+        raise BadExport(
+            "no papers to compare by: give some with title and summary, or none at all for synthetic ones"
+        )
     with _atomic_folder(out) as part:
         record = {
             "to": to, "library_version": version("arxiv_nbclf"), "labels": list(LABELS), "machine": machine(),
@@ -467,7 +644,7 @@ def export_model(
 class NotPushed(ArxivNbclfError):
     "The hub has not taken a folder."
 
-
+# %% ../../nbs/09_deployment/04_export.ipynb #223eb8ba
 def push_to_hub(
     folder: str | Path,  # what `export_model` wrote
     repo_id: str,  # owner/name
@@ -482,18 +659,32 @@ def push_to_hub(
 
     folder = Path(folder)
     if not all((folder / name).is_file() for name in ("export.json", "README.md")):
-        raise BadExport(f"{folder} holds no export with its card: make one with export_model")
+        raise BadExport(
+            f"{folder} holds no export with its card: make one with export_model"
+        )
     try:
         validate_repo_id(repo_id)
     except HFValidationError:
-        raise NotPushed(f"{repo_id!r} cannot be a repository: give owner/name, of letters, digits, dots and hyphens") from None
+        raise NotPushed(
+            f"{repo_id!r} cannot be a repository: give owner/name, of letters, digits, dots and hyphens"
+        ) from None
     if not ModelCard.load(folder / "README.md").data.to_dict().get("license"):
-        raise BadExport(f"{folder / 'README.md'} names no license in its head: add a line such as license: apache-2.0")
+        raise BadExport(
+            f"{folder / 'README.md'} names no license in its head: add a line such as license: apache-2.0"
+        )
     api = HfApi(token=token)
     try:
         address = api.create_repo(repo_id, private=private, exist_ok=True)
-        api.upload_folder(repo_id=repo_id, folder_path=folder, commit_message=message, ignore_patterns=[".*"])
-    except Exception as error:  # httpx, the operating system and the hub have errors of their own
+        api.upload_folder(
+            repo_id=repo_id,
+            folder_path=folder,
+            commit_message=message,
+            ignore_patterns=[".*"],
+        )
+    except Exception as error:
+        # httpx, the operating system and the hub have errors of their own
         advice = "check the network, and log in with hf auth login"
-        raise NotPushed(error_line(repo_id, f"the hub has not taken it ({error}); {advice}")) from error
+        raise NotPushed(
+            error_line(repo_id, f"the hub has not taken it ({error}); {advice}")
+        ) from error
     return str(address)

@@ -42,7 +42,6 @@ from ..classifiers.encoders import CONFIG, load_encoder, load_tokenizer
 from ..classifiers.ensemble import log_probabilities
 from ..classifiers.hybrid import HybridClassifier, l2_normalise
 from ..classifiers.linear import LinearClassifier, count_features, tfidf
-from ..core.basics import available_cores
 from arxiv_nbclf.classifiers.tokenization import (
     TRUNCATIONS,
     Tokens,
@@ -53,6 +52,7 @@ from arxiv_nbclf.classifiers.tokenization import (
 from arxiv_nbclf.core.basics import (
     ArxivNbclfError,
     atomic_write,
+    available_cores,
     error_line,
     require_extra,
 )
@@ -65,18 +65,26 @@ if TYPE_CHECKING:
 # %% ../../nbs/09_deployment/03_onnx.ipynb #baf8a3d3
 def _last_layer_hook_point(
     model: "PreTrainedModel",  # a classifier
-) -> list[Any]:  # modules of its last layer; none if it is built like neither BERT nor DistilBERT
+) -> list[
+    Any
+]:  # modules of its last layer; none if it is built like neither BERT nor DistilBERT
     "Where a transformer's last layer could stop caring for any token but the first."
     body = model.base_model
-    layers = getattr(getattr(body, "encoder", getattr(body, "transformer", None)), "layer", None)
+    layers = getattr(
+        getattr(body, "encoder", getattr(body, "transformer", None)), "layer", None
+    )
     if not layers:
         return []
     last = layers[-1]
     if hasattr(last, "sa_layer_norm"):
         return [last.attention.out_lin, last.sa_layer_norm]
-    return [last.attention.output] if hasattr(getattr(last, "attention", None), "output") else []
+    return (
+        [last.attention.output]
+        if hasattr(getattr(last, "attention", None), "output")
+        else []
+    )
 
-
+# %% ../../nbs/09_deployment/03_onnx.ipynb #baf8c2c2
 @contextmanager
 def _first_token_only(
     model: "PreTrainedModel",  # a classifier
@@ -84,7 +92,9 @@ def _first_token_only(
     "Inside the block, the last layer computes the first token alone."
     with ExitStack() as hooks:
         for module in _last_layer_hook_point(model):
-            hook = module.register_forward_pre_hook(lambda _, inputs: tuple(part[:, :1] for part in inputs))
+            hook = module.register_forward_pre_hook(
+                lambda _, inputs: tuple(part[:, :1] for part in inputs)
+            )
             hooks.callback(hook.remove)
         yield
 
@@ -96,14 +106,20 @@ def _graph_error(
     "How far a graph is from its model, on token ids drawn at random."
     import torch
 
-    rng, longest = np.random.default_rng(0), min(24, getattr(model.config, "max_position_embeddings", 24) - 2)
+    rng, longest = (
+        np.random.default_rng(0),
+        min(24, getattr(model.config, "max_position_embeddings", 24) - 2),
+    )
     ids = rng.integers(0, model.config.vocab_size, (4, longest))
     mask = (np.arange(longest) < [[longest], [longest // 2], [3], [1]]).astype(np.int64)
     with torch.inference_mode():
-        scores = model(input_ids=torch.from_numpy(ids).to(model.device), attention_mask=torch.from_numpy(mask).to(model.device)).logits
+        scores = model(
+            input_ids=torch.from_numpy(ids).to(model.device),
+            attention_mask=torch.from_numpy(mask).to(model.device),
+        ).logits
     return float(np.abs(scores.float().cpu().numpy() - graph(ids, mask)).max())
 
-
+# %% ../../nbs/09_deployment/03_onnx.ipynb #137f60a5
 def classifier_graph(
     model: "PreTrainedModel",  # a classifier, from `load_for_classification`
     path: Path,  # an .onnx file to write
@@ -120,8 +136,9 @@ def classifier_graph(
 class BadExport(ArxivNbclfError):
     "An export that is not possible, or a folder that holds none."
 
-
-ALLOWED_OPERATOR_DOMAINS = {"", "ai.onnx", "com.microsoft"}  # whose operations ONNX Runtime itself brings
+# %% ../../nbs/09_deployment/03_onnx.ipynb #cb3dd46a
+# whose operations ONNX Runtime itself brings
+ALLOWED_OPERATOR_DOMAINS = {"", "ai.onnx", "com.microsoft"}
 
 
 def _every_graph(
@@ -131,10 +148,13 @@ def _every_graph(
     yield graph
     for node in graph.node:
         for attribute in node.attribute:
-            for inner in (*attribute.graphs, *([attribute.g] if attribute.HasField("g") else [])):
+            for inner in (
+                *attribute.graphs,
+                *([attribute.g] if attribute.HasField("g") else []),
+            ):
                 yield from _every_graph(inner)
 
-
+# %% ../../nbs/09_deployment/03_onnx.ipynb #cb3df359
 def check_graph(
     path: Path,  # an .onnx file of unknown origin
 ) -> None:  # or BadGraph
@@ -144,19 +164,64 @@ def check_graph(
 
     try:
         model = onnx.load(path, load_external_data=False)
-    except Exception as error:  # protobuf and the operating system have errors of their own
-        raise BadGraph(error_line(path, f"cannot be read as a graph ({error}); copy the whole folder again")) from error
-    graphs = [graph for root in (model.graph, *model.functions) for graph in _every_graph(root)]
-    if strange := {node.domain for graph in graphs for node in graph.node} - ALLOWED_OPERATOR_DOMAINS:
-        raise BadGraph(error_line(path, f"asks for operations of {min(strange)}, which are not run: do not use it"))
-    attributes = [attribute for graph in graphs for node in graph.node for attribute in node.attribute]
-    sparse = [tensor for graph in graphs for tensor in getattr(graph, "sparse_initializer", ())]
-    sparse += [tensor for attribute in attributes for tensor in (attribute.sparse_tensor, *attribute.sparse_tensors)]
-    tensors = [tensor for graph in graphs for tensor in getattr(graph, "initializer", ())]
-    tensors += [tensor for attribute in attributes for tensor in (attribute.t, *attribute.tensors)]
+    except Exception as error:
+        # protobuf and the operating system have errors of their own
+        raise BadGraph(
+            error_line(
+                path,
+                f"cannot be read as a graph ({error}); copy the whole folder again",
+            )
+        ) from error
+    graphs = [
+        graph
+        for root in (model.graph, *model.functions)
+        for graph in _every_graph(root)
+    ]
+    if (
+        strange := {node.domain for graph in graphs for node in graph.node}
+        - ALLOWED_OPERATOR_DOMAINS
+    ):
+        raise BadGraph(
+            error_line(
+                path,
+                f"asks for operations of {min(strange)}, which are not run: do not use it",
+            )
+        )
+    attributes = [
+        attribute
+        for graph in graphs
+        for node in graph.node
+        for attribute in node.attribute
+    ]
+    sparse = [
+        tensor
+        for graph in graphs
+        for tensor in getattr(graph, "sparse_initializer", ())
+    ]
+    sparse += [
+        tensor
+        for attribute in attributes
+        for tensor in (attribute.sparse_tensor, *attribute.sparse_tensors)
+    ]
+    tensors = [
+        tensor for graph in graphs for tensor in getattr(graph, "initializer", ())
+    ]
+    tensors += [
+        tensor
+        for attribute in attributes
+        for tensor in (attribute.t, *attribute.tensors)
+    ]
     tensors += [tensor for pair in sparse for tensor in (pair.values, pair.indices)]
-    if any(tensor.data_location == onnx.TensorProto.EXTERNAL or tensor.external_data for tensor in tensors):
-        raise BadGraph(error_line(path, "keeps numbers in another file, which is not opened: do not use it"))
+    if any(
+        tensor.data_location == onnx.TensorProto.EXTERNAL or tensor.external_data
+        for tensor in tensors
+    ):
+        raise BadGraph(
+            error_line(
+                path,
+                "keeps numbers in another file, which is not opened: do not use it",
+            )
+        )
 
 # %% ../../nbs/09_deployment/03_onnx.ipynb #a625a437
 TOKENIZER = "tokenizer.json"
@@ -172,36 +237,53 @@ def read_tokenizer(
     try:
         return PreTrainedTokenizerFast(tokenizer_file=str(path))
     except Exception as error:  # the reader below raises whatever its format brings
-        raise BadExport(error_line(path, f"is no tokeniser ({error}); copy the whole folder again")) from error
+        raise BadExport(
+            error_line(path, f"is no tokeniser ({error}); copy the whole folder again")
+        ) from error
 
 # %% ../../nbs/09_deployment/03_onnx.ipynb #047b8da3
 @dataclass(frozen=True)
 class BatchingMode:
     "How an exported classifier works through its texts."
 
-    side_by_side: bool = True  # as many texts at once as there are cores; False: all cores on one text after the other
+    # as many texts at once as there are cores; False: all cores on one text after the
+    # other
+    side_by_side: bool = True
     batch_tokens: int = 1  # per batch, filling included; 1: each text by itself
 
-
+# %% ../../nbs/09_deployment/03_onnx.ipynb #047bac92
 def run_graph(
     graph: OnnxEncoder,
     tokens: Tokens,
     pad_id: int,  # the tokeniser's
     batching: BatchingMode,
     threads: int,  # texts or batches at once, if they go side by side
-) -> np.ndarray:  # (n_texts, 8) scores, or (n_texts, width): each text's mean hidden state
+) -> (
+    np.ndarray
+):  # (n_texts, 8) scores, or (n_texts, width): each text's mean hidden state
     "Put texts through a graph."
     from tqdm import tqdm
 
     def one(rows: np.ndarray) -> np.ndarray:
         ids, mask = pad(tokens, rows, pad_id)
         found = graph(ids, mask)
-        return found if found.ndim == 2 else (found * mask[..., None]).sum(axis=1) / mask.sum(axis=1, keepdims=True)
+        return (
+            found
+            if found.ndim == 2
+            else (found * mask[..., None]).sum(axis=1) / mask.sum(axis=1, keepdims=True)
+        )
 
     batches = bucket_by_length(tokens.lengths, batching.batch_tokens)
     workers, rows = ThreadPoolExecutor(threads if batching.side_by_side else 1), []
     try:
-        with tqdm(total=len(tokens), desc="scoring", unit="paper", leave=False, disable=None, delay=1) as bar:
+        with tqdm(
+            total=len(tokens),
+            desc="scoring",
+            unit="paper",
+            leave=False,
+            disable=None,
+            delay=1,
+        ) as bar:
             for part in workers.map(one, batches):
                 rows.append(part)
                 bar.update(len(part))
@@ -234,12 +316,25 @@ class ExportSettings(Classifier):
 
     def _check_settings(self) -> None:
         super()._check_settings()
-        for name, names in (("kind", ("finetuned", "hybrid")), ("precision", ("fp32", "int8")), ("keep", TRUNCATIONS)):
+        for name, names in (
+            ("kind", ("finetuned", "hybrid")),
+            ("precision", ("fp32", "int8")),
+            ("keep", TRUNCATIONS),
+        ):
             if getattr(self, name) not in names:
-                raise BadSettings(f"{name}={getattr(self, name)!r} is not known: take one of {', '.join(names)}")
-        for name, low, high in (("window", 3, 1 << 20), ("batch_tokens", 1, 1 << 24), ("bits", 8, 22), ("pad_id", 0, 1 << 31)):
+                raise BadSettings(
+                    f"{name}={getattr(self, name)!r} is not known: take one of {', '.join(names)}"
+                )
+        for name, low, high in (
+            ("window", 3, 1 << 20),
+            ("batch_tokens", 1, 1 << 24),
+            ("bits", 8, 22),
+            ("pad_id", 0, 1 << 31),
+        ):
             if not low <= getattr(self, name) <= high:
-                raise BadSettings(f"{name}={getattr(self, name)} is out of range: take {low} to {high}")
+                raise BadSettings(
+                    f"{name}={getattr(self, name)} is out of range: take {low} to {high}"
+                )
 
 # %% ../../nbs/09_deployment/03_onnx.ipynb #2f1f0c6c
 GRAPH, ARRAYS = "model.onnx", "weights.safetensors"
@@ -249,20 +344,38 @@ GRAPH, ARRAYS = "model.onnx", "weights.safetensors"
 class ExportedClassifier(ExportSettings):
     "A fine-tuned or hybrid classifier whose transformer is a graph. It predicts; it cannot be fitted."
 
-    def _fit(self, texts: list[str], labels: np.ndarray, validation: tuple[list[str], np.ndarray] | None) -> NoReturn:
-        raise BadExport(f"an export cannot be fitted: fit a {self.kind} classifier and export that")
+    def _fit(
+        self,
+        texts: list[str],
+        labels: np.ndarray,
+        validation: tuple[list[str], np.ndarray] | None,
+    ) -> NoReturn:
+        raise BadExport(
+            f"an export cannot be fitted: fit a {self.kind} classifier and export that"
+        )
 
     def _scores(self, texts: list[str]) -> np.ndarray:
         tokens = tokenize(self.tokenizer_, texts, self.window, self.keep)
-        found = run_graph(self._graph(len(texts)), tokens, self.pad_id, self.batching, self.threads_)
+        found = run_graph(
+            self._graph(len(texts)), tokens, self.pad_id, self.batching, self.threads_
+        )
         if self.kind == "finetuned":
             scores = found + self.arrays_["offsets"]
         else:
-            dense = l2_normalise(found.astype(CACHE_DTYPE).astype(np.float32))  # rounded as the features that it was fitted on
-            words = tfidf(count_features(texts, self.bits, self.pairs), self.arrays_["idf"])
-            scores = words @ self.arrays_["weights"].T + dense @ self.arrays_["dense_weights"].T + self.arrays_["intercepts"]
+            # rounded as the features that it was fitted on
+            dense = l2_normalise(found.astype(CACHE_DTYPE).astype(np.float32))
+            words = tfidf(
+                count_features(texts, self.bits, self.pairs), self.arrays_["idf"]
+            )
+            scores = (
+                words @ self.arrays_["weights"].T
+                + dense @ self.arrays_["dense_weights"].T
+                + self.arrays_["intercepts"]
+            )
         if not np.isfinite(scores).all():
-            raise BadExport(f"{self.folder_ / GRAPH} gives scores that are no numbers: export the model again")
+            raise BadExport(
+                f"{self.folder_ / GRAPH} gives scores that are no numbers: export the model again"
+            )
         return scores
 
     def _save_weights(self, folder: Path) -> None:
@@ -274,25 +387,54 @@ class ExportedClassifier(ExportSettings):
 
     def _load_weights(self, folder: Path) -> None:
         classes, buckets = len(LABELS), 1 << self.bits
-        shapes = {"weights": (classes, buckets), "dense_weights": (classes, None), "intercepts": (classes,), "idf": (buckets,)}
-        arrays = load_arrays(folder / ARRAYS, {"offsets": (classes,)} if self.kind == "finetuned" else shapes)
+        shapes = {
+            "weights": (classes, buckets),
+            "dense_weights": (classes, None),
+            "intercepts": (classes,),
+            "idf": (buckets,),
+        }
+        arrays = load_arrays(
+            folder / ARRAYS,
+            {"offsets": (classes,)} if self.kind == "finetuned" else shapes,
+        )
         check_graph(folder / GRAPH)
-        self.folder_, self.arrays_, self.tokenizer_ = folder, arrays, read_tokenizer(folder / TOKENIZER)
+        self.folder_, self.arrays_, self.tokenizer_ = (
+            folder,
+            arrays,
+            read_tokenizer(folder / TOKENIZER),
+        )
         self.set_batching(self.batching)
-        answer = self.graph_(*(np.full((1, 1), number, dtype=np.int64) for number in (self.pad_id, 1)))
-        wanted = (1, classes) if self.kind == "finetuned" else (1, 1, arrays["dense_weights"].shape[1])
+        answer = self.graph_(
+            *(np.full((1, 1), number, dtype=np.int64) for number in (self.pad_id, 1))
+        )
+        wanted = (
+            (1, classes)
+            if self.kind == "finetuned"
+            else (1, 1, arrays["dense_weights"].shape[1])
+        )
         if answer.shape != wanted:
-            raise BadExport(f"{folder / GRAPH} answers with {answer.shape}, not {wanted}: copy the whole folder again")
+            raise BadExport(
+                f"{folder / GRAPH} answers with {answer.shape}, not {wanted}: copy the whole folder again"
+            )
 
     def set_batching(
         self,
         batching: BatchingMode,
-        threads: int | None = None,  # of the processor; None: all that this process may use
+        # of the processor; None: all that this process may use
+        threads: int | None = None,
     ) -> None:
         "Work in another way, or with fewer cores."
-        self.side_by_side, self.batch_tokens, self.threads_ = batching.side_by_side, batching.batch_tokens, threads or available_cores()
-        self.graph_ = OnnxEncoder(self.folder_ / GRAPH, threads=1 if batching.side_by_side else self.threads_)
-        self.wide_graph_ = None if batching.side_by_side and self.threads_ > 1 else self.graph_
+        self.side_by_side, self.batch_tokens, self.threads_ = (
+            batching.side_by_side,
+            batching.batch_tokens,
+            threads or available_cores(),
+        )
+        self.graph_ = OnnxEncoder(
+            self.folder_ / GRAPH, threads=1 if batching.side_by_side else self.threads_
+        )
+        self.wide_graph_ = (
+            None if batching.side_by_side and self.threads_ > 1 else self.graph_
+        )
 
     def _graph(
         self,
@@ -313,7 +455,11 @@ def _write_encoder(
     folder: Path,  # to write to; it is there
 ) -> None:
     "A transformer as a graph, with its tokeniser and its configuration beside it."
-    write = classifier_graph if type(model).__name__.endswith("ForSequenceClassification") else export_onnx
+    write = (
+        classifier_graph
+        if type(model).__name__.endswith("ForSequenceClassification")
+        else export_onnx
+    )
     if precision == "fp32":
         write(model, folder / GRAPH)
     else:
@@ -323,34 +469,67 @@ def _write_encoder(
         tokenizer.backend_tokenizer.save(str(part))
     model.config.save_pretrained(folder)
 
-
+# %% ../../nbs/09_deployment/03_onnx.ipynb #e8c5dca4
 def to_exported(
     classifier: Classifier,  # fitted, finetuned or hybrid
     precision: str,  # of the graph: fp32 or int8
-    folder: Path,  # where its files go; it is there, and has to stay while the export is used
+    # where its files go; it is there, and has to stay while the export is used
+    folder: Path,
 ) -> ExportedClassifier:
     "A fitted classifier with a graph for a transformer. Raises `BadExport`, `BadGraph` and `CannotWrite`."
-    own: dict[str, Any] = {"kind": classifier.family, "precision": precision, "text_plan": classifier.text_plan}
+    own: dict[str, Any] = {
+        "kind": classifier.family,
+        "precision": precision,
+        "text_plan": classifier.text_plan,
+    }
     if isinstance(classifier, FineTunedClassifier):
         recipe = classifier.resolved()
-        model, tokenizer, arrays = classifier.model_, classifier.tokenizer_, {"offsets": classifier.offsets_.astype(np.float32)}
-        own |= {"window": recipe.window, "keep": recipe.keep, "text_plan": recipe.text_plan}
+        model, tokenizer, arrays = (
+            classifier.model_,
+            classifier.tokenizer_,
+            {"offsets": classifier.offsets_.astype(np.float32)},
+        )
+        own |= {
+            "window": recipe.window,
+            "keep": recipe.keep,
+            "text_plan": recipe.text_plan,
+        }
     elif isinstance(classifier, HybridClassifier):
-        model, tokenizer = load_encoder(classifier.encoder_), load_tokenizer(classifier.encoder_)
-        arrays = {name: getattr(classifier, f"{name}_") for name in ("weights", "dense_weights", "intercepts", "idf")}
-        own |= {name: getattr(classifier, name) for name in ("window", "keep", "bits", "pairs")}
+        model, tokenizer = (
+            load_encoder(classifier.encoder_),
+            load_tokenizer(classifier.encoder_),
+        )
+        arrays = {
+            name: getattr(classifier, f"{name}_")
+            for name in ("weights", "dense_weights", "intercepts", "idf")
+        }
+        own |= {
+            name: getattr(classifier, name)
+            for name in ("window", "keep", "bits", "pairs")
+        }
     else:
-        raise BadExport(f"a {classifier.family} classifier has no transformer of its own to make a graph of")
+        raise BadExport(
+            f"a {classifier.family} classifier has no transformer of its own to make a graph of"
+        )
     _write_encoder(model, tokenizer, precision, folder)
     save_arrays(folder / ARRAYS, arrays)
     export = ExportedClassifier(**own, pad_id=tokenizer.pad_token_id or 0)
     export._load_weights(folder)
-    export.calibration_, export.thresholds_ = classifier.calibration_, classifier.thresholds_
+    export.calibration_, export.thresholds_ = (
+        classifier.calibration_,
+        classifier.thresholds_,
+    )
     export.fitted_ = classifier.fitted_ | {"precision": precision}
     return export
 
 # %% ../../nbs/09_deployment/03_onnx.ipynb #bea0d400
-BATCHING_MODES = (BatchingMode(), BatchingMode(side_by_side=False), BatchingMode(batch_tokens=1_024), BatchingMode(batch_tokens=4_096), BatchingMode(False, 4_096))
+BATCHING_MODES = (
+    BatchingMode(),
+    BatchingMode(side_by_side=False),
+    BatchingMode(batch_tokens=1_024),
+    BatchingMode(batch_tokens=4_096),
+    BatchingMode(False, 4_096),
+)
 
 
 def choose_batching(
@@ -363,10 +542,14 @@ def choose_batching(
         if export.precision == "int8" and batching.batch_tokens > 1:
             continue
         export.set_batching(batching)
-        export.decision_function(texts[:2])  # the first run of a graph is slower than the others
+        # the first run of a graph is slower than the others
+        export.decision_function(texts[:2])
         start = perf_counter()
         export.decision_function(texts)
-        tried.append(asdict(batching) | {"papers_per_s": round(len(texts) / (perf_counter() - start), 1)})
+        tried.append(
+            asdict(batching)
+            | {"papers_per_s": round(len(texts) / (perf_counter() - start), 1)}
+        )
     best = max(tried, key=lambda trial: trial["papers_per_s"])
     export.set_batching(BatchingMode(best["side_by_side"], best["batch_tokens"]))
     return tried
@@ -385,24 +568,36 @@ def load_exported(
 
 # %% ../../nbs/09_deployment/03_onnx.ipynb #560c30d0
 UNREACHABLE = 2.0  # a bar that no probability reaches
+
+
 MIN_SURE_ANSWERS = 30  # sure answers of a group, before a reader may give it
 
 
 def fit_stage_thresholds(
-    probabilities: Sequence[np.ndarray],  # of each reader but the last, (n_papers, 8), of papers that it has not learnt from
+    # of each reader but the last, (n_papers, 8), of papers that it has not learnt from
+    probabilities: Sequence[np.ndarray],
     expected: np.ndarray,  # (n_papers,) labels that the last reader gives
     max_label_changes: float = 0.003,  # share of the papers that may get another label
-    min_answers: int = MIN_SURE_ANSWERS,  # sure answers of a group, before a reader may give it
-) -> np.ndarray:  # (n_readers - 1, 8): how probable a group must be for a reader's answer to stand
+    # sure answers of a group, before a reader may give it
+    min_answers: int = MIN_SURE_ANSWERS,
+) -> (
+    np.ndarray
+):  # (n_readers - 1, 8): how probable a group must be for a reader's answer to stand
     "How sure each reader must be for the next not to be asked."
-    stage_thresholds, left, lost = np.full((len(probabilities), len(LABELS)), UNREACHABLE), np.arange(len(expected)), 0
+    stage_thresholds, left, lost = (
+        np.full((len(probabilities), len(LABELS)), UNREACHABLE),
+        np.arange(len(expected)),
+        0,
+    )
     for number, found in enumerate(probabilities):
         best, label = found.max(axis=1), found.argmax(axis=1)
         order = left[np.argsort(-best[left], kind="stable")]
         wrong = lost + np.cumsum(label[order] != expected[order])
         allowed = max_label_changes * len(expected) * (number + 1) / len(probabilities)
         if stop := int(np.searchsorted(wrong, allowed, side="right")):
-            often = np.bincount(label[order[:stop]], minlength=len(LABELS)) >= min_answers
+            often = (
+                np.bincount(label[order[:stop]], minlength=len(LABELS)) >= min_answers
+            )
             stage_thresholds[number, often] = best[order[stop - 1]]
         stands = best[left] >= stage_thresholds[number, label[left]]
         lost += int((label[left] != expected[left])[stands].sum())
@@ -411,6 +606,8 @@ def fit_stage_thresholds(
 
 # %% ../../nbs/09_deployment/03_onnx.ipynb #081a2826
 STAGES = ("words", "beginning", "whole")
+
+
 THRESHOLDS_FILE = "bars.safetensors"
 
 
@@ -420,33 +617,54 @@ class CascadeClassifier(Classifier):
 
     kind: str = "finetuned"  # the family that it was made of: finetuned or hybrid
     first: int = 64  # tokens that the second reader reads
-    text_plan: str = "raw"  # of what readers are handed; each cleans further as it has learnt
+    # of what readers are handed; each cleans further as it has learnt
+    text_plan: str = "raw"
 
     family: ClassVar[str] = "cascade"
 
     def _check_settings(self) -> None:
         super()._check_settings()
         if self.kind not in ("finetuned", "hybrid"):
-            raise BadSettings(f"kind={self.kind!r} is not known: take one of finetuned, hybrid")
+            raise BadSettings(
+                f"kind={self.kind!r} is not known: take one of finetuned, hybrid"
+            )
         if not 3 <= self.first <= 1 << 20:
-            raise BadSettings(f"first={self.first} is out of range: take 3 to {1 << 20}")
+            raise BadSettings(
+                f"first={self.first} is out of range: take 3 to {1 << 20}"
+            )
 
-    def _fit(self, texts: list[str], labels: np.ndarray, validation: tuple[list[str], np.ndarray] | None) -> NoReturn:
-        raise BadExport(f"a cascade cannot be fitted: fit a {self.kind} classifier and export that")
+    def _fit(
+        self,
+        texts: list[str],
+        labels: np.ndarray,
+        validation: tuple[list[str], np.ndarray] | None,
+    ) -> NoReturn:
+        raise BadExport(
+            f"a cascade cannot be fitted: fit a {self.kind} classifier and export that"
+        )
 
     def predict_by_stage(
         self,
         texts: list[str],  # title and abstract, joined
-    ) -> tuple[np.ndarray, np.ndarray]:  # probabilities (n_texts, 8), and which of READERS has answered (n_texts,)
+    ) -> tuple[
+        np.ndarray, np.ndarray
+    ]:  # probabilities (n_texts, 8), and which of READERS has answered (n_texts,)
         "Ask the readers in turn."
-        found, by, left = np.empty((len(texts), len(LABELS))), np.zeros(len(texts), dtype=int), np.arange(len(texts))
+        found, by, left = (
+            np.empty((len(texts), len(LABELS))),
+            np.zeros(len(texts), dtype=int),
+            np.arange(len(texts)),
+        )
         for number, stage in enumerate(self.stages_):
             if not len(left):
                 break
             says = stage.predict_proba([texts[row] for row in left])
             found[left], by[left] = says, number
             if number < len(self.stage_thresholds_):
-                left = left[says.max(axis=1) < self.stage_thresholds_[number, says.argmax(axis=1)]]
+                left = left[
+                    says.max(axis=1)
+                    < self.stage_thresholds_[number, says.argmax(axis=1)]
+                ]
         return found, by
 
     def _scores(self, texts: list[str]) -> np.ndarray:
@@ -458,50 +676,87 @@ class CascadeClassifier(Classifier):
             stage.save(folder / "members" / name)
 
     def _load_weights(self, folder: Path) -> None:
-        self.stage_thresholds_ = load_arrays(folder / THRESHOLDS_FILE, {"bars": (len(STAGES) - 1, len(LABELS))})["bars"]
+        self.stage_thresholds_ = load_arrays(
+            folder / THRESHOLDS_FILE, {"bars": (len(STAGES) - 1, len(LABELS))}
+        )["bars"]
         self.stages_ = [load_classifier(folder / "members" / name) for name in STAGES]
         families = [stage.family for stage in self.stages_]
         if families != ["linear", "exported", "exported"]:
-            raise BadBundle(f"{folder}: its members are not the readers of a cascade; export the model again")
+            raise BadBundle(
+                f"{folder}: its members are not the readers of a cascade; export the model again"
+            )
 
 # %% ../../nbs/09_deployment/03_onnx.ipynb #db642866
 def to_cascade(
     classifier: Classifier,  # fitted, finetuned or hybrid
-    train_papers: LabelledPapers,  # papers and label ids for the first reader, best those that the classifier has learnt from
-    held_out: LabelledPapers,  # likewise, of papers that were not learnt from: to calibrate the first reader, and to find the bars
-    folder: Path,  # where the graphs go; it is there, and has to stay while the cascade is used
+    # papers and label ids for the first reader, best those that the classifier has
+    # learnt from
+    train_papers: LabelledPapers,
+    # likewise, of papers that were not learnt from: to calibrate the first reader, and
+    # to find the bars
+    held_out: LabelledPapers,
+    # where the graphs go; it is there, and has to stay while the cascade is used
+    folder: Path,
     first: int = 64,  # tokens that the second reader reads
-    max_label_changes: float = 0.003,  # share of the held papers that may get another label than the classifier's own
-    min_answers: int = MIN_SURE_ANSWERS,  # sure answers of a group among the held papers, before a reader may give it
+    # share of the held papers that may get another label than the classifier's own
+    max_label_changes: float = 0.003,
+    # sure answers of a group among the held papers, before a reader may give it
+    min_answers: int = MIN_SURE_ANSWERS,
 ) -> CascadeClassifier:
     "A fitted classifier behind two quicker readers. Raises `BadExport`, `BadGraph` and `CannotWrite`."
     places = [folder / name for name in STAGES[1:]]
     for place in places:
         place.mkdir()
-    rounded = classifier.family == "hybrid" and classifier.fitted_["precision"] == "int8"  # it has learnt from rounded features
-    beginning, whole = to_exported(classifier, "int8", places[0]), to_exported(classifier, "int8" if rounded else "fp32", places[1])
+    # it has learnt from rounded features
+    rounded = (
+        classifier.family == "hybrid" and classifier.fitted_["precision"] == "int8"
+    )
+    beginning, whole = (
+        to_exported(classifier, "int8", places[0]),
+        to_exported(classifier, "int8" if rounded else "fp32", places[1]),
+    )
     beginning.window = min(first, whole.window)
-    cascade, words = CascadeClassifier(classifier.family, first), LinearClassifier().fit(*train_papers, validation=held_out)
+    cascade, words = (
+        CascadeClassifier(classifier.family, first),
+        LinearClassifier().fit(*train_papers, validation=held_out),
+    )
     cascade._check_settings()
     texts = cascade._texts(held_out[0])
     for stage in (beginning, whole):
         choose_batching(stage, texts[:64])
     expected = whole.predict(texts)
     cascade.stages_ = [words, beginning, whole]
-    cascade.stage_thresholds_ = fit_stage_thresholds([stage.predict_proba(texts) for stage in (words, beginning)], expected, max_label_changes, min_answers)
+    cascade.stage_thresholds_ = fit_stage_thresholds(
+        [stage.predict_proba(texts) for stage in (words, beginning)],
+        expected,
+        max_label_changes,
+        min_answers,
+    )
     cascade.calibration_, cascade.thresholds_ = Temperature(), classifier.thresholds_
     found, by = cascade.predict_by_stage(texts)
     shares = np.bincount(by, minlength=len(STAGES)) / len(texts)
     cascade.fitted_ = classifier.fitted_ | {
         "answered_by": dict(zip(STAGES, shares.round(4).tolist(), strict=True)),
-        "bars": {name: _named_thresholds(stage_thresholds) for name, stage_thresholds in zip(STAGES, cascade.stage_thresholds_, strict=False)},
-        "held": {"papers": len(texts), "labels_equal": round(float((found.argmax(axis=1) == expected).mean()), 4)},
+        "bars": {
+            name: _named_thresholds(stage_thresholds)
+            for name, stage_thresholds in zip(
+                STAGES, cascade.stage_thresholds_, strict=False
+            )
+        },
+        "held": {
+            "papers": len(texts),
+            "labels_equal": round(float((found.argmax(axis=1) == expected).mean()), 4),
+        },
     }
     return cascade
 
-
+# %% ../../nbs/09_deployment/03_onnx.ipynb #db644755
 def _named_thresholds(
     stage_thresholds: np.ndarray,  # (8,)
 ) -> dict[str, float]:
     "The bars of the groups that a reader may name."
-    return {label: round(float(bar), 4) for label, bar in zip(LABELS, stage_thresholds, strict=True) if bar < UNREACHABLE}
+    return {
+        label: round(float(bar), 4)
+        for label, bar in zip(LABELS, stage_thresholds, strict=True)
+        if bar < UNREACHABLE
+    }

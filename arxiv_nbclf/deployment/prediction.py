@@ -53,31 +53,55 @@ def from_int8(
 class CompactClassifier(LinearClassifier):
     "The linear family in a byte a weight."
 
-    pairs: bool = True  # count neighbouring tokens too: their weights cost nothing here, they share the words' buckets
+    # count neighbouring tokens too: their weights cost nothing here, they share the
+    # words' buckets
+    pairs: bool = True
 
     family: ClassVar[str] = "compact"
 
-    def _round(self, quantized: np.ndarray, scales: np.ndarray, idf: np.ndarray) -> None:
+    def _round(
+        self, quantized: np.ndarray, scales: np.ndarray, idf: np.ndarray
+    ) -> None:
         self.steps_, self.scales_ = quantized, scales
-        self.weights_, self.idf_ = from_int8(quantized, scales), idf.astype(np.float16).astype(np.float32)
+        self.weights_, self.idf_ = (
+            from_int8(quantized, scales),
+            idf.astype(np.float16).astype(np.float32),
+        )
 
     def _fit(
-        self, texts: list[str], labels: np.ndarray, validation: tuple[list[str], np.ndarray] | None
+        self,
+        texts: list[str],
+        labels: np.ndarray,
+        validation: tuple[list[str], np.ndarray] | None,
     ) -> HeldOut:
         held_out = super()._fit(texts, labels, validation)
         self._round(*to_int8(self.weights_), self.idf_)
         return held_out
 
     def _save_weights(self, folder: Path) -> None:
-        arrays = {"weights": self.steps_, "scales": self.scales_, "intercepts": self.intercepts_, "idf": self.idf_.astype(np.float16)}
+        arrays = {
+            "weights": self.steps_,
+            "scales": self.scales_,
+            "intercepts": self.intercepts_,
+            "idf": self.idf_.astype(np.float16),
+        }
         save_arrays(folder / "weights.safetensors", arrays)
 
     def _load_weights(self, folder: Path) -> None:
         groups, buckets = len(LABELS), 1 << self.bits
-        shapes = {"weights": (groups, buckets), "scales": (groups,), "idf": (buckets,), "intercepts": (groups,)}
-        quantized, scales, idf, self.intercepts_ = load_arrays(folder / "weights.safetensors", shapes).values()
+        shapes = {
+            "weights": (groups, buckets),
+            "scales": (groups,),
+            "idf": (buckets,),
+            "intercepts": (groups,),
+        }
+        quantized, scales, idf, self.intercepts_ = load_arrays(
+            folder / "weights.safetensors", shapes
+        ).values()
         if quantized.dtype != np.int8:
-            raise BadBundle(f"{folder}: the weights are {quantized.dtype}, not int8: save the model again")
+            raise BadBundle(
+                f"{folder}: the weights are {quantized.dtype}, not int8: save the model again"
+            )
         self._round(quantized, scales, idf)
 
 # %% ../../nbs/09_deployment/00_prediction.ipynb #da814cf4
@@ -86,6 +110,8 @@ class NoPackagedModel(ArxivNbclfError):
 
 
 MODELS_FOLDER = Path(str(files("arxiv_nbclf"))) / "models"
+
+
 DEFAULT_MODEL = "compact-86k"  # what predict takes when no model is named
 
 
@@ -93,14 +119,16 @@ def packaged_models() -> list[str]:  # names, sorted
     "The models that came with the package."
     return sorted(path.parent.name for path in MODELS_FOLDER.glob("*/bundle.json"))
 
-
+# %% ../../nbs/09_deployment/00_prediction.ipynb #da816be3
 def packaged_model(
     name: str = DEFAULT_MODEL,  # one of `packaged_models`
 ) -> Path:  # its folder, a bundle
     "Where a model of the package is. Raises `NoPackagedModel`."
     if name not in packaged_models():
         there = ", ".join(packaged_models()) or "none"
-        raise NoPackagedModel(f"the package holds no model {name!r} (there: {there}): install it again, or name the folder of a model")
+        raise NoPackagedModel(
+            f"the package holds no model {name!r} (there: {there}): install it again, or name the folder of a model"
+        )
     return MODELS_FOLDER / name
 
 # %% ../../nbs/09_deployment/00_prediction.ipynb #641ce0c2
@@ -111,7 +139,7 @@ def load_packaged(
     "A model of the package."
     return load_classifier(packaged_model(name))
 
-
+# %% ../../nbs/09_deployment/00_prediction.ipynb #641cffb1
 def describe_model(
     classifier: Classifier,  # fitted
 ) -> str:  # one line; "" if the model does not know
@@ -130,7 +158,8 @@ class Prediction:
     "What a model says of one paper; shows itself as bars in Jupyter."
 
     probabilities: dict[str, float]  # group → probability, in label order, summing to 1
-    abstained: bool = False  # whether the most probable group fell short of the wanted probability
+    # whether the most probable group fell short of the wanted probability
+    abstained: bool = False
     model: str = ""  # which model it was, where nobody had named one
 
     @property
@@ -169,14 +198,16 @@ def _as_html(
         for group, p in prediction.top(len(prediction.probabilities))
     )
     doubt = "<p>Not sure enough: abstained.</p>" if prediction.abstained else ""
-    source = f"<p><small>{escape(prediction.model)}</small></p>" if prediction.model else ""
+    source = (
+        f"<p><small>{escape(prediction.model)}</small></p>" if prediction.model else ""
+    )
     return f"{doubt}<table><tr><th>group</th><th></th><th>probability</th><th></th></tr>{rows}</table>{source}"
 
 # %% ../../nbs/09_deployment/00_prediction.ipynb #fe7e7877
 class BadPrediction(ArxivNbclfError):
     "A prediction was asked for in a way that cannot be answered."
 
-
+# %% ../../nbs/09_deployment/00_prediction.ipynb #fe7e9766
 def _check_options(
     papers: pd.DataFrame,  # what is to be predicted
     top: int,  # how many groups to name
@@ -190,10 +221,13 @@ def _check_options(
             "read them with read_papers(…, purpose='prediction'), which knows the usual other names"
         )
     if not 1 <= top <= len(LABELS):
-        raise BadPrediction(f"top={top} is out of range: name 1 to {len(LABELS)} groups")
+        raise BadPrediction(
+            f"top={top} is out of range: name 1 to {len(LABELS)} groups"
+        )
 
 # %% ../../nbs/09_deployment/00_prediction.ipynb #eed02cd0
-Abstain = float | str | None  # a probability, auto, or auto and a wanted accuracy, such as auto:0.97
+# a probability, auto, or auto and a wanted accuracy, such as auto:0.97
+Abstain = float | str | None
 
 
 def abstention_threshold(
@@ -211,36 +245,56 @@ def abstention_threshold(
             return threshold
     except ValueError:
         pass
-    raise BadPrediction(f"abstain_below={abstain_below} is no probability: give a number from 0 to 1, or auto, or auto:0.97")
+    raise BadPrediction(
+        f"abstain_below={abstain_below} is no probability: give a number from 0 to 1, or auto, or auto:0.97"
+    )
 
 # %% ../../nbs/09_deployment/00_prediction.ipynb #6235ed65
 def predict_table(
     classifier: Classifier,  # fitted
     papers: pd.DataFrame,  # title and summary; aid if there is one
     top: int = 1,  # how many groups to name: columns top_2 … top_K follow, best first
-    abstain_below: Abstain = None,  # rows less probable than this are flagged (see `abstention_threshold`); None flags none
+    # rows less probable than this are flagged (see `abstention_threshold`); None flags
+    # none
+    abstain_below: Abstain = None,
     batch_size: int = 4096,  # papers scored at once
-) -> pd.DataFrame:  # aid, predicted, probability, abstained, (top_2 …), p_cs … p_stat; papers' index
+) -> (
+    pd.DataFrame
+):  # aid, predicted, probability, abstained, (top_2 …), p_cs … p_stat; papers' index
     "Predict a table of papers; `predicted` is always filled, `abstained` is only a flag."
     from tqdm import tqdm
 
     _check_options(papers, top)
     threshold = abstention_threshold(classifier, abstain_below)
-    texts = papers[["title", "summary"]].fillna("")  # a row in, a row out, even for a missing text
+    # a row in, a row out, even for a missing text
+    texts = papers[["title", "summary"]].fillna("")
     starts = range(0, len(papers), batch_size)
     shown = tqdm(starts, "predicting", unit="batch", leave=False, disable=None, delay=1)
-    parts = [classifier.predict_proba(texts.iloc[start : start + batch_size]) for start in shown]
+    parts = [
+        classifier.predict_proba(texts.iloc[start : start + batch_size])
+        for start in shown
+    ]
     probabilities = np.concatenate([np.empty((0, len(LABELS))), *parts])
     order = np.argsort(-probabilities, axis=1, kind="stable")
     names = np.array(LABELS, dtype=object)[order]
     best = np.take_along_axis(probabilities, order[:, :1], axis=1).ravel()
-    numbered = pd.Series([f"row-{i}" for i in range(1, len(papers) + 1)], index=papers.index, dtype="str")
+    numbered = pd.Series(
+        [f"row-{i}" for i in range(1, len(papers) + 1)], index=papers.index, dtype="str"
+    )
     ids = papers.get("aid", numbered)
     return pd.DataFrame(
-        {"aid": ids.astype("str"), "predicted": pd.Series(names[:, 0], index=papers.index, dtype="str")}
+        {
+            "aid": ids.astype("str"),
+            "predicted": pd.Series(names[:, 0], index=papers.index, dtype="str"),
+        }
         | {"probability": best.round(6), "abstained": best < threshold}
-        | {f"top_{k + 1}": pd.Series(names[:, k], index=papers.index, dtype="str") for k in range(1, top)}
-        | {f"p_{label}": probabilities[:, i].round(6) for i, label in enumerate(LABELS)},
+        | {
+            f"top_{k + 1}": pd.Series(names[:, k], index=papers.index, dtype="str")
+            for k in range(1, top)
+        }
+        | {
+            f"p_{label}": probabilities[:, i].round(6) for i, label in enumerate(LABELS)
+        },
         index=papers.index,
     )
 
@@ -256,29 +310,57 @@ def find_model(
         return load_packaged()
     return model if isinstance(model, Classifier) else load_classifier(model)
 
-
+# %% ../../nbs/09_deployment/00_prediction.ipynb #c4bca933
 @overload
 def predict(
-    papers: str, summary: str, *, model: Model | None = None, abstain_below: Abstain = None
+    papers: str,
+    summary: str,
+    *,
+    model: Model | None = None,
+    abstain_below: Abstain = None,
 ) -> Prediction: ...
+
+# %% ../../nbs/09_deployment/00_prediction.ipynb #c4bcc822
 @overload
 def predict(
-    papers: pd.DataFrame, *, model: Model | None = None, top: int = 1, abstain_below: Abstain = None
+    papers: pd.DataFrame,
+    *,
+    model: Model | None = None,
+    top: int = 1,
+    abstain_below: Abstain = None,
 ) -> pd.DataFrame: ...
+
+# %% ../../nbs/09_deployment/00_prediction.ipynb #c4bce711
 def predict(
     papers: str | pd.DataFrame,  # a title, or a table with title and summary
     summary: str | None = None,  # the abstract that belongs to the title
     *,
-    model: Model | None = None,  # a classifier, a run folder or a bundle; None: the model of the package
+    # a classifier, a run folder or a bundle; None: the model of the package
+    model: Model | None = None,
     top: int = 1,  # how many groups a table names
-    abstain_below: Abstain = None,  # probability under which the answer is flagged as abstained, or auto
+    # probability under which the answer is flagged as abstained, or auto
+    abstain_below: Abstain = None,
 ) -> Prediction | pd.DataFrame:  # a record for one paper, a table for a table
     "Which group does a paper belong to? For a title and an abstract, or for a table of them."
     classifier = find_model(model)
     if isinstance(papers, pd.DataFrame):
         return predict_table(classifier, papers, top=top, abstain_below=abstain_below)
     if summary is None:
-        raise BadPrediction("a title alone was given: add the abstract, or hand in a table")
+        raise BadPrediction(
+            "a title alone was given: add the abstract, or hand in a table"
+        )
     threshold = abstention_threshold(classifier, abstain_below)
-    shares = dict(zip(LABELS, classifier.predict_proba([papers + SEPARATOR_TOKEN + summary])[0].round(6).tolist(), strict=True))
-    return Prediction(shares, max(shares.values()) < threshold, describe_model(classifier) if model is None else "")
+    shares = dict(
+        zip(
+            LABELS,
+            classifier.predict_proba([papers + SEPARATOR_TOKEN + summary])[0]
+            .round(6)
+            .tolist(),
+            strict=True,
+        )
+    )
+    return Prediction(
+        shares,
+        max(shares.values()) < threshold,
+        describe_model(classifier) if model is None else "",
+    )

@@ -38,13 +38,17 @@ class DriftMeasure:
     name: str  # mixture, vocabulary, new words, lengths
     distance: float  # measured
     chance: float  # what 95 of 100 random deals stay under
-    p: float  # share of random deals that are as far apart (the measured one counted in)
+    # share of random deals that are as far apart (the measured one counted in)
+    p: float
     shifted: bool  # beyond chance
     verdict: str  # in words
 
-
+# %% ../../nbs/07_evaluation/04_drift.ipynb #c03cb559
 SIGNIFICANCE = 0.0125  # of p: with four parts, 5 % of false alarms in all
-SLIGHT = {"mixture": 0.05, "vocabulary": 0.01, "new words": 0.01, "lengths": 0.1}  # distance beyond chance under which a move is slight
+
+
+# distance beyond chance under which a move is slight
+SLIGHT = {"mixture": 0.05, "vocabulary": 0.01, "new words": 0.01, "lengths": 0.1}
 
 
 def _measure(
@@ -58,8 +62,19 @@ def _measure(
     shifted = p <= SIGNIFICANCE
     slight = distance - float(permutations.mean()) < SLIGHT[name]
     plural = "have" if name in ("new words", "lengths") else "has"
-    verdict = f"{name}: {plural} moved{' slightly' if slight else ''}: {detail}" if shifted else f"{name}: nothing that chance would not do"
-    return DriftMeasure(name, float(distance), float(np.quantile(permutations, 0.95)), p, shifted, verdict)
+    verdict = (
+        f"{name}: {plural} moved{' slightly' if slight else ''}: {detail}"
+        if shifted
+        else f"{name}: nothing that chance would not do"
+    )
+    return DriftMeasure(
+        name,
+        float(distance),
+        float(np.quantile(permutations, 0.95)),
+        p,
+        shifted,
+        verdict,
+    )
 
 # %% ../../nbs/07_evaluation/04_drift.ipynb #5b3ad76b
 def compare_mixture(
@@ -69,14 +84,29 @@ def compare_mixture(
     rng: np.random.Generator,  # for the deals
 ) -> DriftMeasure:
     """How far the shares of the groups have moved."""
-    counts = np.array([[(side == group).sum() for group in (*GROUPS, "other")] for side in (before, after)])
+    counts = np.array(
+        [
+            [(side == group).sum() for group in (*GROUPS, "other")]
+            for side in (before, after)
+        ]
+    )
     pooled = counts.sum(axis=0)
-    dealt = rng.multivariate_hypergeometric(pooled, int(counts[1].sum()), size=permutations)
+    dealt = rng.multivariate_hypergeometric(
+        pooled, int(counts[1].sum()), size=permutations
+    )
     old, new = counts / counts.sum(axis=1, keepdims=True)
-    distances = 0.5 * np.abs((pooled - dealt) / counts[0].sum() - dealt / counts[1].sum()).sum(axis=1)
+    distances = 0.5 * np.abs(
+        (pooled - dealt) / counts[0].sum() - dealt / counts[1].sum()
+    ).sum(axis=1)
     max_papers = np.argsort(-np.abs(new - old), kind="stable")[:3]
-    moves = [f"{(*GROUPS, 'other')[i]} from {share_text(old[i])} to {share_text(new[i])}" for i in max_papers if old[i] != new[i]]
-    return _measure("mixture", 0.5 * np.abs(new - old).sum(), distances, ", ".join(moves))
+    moves = [
+        f"{(*GROUPS, 'other')[i]} from {share_text(old[i])} to {share_text(new[i])}"
+        for i in max_papers
+        if old[i] != new[i]
+    ]
+    return _measure(
+        "mixture", 0.5 * np.abs(new - old).sum(), distances, ", ".join(moves)
+    )
 
 # %% ../../nbs/07_evaluation/04_drift.ipynb #867fb893
 def word_divergence(
@@ -86,12 +116,14 @@ def word_divergence(
     "Jensen-Shannon divergence of word frequencies."
     from scipy.spatial.distance import jensenshannon
 
-    if not (old.any() and new.any()):  # a table without words: half a bit from one with words
+    # a table without words: half a bit from one with words
+    if not (old.any() and new.any()):
         return 0.5 * float(old.any() != new.any())
-    with np.errstate(invalid="ignore"):  # of nearly equal frequencies SciPy may take the root of a rounding below 0
+    # of nearly equal frequencies SciPy may take the root of a rounding below 0
+    with np.errstate(invalid="ignore"):
         return min(float(np.nan_to_num(jensenshannon(old, new, base=2)) ** 2), 1.0)
 
-
+# %% ../../nbs/07_evaluation/04_drift.ipynb #867fd782
 def permute_within(
     strata: np.ndarray,  # (n_papers,) within which papers are dealt out
     new: np.ndarray,  # (n_papers,) bool: which papers are of the new table
@@ -116,30 +148,57 @@ def compare_words(
     """How far the words have moved within groups."""
     counts = count_features(texts, 16)
     counts = counts[:, np.unique(counts.indices)]
-    sizes = np.array([np.bincount(strata[rows], minlength=strata.max() + 1) for rows in (np.flatnonzero(~new), np.flatnonzero(new))])
-    both = sizes.min(axis=0) > 0  # a group that only one table has is a matter of the mixture
-    weight = np.where(both, sizes[0] / np.maximum(sizes[1], 1), 0)[strata]  # of a new paper
+    sizes = np.array(
+        [
+            np.bincount(strata[rows], minlength=strata.max() + 1)
+            for rows in (np.flatnonzero(~new), np.flatnonzero(new))
+        ]
+    )
+    # a group that only one table has is a matter of the mixture
+    both = sizes.min(axis=0) > 0
+    # of a new paper
+    weight = np.where(both, sizes[0] / np.maximum(sizes[1], 1), 0)[strata]
     kept = both[strata].astype(float)
 
     def measure(side: np.ndarray) -> tuple[float, float]:
         old, fresh = (~side * kept) @ counts, (side * weight) @ counts
-        return word_divergence(old, fresh), float(fresh[old == 0].sum() / max(fresh.sum(), 1e-300))
+        return word_divergence(old, fresh), float(
+            fresh[old == 0].sum() / max(fresh.sum(), 1e-300)
+        )
 
-    here, drawn = measure(new), np.array([measure(permute_within(strata, new, rng)) for _ in range(permutations)])
-    details = (f"words that come up: {detail}" if detail else "other word frequencies",
-               f"{share_text(here[1])} of the words were never met (by chance {share_text(float(drawn[:, 1].mean()))})")
-    return [_measure(name, here[i], drawn[:, i], details[i]) for i, name in enumerate(("vocabulary", "new words"))]
+    here, drawn = (
+        measure(new),
+        np.array(
+            [measure(permute_within(strata, new, rng)) for _ in range(permutations)]
+        ),
+    )
+    details = (
+        f"words that come up: {detail}" if detail else "other word frequencies",
+        f"{share_text(here[1])} of the words were never met (by chance {share_text(float(drawn[:, 1].mean()))})",
+    )
+    return [
+        _measure(name, here[i], drawn[:, i], details[i])
+        for i, name in enumerate(("vocabulary", "new words"))
+    ]
 
 # %% ../../nbs/07_evaluation/04_drift.ipynb #caf80ecb
 def shifted_words(
     before: Sequence[str],  # texts
     after: Sequence[str],  # texts
     max_papers: int = 20,  # words to list
-    strata: tuple[np.ndarray, np.ndarray] | None = None,  # groups of the texts as numbers, to compare within; None: all in one
-) -> pd.DataFrame:  # word, before, after (shares of texts with the word), z; those that came up first
+    # groups of the texts as numbers, to compare within; None: all in one
+    strata: tuple[np.ndarray, np.ndarray] | None = None,
+) -> (
+    pd.DataFrame
+):  # word, before, after (shares of texts with the word), z; those that came up first
     """The words whose share of papers moved furthest (z of Cochran, Mantel and Haenszel)."""
-    kinds = strata or (np.zeros(len(before), dtype=int), np.zeros(len(after), dtype=int))
-    hits = [[Counter[str]() for _ in range(int(max(map(max, kinds))) + 1)] for _ in kinds]
+    kinds = strata or (
+        np.zeros(len(before), dtype=int),
+        np.zeros(len(after), dtype=int),
+    )
+    hits = [
+        [Counter[str]() for _ in range(int(max(map(max, kinds))) + 1)] for _ in kinds
+    ]
     for counts, texts, kind in zip(hits, (before, after), kinds, strict=True):
         for text, number in zip(texts, kind, strict=True):
             counts[int(number)].update(set(tokens(text)))
@@ -149,13 +208,35 @@ def shifted_words(
     for number, (old, new) in enumerate(zip(*hits, strict=True)):
         sizes = [int((kind == number).sum()) for kind in kinds]
         if min(sizes) and (n := sum(sizes)) > 1:
-            found, had = (np.array([side[word] for word in words], dtype=float) for side in (new, old))
+            found, had = (
+                np.array([side[word] for word in words], dtype=float)
+                for side in (new, old)
+            )
             surplus += found - sizes[1] * (found + had) / n
-            variance += sizes[0] * sizes[1] * (found + had) * (n - found - had) / (n**2 * (n - 1))
-    shares = [[side[word] / len(texts) for word in words] for side, texts in zip(whole, (before, after), strict=True)]
-    table = pd.DataFrame({"word": words, "before": shares[0], "after": shares[1], "z": surplus / np.sqrt(variance)})
+            variance += (
+                sizes[0]
+                * sizes[1]
+                * (found + had)
+                * (n - found - had)
+                / (n**2 * (n - 1))
+            )
+    shares = [
+        [side[word] / len(texts) for word in words]
+        for side, texts in zip(whole, (before, after), strict=True)
+    ]
+    table = pd.DataFrame(
+        {
+            "word": words,
+            "before": shares[0],
+            "after": shares[1],
+            "z": surplus / np.sqrt(variance),
+        }
+    )
     table = table.sort_values(["z", "word"], ascending=[False, True])
-    rise, fall = table[table["z"] > 0].head((max_papers + 1) // 2), table[table["z"] < 0].tail(max_papers // 2)
+    rise, fall = (
+        table[table["z"] > 0].head((max_papers + 1) // 2),
+        table[table["z"] < 0].tail(max_papers // 2),
+    )
     return pd.concat([rise, fall]).reset_index(drop=True)
 
 # %% ../../nbs/07_evaluation/04_drift.ipynb #e782bb49
@@ -174,7 +255,12 @@ def compare_lengths(
 
     apart = [distance(rng.permutation(new)) for _ in range(permutations)]
     medians = [f"{np.median(lengths[side]):.0f}" for side in (~new, new)]
-    return _measure("lengths", distance(new), np.array(apart), f"median words of a summary from {medians[0]} to {medians[1]}")
+    return _measure(
+        "lengths",
+        distance(new),
+        np.array(apart),
+        f"median words of a summary from {medians[0]} to {medians[1]}",
+    )
 
 # %% ../../nbs/07_evaluation/04_drift.ipynb #30ee3e03
 class BadDrift(ArxivNbclfError):
@@ -182,7 +268,8 @@ class BadDrift(ArxivNbclfError):
 
 # %% ../../nbs/07_evaluation/04_drift.ipynb #51f6ba31
 def _month_spans(
-    months: pd.Series,  # month of each paper, as 2025-04; missing where there is no date
+    # month of each paper, as 2025-04; missing where there is no date
+    months: pd.Series,
     min_papers: int,  # papers of a span
 ) -> pd.Series:  # span of each paper, as 2025-04 or 2025-04 to 2025-06; missing where there is no date
     """Months, taken together until each span has enough papers; what is left at the end joins the last span."""
@@ -194,36 +281,67 @@ def _month_spans(
         held_out += count
     if len(spans) > 1 and held_out < min_papers:
         spans = [*spans[:-2], spans[-2] + spans[-1]]
-    return months.map({month: span[0] if len(span) == 1 else f"{span[0]} to {span[-1]}" for span in spans for month in span})
+    return months.map(
+        {
+            month: span[0] if len(span) == 1 else f"{span[0]} to {span[-1]}"
+            for span in spans
+            for month in span
+        }
+    )
 
-
+# %% ../../nbs/07_evaluation/04_drift.ipynb #51f6d920
 def score_by_month(
     papers: pd.DataFrame,  # published is read
     labels: np.ndarray,  # (n_papers,) label ids
     probabilities: np.ndarray,  # (n_papers, 8)
     min_papers: int = 50,  # papers of a row; months with fewer are taken together
-    recall: Sequence[float] | np.ndarray | None = None,  # (8,) share of each group that is recognised elsewhere, for `expected`
-    unseen: np.ndarray | None = None,  # (n_papers,) bool: papers of categories that training lacked
+    # (8,) share of each group that is recognised elsewhere, for `expected`
+    recall: Sequence[float] | np.ndarray | None = None,
+    # (n_papers,) bool: papers of categories that training lacked
+    unseen: np.ndarray | None = None,
 ) -> pd.DataFrame:  # a row per span: month, papers, accuracy, low, high, macro_f1, log_loss; expected (with recall), unseen (a share)
     """Scores by month of publication, with 95 % intervals; undated papers are left out. Raises `BadDrift` and `BadScores`."""
     labels, probabilities = np.asarray(labels), np.asarray(probabilities)
     if not len(papers) == len(labels) == len(probabilities):
-        raise BadDrift(f"{len(papers)} papers, {len(labels)} labels and {len(probabilities)} rows of probabilities: give one per paper")
+        raise BadDrift(
+            f"{len(papers)} papers, {len(labels)} labels and {len(probabilities)} rows of probabilities: give one per paper"
+        )
     if not len(papers):
         raise BadDrift("there are no papers, so there are no months to compare")
     check_predictions(labels, probabilities)
-    stamps = pd.to_datetime(papers["published"], utc=True, errors="coerce") if "published" in papers else pd.Series(pd.NaT, papers.index)
+    stamps = (
+        pd.to_datetime(papers["published"], utc=True, errors="coerce")
+        if "published" in papers
+        else pd.Series(pd.NaT, papers.index)
+    )
     if stamps.isna().all():
-        raise BadDrift("no paper has a date in the column published, so there are no months to compare")
+        raise BadDrift(
+            "no paper has a date in the column published, so there are no months to compare"
+        )
     spans, rows = _month_spans(stamps.dt.strftime("%Y-%m"), min_papers).to_numpy(), []
     for span in sorted({span for span in spans if isinstance(span, str)}):
         of = spans == span
         scores = score(labels[of], probabilities[of])
         low, high = wilson_interval(round(scores.accuracy * scores.n), scores.n)
-        row = {"month": span, "papers": scores.n, "accuracy": scores.accuracy, "low": float(low), "high": float(high),
-               "macro_f1": scores.macro_f1, "log_loss": scores.log_loss}
-        more = {} if recall is None else {"expected": float(np.asarray(recall)[labels[of]].mean())}
-        rows.append(row | more | ({} if unseen is None else {"unseen": float(unseen[of].mean())}))
+        row = {
+            "month": span,
+            "papers": scores.n,
+            "accuracy": scores.accuracy,
+            "low": float(low),
+            "high": float(high),
+            "macro_f1": scores.macro_f1,
+            "log_loss": scores.log_loss,
+        }
+        more = (
+            {}
+            if recall is None
+            else {"expected": float(np.asarray(recall)[labels[of]].mean())}
+        )
+        rows.append(
+            row
+            | more
+            | ({} if unseen is None else {"unseen": float(unseen[of].mean())})
+        )
     return pd.DataFrame(rows)
 
 # %% ../../nbs/07_evaluation/04_drift.ipynb #8eee8e51
@@ -234,25 +352,46 @@ class _Learner(Protocol):
 
     def predict_proba(self, papers: Any) -> np.ndarray: ...
 
-
+# %% ../../nbs/07_evaluation/04_drift.ipynb #8eeead40
 def temporal_split_scores(
-    new: Callable[[], _Learner],  # makes an unfitted classifier, such as `LinearClassifier`
+    # makes an unfitted classifier, such as `LinearClassifier`
+    new: Callable[[], _Learner],
     papers: pd.DataFrame,  # a papers table with dates
     min_papers: int = 50,  # papers of a row
     seed: int = 42,  # of who is held out
 ) -> pd.DataFrame:  # side (older or newer), and the columns of `score_by_month` with expected and unseen
     """Fit on older papers (the split plan time), score older ones that were held out and the newest. Raises `CannotSplit`, `BadDrift`."""
-    labels, newer = label_ids(papers), (split_papers(papers, plan="time") == "test").to_numpy()
+    labels, newer = (
+        label_ids(papers),
+        (split_papers(papers, plan="time") == "test").to_numpy(),
+    )
     older = np.flatnonzero(~newer)
-    fit, held_out = (older[rows] for rows in holdout_split(labels[older], share=0.2, seed=seed))
+    fit, held_out = (
+        older[rows] for rows in holdout_split(labels[older], share=0.2, seed=seed)
+    )
     classifier = new().fit(papers.iloc[fit], labels[fit])
     sides, tables = {"older": held_out, "newer": np.flatnonzero(newer)}, []
-    shares = {side: classifier.predict_proba(papers.iloc[rows]) for side, rows in sides.items()}
+    shares = {
+        side: classifier.predict_proba(papers.iloc[rows])
+        for side, rows in sides.items()
+    }
     right, of = shares["older"].argmax(axis=1) == labels[held_out], labels[held_out]
-    recall = np.array([right[of == label].mean() if (of == label).any() else right.mean() for label in range(len(LABELS))])
+    recall = np.array(
+        [
+            right[of == label].mean() if (of == label).any() else right.mean()
+            for label in range(len(LABELS))
+        ]
+    )
     for side, rows in sides.items():
-        unseen = ~papers["main_category"].iloc[rows].isin(papers["main_category"].iloc[fit]).to_numpy()
-        table = score_by_month(papers.iloc[rows], labels[rows], shares[side], min_papers, recall, unseen)
+        unseen = (
+            ~papers["main_category"]
+            .iloc[rows]
+            .isin(papers["main_category"].iloc[fit])
+            .to_numpy()
+        )
+        table = score_by_month(
+            papers.iloc[rows], labels[rows], shares[side], min_papers, recall, unseen
+        )
         table.insert(0, "side", side)
         tables.append(table)
     return pd.concat(tables, ignore_index=True)
@@ -264,14 +403,33 @@ def drift_verdict(
     """Whether accuracy on newer papers falls beyond chance."""
     newer = table[table["side"] == "newer"]
     papers, old = int(newer["papers"].sum()), table[table["side"] == "older"]
-    found, expected = (float(np.average(newer[name], weights=newer["papers"])) for name in ("accuracy", "expected"))
-    error = math.sqrt(expected * (1 - expected) * (1 / papers + 1 / max(int(old["papers"].sum()), 1)))
+    found, expected = (
+        float(np.average(newer[name], weights=newer["papers"]))
+        for name in ("accuracy", "expected")
+    )
+    error = math.sqrt(
+        expected * (1 - expected) * (1 / papers + 1 / max(int(old["papers"].sum()), 1))
+    )
     words = f"on {papers:,} newer papers accuracy is {score_text(found)} where {score_text(expected)} was to be expected of their groups"
-    share = float(np.average(newer["unseen"], weights=newer["papers"])) if "unseen" in newer else 0.0
-    reason = f"; {share_text(share)} of them are of categories that no older paper has, so it need not be time" if share > 0.2 else ""
+    share = (
+        float(np.average(newer["unseen"], weights=newer["papers"]))
+        if "unseen" in newer
+        else 0.0
+    )
+    reason = (
+        f"; {share_text(share)} of them are of categories that no older paper has, so it need not be time"
+        if share > 0.2
+        else ""
+    )
     if found < expected - 2 * error:
-        return f"{words}: a fall of {score_text(expected - found)}, beyond chance{reason}"
-    return f"{words}: " + ("no fall that chance would not bring" if found <= expected + 2 * error else "no fall, they are even easier")
+        return (
+            f"{words}: a fall of {score_text(expected - found)}, beyond chance{reason}"
+        )
+    return f"{words}: " + (
+        "no fall that chance would not bring"
+        if found <= expected + 2 * error
+        else "no fall, they are even easier"
+    )
 
 # %% ../../nbs/07_evaluation/04_drift.ipynb #f87acfd2
 def plot_over_time(
@@ -286,15 +444,41 @@ def plot_over_time(
     places = np.arange(len(table))
     for side, colour in zip(sides.unique(), ("#4c78a8", "#e45756"), strict=False):
         of, rows = places[sides == side], table[sides == side]
-        bars = np.clip([rows["accuracy"] - rows["low"], rows["high"] - rows["accuracy"]], 0, None)
-        axes.errorbar(of, rows["accuracy"], bars, fmt="o", markersize=4, color=colour, label=f"{side}, with 95 % interval")
+        bars = np.clip(
+            [rows["accuracy"] - rows["low"], rows["high"] - rows["accuracy"]], 0, None
+        )
+        axes.errorbar(
+            of,
+            rows["accuracy"],
+            bars,
+            fmt="o",
+            markersize=4,
+            color=colour,
+            label=f"{side}, with 95 % interval",
+        )
     if "expected" in table:
-        axes.scatter(places, table["expected"], marker="_", s=90, color="#333", label="expected of its groups")
+        axes.scatter(
+            places,
+            table["expected"],
+            marker="_",
+            s=90,
+            color="#333",
+            label="expected of its groups",
+        )
     shown = places[:: max(1, math.ceil(len(places) / 12))]
-    axes.set_xticks(shown, table["month"].to_numpy()[shown], rotation=45, ha="right", rotation_mode="anchor", fontsize=8)
+    axes.set_xticks(
+        shown,
+        table["month"].to_numpy()[shown],
+        rotation=45,
+        ha="right",
+        rotation_mode="anchor",
+        fontsize=8,
+    )
     axes.set(ylabel="accuracy", xlabel="month of publication")
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3, frameon=False, fontsize=8)
+    axes.legend(
+        loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3, frameon=False, fontsize=8
+    )
     return axes
 
 # %% ../../nbs/07_evaluation/04_drift.ipynb #832f3682
@@ -304,7 +488,8 @@ class DriftReport:
 
     before: int  # papers of the old table
     after: int  # papers of the new table
-    measures: tuple[DriftMeasure, ...]  # mixture (if groups are known), vocabulary, new words, lengths
+    # mixture (if groups are known), vocabulary, new words, lengths
+    measures: tuple[DriftMeasure, ...]
     words: pd.DataFrame  # from `shifted_words`
 
     @property
@@ -321,18 +506,37 @@ class DriftReport:
     def to_dict(self) -> dict[str, Any]:
         """The report as JSON knows it."""
         words = self.words.round(4).to_dict(orient="records")
-        return {"before": self.before, "after": self.after, "moved": self.shifted, "verdict": self.verdict,
-                "parts": [asdict(part) for part in self.measures], "words": words}
+        return {
+            "before": self.before,
+            "after": self.after,
+            "moved": self.shifted,
+            "verdict": self.verdict,
+            "parts": [asdict(part) for part in self.measures],
+            "words": words,
+        }
 
     def __repr__(self) -> str:
-        lines = [f"  {part.name:<11} {part.distance:.4f}, by chance up to {part.chance:.4f} (p {part.p:.3f})" for part in self.measures]
+        lines = [
+            f"  {part.name:<11} {part.distance:.4f}, by chance up to {part.chance:.4f} (p {part.p:.3f})"
+            for part in self.measures
+        ]
         return "\n".join([self.verdict, *lines])
 
     def _repr_html_(self) -> str:
         table = pd.DataFrame([asdict(part) for part in self.measures])
-        table = table.rename(columns={"distance": "how far apart", "chance": "by chance up to"})
-        return str(render("<p>{{ verdict }}</p>{{ table | table(formats) }}", verdict=self.verdict, table=table,
-                          formats=dict.fromkeys(["how far apart", "by chance up to"], "{:.4f}".format)))
+        table = table.rename(
+            columns={"distance": "how far apart", "chance": "by chance up to"}
+        )
+        return str(
+            render(
+                "<p>{{ verdict }}</p>{{ table | table(formats) }}",
+                verdict=self.verdict,
+                table=table,
+                formats=dict.fromkeys(
+                    ["how far apart", "by chance up to"], "{:.4f}".format
+                ),
+            )
+        )
 
 # %% ../../nbs/07_evaluation/04_drift.ipynb #7c366602
 MAX_PAPERS = 4_000  # papers of a table that are looked at; more would change little
@@ -346,45 +550,80 @@ def _sampled(
 ) -> pd.DataFrame:  # at most so many of them
     """Check a table, and take a random part of it if it is large."""
     if not isinstance(papers, pd.DataFrame):
-        raise BadDrift(f"the {which} papers must be a papers table, not {type(papers).__name__}; read_papers(source).papers is one")
+        raise BadDrift(
+            f"the {which} papers must be a papers table, not {type(papers).__name__}; read_papers(source).papers is one"
+        )
     if missing := [name for name in ("title", "summary") if name not in papers]:
-        raise BadDrift(f"the {which} table has no column {' and no column '.join(missing)}")
+        raise BadDrift(
+            f"the {which} table has no column {' and no column '.join(missing)}"
+        )
     if len(papers) < 20:
-        raise BadDrift(f"the {which} table holds {len(papers)} papers; under 20 nothing can be told from chance")
-    return papers if len(papers) <= max_papers else papers.iloc[np.sort(rng.choice(len(papers), max_papers, replace=False))]
+        raise BadDrift(
+            f"the {which} table holds {len(papers)} papers; under 20 nothing can be told from chance"
+        )
+    return (
+        papers
+        if len(papers) <= max_papers
+        else papers.iloc[np.sort(rng.choice(len(papers), max_papers, replace=False))]
+    )
 
-
+# %% ../../nbs/07_evaluation/04_drift.ipynb #7c3684f1
 def _known_groups(
     papers: pd.DataFrame,  # a papers table
 ) -> pd.Series | None:  # group of each paper; None where main categories are missing
     """The groups, if all papers have one."""
     if "main_category" not in papers or papers["main_category"].isna().any():
         return None
-    return papers["main_category"].map({code: group_of(code, unknown="other") for code in papers["main_category"].unique()})
+    return papers["main_category"].map(
+        {
+            code: group_of(code, unknown="other")
+            for code in papers["main_category"].unique()
+        }
+    )
 
 # %% ../../nbs/07_evaluation/04_drift.ipynb #6b08eda9
 def drift_report(
     before: pd.DataFrame,  # papers that a model was trained on
     after: pd.DataFrame,  # papers that it meets now; main_category need not be there
     seed: int = 0,  # of the random deals
-    permutations: int = 199,  # how many; p cannot be smaller than one in so many and one
-    max_papers: int = MAX_PAPERS,  # papers of a table that are looked at, a random choice
+    # how many; p cannot be smaller than one in so many and one
+    permutations: int = 199,
+    # papers of a table that are looked at, a random choice
+    max_papers: int = MAX_PAPERS,
 ) -> DriftReport:
     """Judge whether new papers are like the old ones. Raises `BadDrift`."""
     if permutations < 99:
-        raise BadDrift(f"deals={permutations} are too few to tell {SIGNIFICANCE:.2%} from chance: take 99 or more")
+        raise BadDrift(
+            f"deals={permutations} are too few to tell {SIGNIFICANCE:.2%} from chance: take 99 or more"
+        )
     rng = np.random.default_rng(seed)
-    old, fresh = _sampled(before, "old", max_papers, rng), _sampled(after, "new", max_papers, rng)
+    old, fresh = (
+        _sampled(before, "old", max_papers, rng),
+        _sampled(after, "new", max_papers, rng),
+    )
     groups, measures = (_known_groups(before), _known_groups(after)), []
     mixed = pd.concat([old, fresh], ignore_index=True)
     strata, new = np.zeros(len(mixed), dtype=int), np.arange(len(mixed)) >= len(old)
     if groups[0] is not None and groups[1] is not None:
         measures.append(compare_mixture(groups[0], groups[1], permutations, rng))
         numbers = {group: number for number, group in enumerate((*GROUPS, "other"))}
-        strata = pd.concat([groups[0].loc[old.index], groups[1].loc[fresh.index]]).map(numbers).to_numpy()
+        strata = (
+            pd.concat([groups[0].loc[old.index], groups[1].loc[fresh.index]])
+            .map(numbers)
+            .to_numpy()
+        )
     texts = (mixed["title"].fillna("") + " " + mixed["summary"].fillna("")).to_list()
-    words = shifted_words(texts[: len(old)], texts[len(old) :], strata=(strata[~new], strata[new]))
-    measures += compare_words(texts, new, strata, permutations, rng, ", ".join(words.loc[words["z"] > 4, "word"].head(5)))
+    words = shifted_words(
+        texts[: len(old)], texts[len(old) :], strata=(strata[~new], strata[new])
+    )
+    measures += compare_words(
+        texts,
+        new,
+        strata,
+        permutations,
+        rng,
+        ", ".join(words.loc[words["z"] > 4, "word"].head(5)),
+    )
     lengths = mixed["summary"].fillna("").str.split().str.len().to_numpy()
     measures.append(compare_lengths(lengths, new, permutations, rng))
     return DriftReport(len(before), len(after), tuple(measures), words)

@@ -44,7 +44,11 @@ from .metrics import score
 from ..preprocessing import LABELS, label_ids, paper_texts
 
 # %% ../../nbs/07_evaluation/02_error_analysis.ipynb #402b755e
-_ALIAS_OF = {code: twin for pair in ALIASES for code, twin in ((pair.primary, pair.alias), (pair.alias, pair.primary))}
+_ALIAS_OF = {
+    code: twin
+    for pair in ALIASES
+    for code, twin in ((pair.primary, pair.alias), (pair.alias, pair.primary))
+}
 
 
 def _groups(
@@ -58,17 +62,25 @@ def _groups(
     codes |= {_ALIAS_OF[code] for code in codes & _ALIAS_OF.keys()}
     if not include_aliases and second:
         codes -= {second}
-    return [LABELS.index(group) for group in {group_of(code, unknown="other") for code in codes} if group in LABELS]
+    return [
+        LABELS.index(group)
+        for group in {group_of(code, unknown="other") for code in codes}
+        if group in LABELS
+    ]
 
 # %% ../../nbs/07_evaluation/02_error_analysis.ipynb #c57b8928
 def accepted_groups(
     papers: pd.DataFrame,  # a papers table; categories and main_category are read
-    include_aliases: bool = True,  # False: the second name of the primary category does not count, for it is nobody's choice
+    # False: the second name of the primary category does not count, for it is nobody's
+    # choice
+    include_aliases: bool = True,
 ) -> np.ndarray:  # bool (n_papers, 8), in label order
     "The groups that each paper is listed under, as primary or cross-list."
     listed = np.zeros((len(papers), len(LABELS)), dtype=bool)
     known: dict[tuple[str, str], list[int]] = {}
-    for row, codes in enumerate(zip(papers["categories"], papers["main_category"], strict=True)):
+    for row, codes in enumerate(
+        zip(papers["categories"], papers["main_category"], strict=True)
+    ):
         if codes not in known:
             known[codes] = _groups(*codes, include_aliases=include_aliases)
         listed[row, known[codes]] = True
@@ -78,7 +90,7 @@ def accepted_groups(
 class BadPredictions(ArxivNbclfError):
     "Predictions that do not belong to the papers."
 
-
+# %% ../../nbs/07_evaluation/02_error_analysis.ipynb #ca45f6a8
 def _checked_predictions(
     papers: pd.DataFrame,  # that were predicted
     predicted: np.ndarray,  # a label id each
@@ -86,11 +98,17 @@ def _checked_predictions(
     "Predicted labels, or what is wrong with them."
     ids = np.asarray(predicted)
     if ids.shape != (len(papers),):
-        raise BadPredictions(f"{len(papers)} papers but predictions of shape {ids.shape}: give one label id per paper, in their order")
+        raise BadPredictions(
+            f"{len(papers)} papers but predictions of shape {ids.shape}: give one label id per paper, in their order"
+        )
     if not len(ids):
-        raise BadPredictions("no papers: there is nothing to diagnose; give at least one")
+        raise BadPredictions(
+            "no papers: there is nothing to diagnose; give at least one"
+        )
     if ids.dtype.kind not in "iu" or (ids < 0).any() or (ids >= len(LABELS)).any():
-        raise BadPredictions(f"predictions must be label ids from 0 to {len(LABELS) - 1}; probabilities.argmax(axis=1) makes them")
+        raise BadPredictions(
+            f"predictions must be label ids from 0 to {len(LABELS) - 1}; probabilities.argmax(axis=1) makes them"
+        )
     return ids.astype(np.int64)
 
 # %% ../../nbs/07_evaluation/02_error_analysis.ipynb #ceef80b5
@@ -116,14 +134,22 @@ def _merge_periods(
     if len(bins) > 1 and counts[bins[-1]].sum() < min_papers:
         rest = bins.pop()
         bins[-1] += rest
-    names = {tuple(periods): str(periods[0]) if len(periods) == 1 else f"{periods[0]} to {periods[-1]}" for periods in bins if periods}
+    names = {
+        tuple(periods): str(periods[0])
+        if len(periods) == 1
+        else f"{periods[0]} to {periods[-1]}"
+        for periods in bins
+        if periods
+    }
     return {period: name for periods, name in names.items() for period in periods}
 
 # %% ../../nbs/07_evaluation/02_error_analysis.ipynb #1b2bc26c
 def publication_periods(
     papers: pd.DataFrame,  # a papers table; published is read
     min_papers: int = 200,  # papers in a bin: some ±4 points of accuracy at 0.9
-) -> pd.Series:  # ordered categories: years, or quarters where the papers span less than three years
+) -> (
+    pd.Series
+):  # ordered categories: years, or quarters where the papers span less than three years
     "The era of each paper."
     dates = papers["published"].dt.tz_localize(None)
     known = dates.dropna()
@@ -131,7 +157,10 @@ def publication_periods(
     periods = dates.dt.to_period("Q" if quarterly else "Y")
     names = _merge_periods(periods.value_counts().sort_index(), min_papers)
     shown = periods.map(names).astype(object).where(dates.notna(), "no date")
-    order = [*dict.fromkeys(names.values()), *(["no date"] if dates.isna().any() else [])]
+    order = [
+        *dict.fromkeys(names.values()),
+        *(["no date"] if dates.isna().any() else []),
+    ]
     return pd.Series(pd.Categorical(shown, order, ordered=True), papers.index)
 
 # %% ../../nbs/07_evaluation/02_error_analysis.ipynb #087214e1
@@ -141,9 +170,12 @@ def cross_list_bins(
     "Whether each paper is listed under one group or under several."
     names = ["one group", "two groups", "three groups or more"]
     several = accepted_groups(papers, include_aliases=False).sum(axis=1).clip(1, 3) - 1
-    return pd.Series(pd.Categorical.from_codes(several.astype(int), names, ordered=True), papers.index)
+    return pd.Series(
+        pd.Categorical.from_codes(several.astype(int), names, ordered=True),
+        papers.index,
+    )
 
-
+# %% ../../nbs/07_evaluation/02_error_analysis.ipynb #087233d0
 def length_quantiles(
     papers: pd.DataFrame,  # a papers table; title and summary are read
     parts: int = 4,  # as equal as ties allow
@@ -153,11 +185,16 @@ def length_quantiles(
     part = pd.qcut(words, parts, labels=False, duplicates="drop").fillna(0).astype(int)
     ends = words.groupby(part).agg(["min", "max"])
     names = {row.Index: f"{row.min} to {row.max} words" for row in ends.itertuples()}
-    return pd.Series(pd.Categorical(part.map(names), list(names.values()), ordered=True), papers.index)
+    return pd.Series(
+        pd.Categorical(part.map(names), list(names.values()), ordered=True),
+        papers.index,
+    )
 
 # %% ../../nbs/07_evaluation/02_error_analysis.ipynb #a0f37eec
 BIN_FUNCTIONS: dict[str, Callable[[pd.DataFrame], pd.Series]] = {
-    "era": publication_periods, "cross-lists": cross_list_bins, "length": length_quantiles,
+    "era": publication_periods,
+    "cross-lists": cross_list_bins,
+    "length": length_quantiles,
 }
 
 
@@ -168,57 +205,104 @@ def _bins(
     "The bin of each paper."
     if isinstance(by, str):
         if by not in BIN_FUNCTIONS:
-            raise BadPredictions(f"there is no division by {by!r}; choose one of {', '.join(BIN_FUNCTIONS)}, or give a bin for each paper")
+            raise BadPredictions(
+                f"there is no division by {by!r}; choose one of {', '.join(BIN_FUNCTIONS)}, or give a bin for each paper"
+            )
         return BIN_FUNCTIONS[by](papers)
     if len(by) != len(papers):
-        raise BadPredictions(f"{len(papers)} papers but {len(by)} bins: give one per paper, in their order")
+        raise BadPredictions(
+            f"{len(papers)} papers but {len(by)} bins: give one per paper, in their order"
+        )
     return by
 
 # %% ../../nbs/07_evaluation/02_error_analysis.ipynb #f906c213
 def scores_by(
     papers: pd.DataFrame,  # a papers table
     labels: np.ndarray,  # (n_papers,) true label ids
-    probabilities: np.ndarray,  # (n_papers, 8), from a model that has not seen these papers
+    # (n_papers, 8), from a model that has not seen these papers
+    probabilities: np.ndarray,
     by: str | pd.Series,  # a name out of `BIN_FUNCTIONS`, or a bin for each paper
 ) -> pd.DataFrame:  # a row per bin: papers, strict with the ends of its 95 % interval, lenient, macro F1
     "Scores of each bin of papers. Raises `BadScores` and `BadPredictions`."
     score(labels, probabilities)  # checks both
-    predicted, y_true = _checked_predictions(papers, np.asarray(probabilities).argmax(axis=1)), np.asarray(labels)
+    predicted, y_true = (
+        _checked_predictions(papers, np.asarray(probabilities).argmax(axis=1)),
+        np.asarray(labels),
+    )
     right = predicted == y_true
     accepted = accepted_groups(papers)[np.arange(len(y_true)), predicted] | right
-    bins = pd.Series(_bins(papers, by).array, name=by if isinstance(by, str) else by.name or "bin")
+    bins = pd.Series(
+        _bins(papers, by).array, name=by if isinstance(by, str) else by.name or "bin"
+    )
     rows = []
     for name, places in bins.groupby(bins, observed=True, sort=True).indices.items():
         low, high = wilson_interval(right[places].sum(), len(places))
-        rows.append({
-            bins.name: name, "papers": len(places), "strict": right[places].mean(), "low": float(low), "high": float(high),
-            "lenient": accepted[places].mean(),
-            "macro F1": f1_score(y_true[places], predicted[places], average="macro"),
-        })
+        rows.append(
+            {
+                bins.name: name,
+                "papers": len(places),
+                "strict": right[places].mean(),
+                "low": float(low),
+                "high": float(high),
+                "lenient": accepted[places].mean(),
+                "macro F1": f1_score(
+                    y_true[places], predicted[places], average="macro"
+                ),
+            }
+        )
     return pd.DataFrame(rows)
 
 # %% ../../nbs/07_evaluation/02_error_analysis.ipynb #a6a12839
 def draw_scores_by(
-    tables: Mapping[str, pd.DataFrame],  # name of a division to its table, as `scores_by` makes it
+    # name of a division to its table, as `scores_by` makes it
+    tables: Mapping[str, pd.DataFrame],
 ) -> Picture:
     "Strict accuracy with its interval and lenient accuracy, bin by bin."
-    lines = [(str(row[0]), *row[1:]) for table in tables.values() for row in table.itertuples(index=False, name=None)]
+    lines = [
+        (str(row[0]), *row[1:])
+        for table in tables.values()
+        for row in table.itertuples(index=False, name=None)
+    ]
     starts = np.cumsum([0, *(len(table) for table in tables.values())])
-    places = np.arange(len(lines)) + 0.7 * (np.searchsorted(starts[1:], np.arange(len(lines)), side="right"))
+    places = np.arange(len(lines)) + 0.7 * (
+        np.searchsorted(starts[1:], np.arange(len(lines)), side="right")
+    )
     strict, low, high, lenient = np.array([line[2:6] for line in lines], dtype=float).T
 
     def plot(axes: Any) -> None:
-        ends = np.clip([strict - low, high - strict], 0, None)  # where all are right, an end can be off by a rounding
-        axes.errorbar(strict, places, xerr=ends, fmt="o", color="#2f5d8a", capsize=3, label="strict, 95 % interval")
-        axes.scatter(lenient, places, facecolors="none", edgecolors="#d0651b", zorder=3, label="lenient")
+        # where all are right, an end can be off by a rounding
+        ends = np.clip([strict - low, high - strict], 0, None)
+        axes.errorbar(
+            strict,
+            places,
+            xerr=ends,
+            fmt="o",
+            color="#2f5d8a",
+            capsize=3,
+            label="strict, 95 % interval",
+        )
+        axes.scatter(
+            lenient,
+            places,
+            facecolors="none",
+            edgecolors="#d0651b",
+            zorder=3,
+            label="lenient",
+        )
         axes.set_yticks(places, [f"{line[0]} ({line[1]:,})" for line in lines])
         axes.set(xlabel="accuracy", ylim=(places[-1] + 0.6, -0.6))
         axes.grid(axis="x", color="#e4e4e4")
         axes.spines[["top", "right"]].set_visible(False)
         axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2, frameon=False)
 
-    texts = [f"{line[0]} {score_text(line[2])} ({score_text(line[5])})" for line in lines]
-    return draw(plot, f"Strict and, in brackets, lenient accuracy: {'; '.join(texts)}.", (6.2, 1.2 + 0.27 * (places[-1] + 1)))
+    texts = [
+        f"{line[0]} {score_text(line[2])} ({score_text(line[5])})" for line in lines
+    ]
+    return draw(
+        plot,
+        f"Strict and, in brackets, lenient accuracy: {'; '.join(texts)}.",
+        (6.2, 1.2 + 0.27 * (places[-1] + 1)),
+    )
 
 # %% ../../nbs/07_evaluation/02_error_analysis.ipynb #f92070c2
 def confused_pairs(
@@ -229,15 +313,31 @@ def confused_pairs(
 ) -> pd.DataFrame:  # columns true, predicted, papers, share, listed
     "The pairs of groups that are mixed up most. Raises `BadScores` and `BadPredictions`."
     score(labels, probabilities)
-    predicted, y_true = _checked_predictions(papers, np.asarray(probabilities).argmax(axis=1)), np.asarray(labels)
+    predicted, y_true = (
+        _checked_predictions(papers, np.asarray(probabilities).argmax(axis=1)),
+        np.asarray(labels),
+    )
     wrong = np.flatnonzero(predicted != y_true)
-    table = pd.DataFrame({
-        "true": y_true[wrong], "predicted": predicted[wrong], "listed": accepted_groups(papers)[wrong, predicted[wrong]].astype(int),
-    })
-    pairs = table.groupby(["true", "predicted"], as_index=False).agg(papers=("listed", "size"), listed=("listed", "sum"))
-    pairs["share"] = pairs["papers"] / np.bincount(y_true, minlength=len(LABELS))[pairs["true"]]
-    pairs = pairs.sort_values(["papers", "share"], ascending=False, kind="stable", ignore_index=True).head(top)
-    names = {side: [LABELS[number] for number in pairs[side]] for side in ("true", "predicted")}
+    table = pd.DataFrame(
+        {
+            "true": y_true[wrong],
+            "predicted": predicted[wrong],
+            "listed": accepted_groups(papers)[wrong, predicted[wrong]].astype(int),
+        }
+    )
+    pairs = table.groupby(["true", "predicted"], as_index=False).agg(
+        papers=("listed", "size"), listed=("listed", "sum")
+    )
+    pairs["share"] = (
+        pairs["papers"] / np.bincount(y_true, minlength=len(LABELS))[pairs["true"]]
+    )
+    pairs = pairs.sort_values(
+        ["papers", "share"], ascending=False, kind="stable", ignore_index=True
+    ).head(top)
+    names = {
+        side: [LABELS[number] for number in pairs[side]]
+        for side in ("true", "predicted")
+    }
     return pairs.assign(**names)[["true", "predicted", "papers", "share", "listed"]]
 
 # %% ../../nbs/07_evaluation/02_error_analysis.ipynb #43deadae
@@ -253,20 +353,36 @@ def most_confident_errors(
     pairs = confused_pairs(papers, labels, probabilities, top)[["true", "predicted"]]
     shares, names = np.asarray(probabilities, dtype=float), np.array(LABELS)
     predicted, everyone = shares.argmax(axis=1), np.arange(len(papers))
-    table = papers[["aid", "categories", *(["title"] if titles else [])]].reset_index(drop=True).assign(
-        true=names[np.asarray(labels)], predicted=names[predicted], probability=shares[everyone, predicted],
-        listed=accepted_groups(papers)[everyone, predicted],
+    table = (
+        papers[["aid", "categories", *(["title"] if titles else [])]]
+        .reset_index(drop=True)
+        .assign(
+            true=names[np.asarray(labels)],
+            predicted=names[predicted],
+            probability=shares[everyone, predicted],
+            listed=accepted_groups(papers)[everyone, predicted],
+        )
     )
     table = table.sort_values("probability", ascending=False, kind="stable")
     table = table.groupby(["true", "predicted"]).head(per_pair)
-    columns = ["true", "predicted", "aid", "probability", "listed", "categories", *(["title"] if titles else [])]
+    columns = [
+        "true",
+        "predicted",
+        "aid",
+        "probability",
+        "listed",
+        "categories",
+        *(["title"] if titles else []),
+    ]
     return pairs.merge(table, on=["true", "predicted"], how="left", sort=False)[columns]
 
 # %% ../../nbs/07_evaluation/02_error_analysis.ipynb #5980232e
 def label_issues_table(
     papers: pd.DataFrame,  # a papers table
-    labels: np.ndarray,  # (n_papers,) label ids as they are given, the doubtful ones included
-    probabilities: np.ndarray,  # (n_papers, 8), out of fold: from models that have not seen the paper
+    # (n_papers,) label ids as they are given, the doubtful ones included
+    labels: np.ndarray,
+    # (n_papers, 8), out of fold: from models that have not seen the paper
+    probabilities: np.ndarray,
 ) -> pd.DataFrame:  # a row per suspect, most doubtful first; see below
     "The papers whose label is doubtful, by confident learning. Raises `BadScores`, `BadPredictions` and `MissingExtra`."
     require_extra("diagnose", "cleanlab")
@@ -275,16 +391,32 @@ def label_issues_table(
 
     check_predictions(labels, probabilities, groups=2)
     if len(labels) != len(papers):
-        raise BadPredictions(f"{len(papers)} papers but {len(labels)} labels and rows of probabilities: give one each, in their order")
-    given, shares = np.asarray(labels, dtype=np.int64), np.asarray(probabilities, dtype=np.float64)
+        raise BadPredictions(
+            f"{len(papers)} papers but {len(labels)} labels and rows of probabilities: give one each, in their order"
+        )
+    given, shares = (
+        np.asarray(labels, dtype=np.int64),
+        np.asarray(probabilities, dtype=np.float64),
+    )
     quality = get_label_quality_scores(given, shares, method="normalized_margin")
     found = np.flatnonzero(find_label_issues(given, shares, filter_by="both", n_jobs=1))
-    rows, predicted, names = found[np.argsort(quality[found], kind="stable")], shares.argmax(axis=1), np.array(LABELS)
-    return pd.DataFrame({
-        "aid": papers["aid"].to_numpy()[rows], "label": names[given[rows]], "predicted": names[predicted[rows]],
-        "p_label": shares[rows, given[rows]], "p_predicted": shares[rows, predicted[rows]], "quality": quality[rows],
-        "categories": papers["categories"].to_numpy()[rows], "listed": accepted_groups(papers)[rows, predicted[rows]],
-    })
+    rows, predicted, names = (
+        found[np.argsort(quality[found], kind="stable")],
+        shares.argmax(axis=1),
+        np.array(LABELS),
+    )
+    return pd.DataFrame(
+        {
+            "aid": papers["aid"].to_numpy()[rows],
+            "label": names[given[rows]],
+            "predicted": names[predicted[rows]],
+            "p_label": shares[rows, given[rows]],
+            "p_predicted": shares[rows, predicted[rows]],
+            "quality": quality[rows],
+            "categories": papers["categories"].to_numpy()[rows],
+            "listed": accepted_groups(papers)[rows, predicted[rows]],
+        }
+    )
 
 # %% ../../nbs/07_evaluation/02_error_analysis.ipynb #a0c2fd14
 @dataclass(frozen=True)
@@ -292,10 +424,14 @@ class AmbiguityBound:
     "What the choice of a primary group among a paper's groups leaves within reach."
 
     papers: int  # all of them
-    cross_listed: int  # listed under two groups or more; the twin of a primary category does not count
-    random_choice: float  # accuracy of a reader who tosses a coin among a paper's groups
-    majority_choice: float  # of one who takes the group that is mostly primary for such papers
-    text: float | None  # of one who chooses among them as the classifier does; None without probabilities
+    # listed under two groups or more; the twin of a primary category does not count
+    cross_listed: int
+    # accuracy of a reader who tosses a coin among a paper's groups
+    random_choice: float
+    # of one who takes the group that is mostly primary for such papers
+    majority_choice: float
+    # of one who chooses among them as the classifier does; None without probabilities
+    text: float | None
     text_interval: tuple[float, float] | None  # 95 %, for chance in the shared papers
 
     @property
@@ -305,16 +441,27 @@ class AmbiguityBound:
 
     def table(self) -> pd.DataFrame:
         "The ways to choose and the accuracy that each leaves within reach."
-        rows = [("coin", self.random_choice), ("habit", self.majority_choice), *([] if self.text is None else [("text", self.text)])]
-        return pd.DataFrame(rows, columns=["choice of the primary", "accuracy within reach"])
+        rows = [
+            ("coin", self.random_choice),
+            ("habit", self.majority_choice),
+            *([] if self.text is None else [("text", self.text)]),
+        ]
+        return pd.DataFrame(
+            rows, columns=["choice of the primary", "accuracy within reach"]
+        )
 
     def __repr__(self) -> str:
         share = share_text(self.cross_listed / self.papers)
-        ways = ", ".join(f"{name} {score_text(value)}" for name, value in self.table().itertuples(index=False, name=None))
+        ways = ", ".join(
+            f"{name} {score_text(value)}"
+            for name, value in self.table().itertuples(index=False, name=None)
+        )
         return f"Ceiling({count_text(self.papers)} papers, {count_text(self.cross_listed)} ({share}) of several groups; {ways})"
 
     def _repr_html_(self) -> str:
-        return f"<p>{escape(repr(self))}</p>" + self.table().to_html(index=False, border=0, float_format=score_text)
+        return f"<p>{escape(repr(self))}</p>" + self.table().to_html(
+            index=False, border=0, float_format=score_text
+        )
 
 # %% ../../nbs/07_evaluation/02_error_analysis.ipynb #8af5a766
 def _habit(
@@ -334,23 +481,36 @@ def _habit(
 # %% ../../nbs/07_evaluation/02_error_analysis.ipynb #638e0db5
 def ambiguity_bound(
     papers: pd.DataFrame,  # a papers table, whose labels are its primary groups
-    probabilities: np.ndarray | None = None,  # (n_papers, 8), from models that have not seen the papers
+    # (n_papers, 8), from models that have not seen the papers
+    probabilities: np.ndarray | None = None,
 ) -> AmbiguityBound:
     "How far the choice of a primary group among a paper's own groups bounds accuracy. Raises `BadScores` and `BadPredictions`."
     if not len(papers):
-        raise BadPredictions("no papers: there is no ceiling to estimate; give at least one")
+        raise BadPredictions(
+            "no papers: there is no ceiling to estimate; give at least one"
+        )
     labels, listed = label_ids(papers), accepted_groups(papers, include_aliases=False)
     n, several = len(papers), listed.sum(axis=1) > 1
     text = interval = None
     if probabilities is not None:
         score(labels, probabilities)
-        choice = np.where(listed, np.asarray(probabilities, dtype=float), -1).argmax(axis=1)
+        choice = np.where(listed, np.asarray(probabilities, dtype=float), -1).argmax(
+            axis=1
+        )
         hits, cross_listed = int((choice == labels)[several].sum()), int(several.sum())
         text = (n - cross_listed + hits) / n
         low, high = wilson_interval(hits, cross_listed) if cross_listed else (0.0, 0.0)
-        interval = float((n - cross_listed + low * cross_listed) / n), float((n - cross_listed + high * cross_listed) / n)
-    random_choice, majority_choice = float((1 / listed.sum(axis=1)).mean()), float(_habit(listed, labels).mean())
-    return AmbiguityBound(n, int(several.sum()), random_choice, majority_choice, text, interval)
+        interval = (
+            float((n - cross_listed + low * cross_listed) / n),
+            float((n - cross_listed + high * cross_listed) / n),
+        )
+    random_choice, majority_choice = (
+        float((1 / listed.sum(axis=1)).mean()),
+        float(_habit(listed, labels).mean()),
+    )
+    return AmbiguityBound(
+        n, int(several.sum()), random_choice, majority_choice, text, interval
+    )
 
 # %% ../../nbs/07_evaluation/02_error_analysis.ipynb #f3d284c4
 def word_contributions(
@@ -360,16 +520,28 @@ def word_contributions(
 ) -> pd.DataFrame:  # columns unit, times, contribution; a row per distinct token
     "What each word adds to the score of a group: exact, and in sum with the constant the score itself."
     counts = Counter(tokens(text, classifier.pairs))
-    features = tfidf(count_features([text], classifier.bits, classifier.pairs), classifier.idf_)
+    features = tfidf(
+        count_features([text], classifier.bits, classifier.pairs), classifier.idf_
+    )
     parts = features.toarray()[0] * classifier.weights_[group]
     where = np.array([bucket(token, classifier.bits) for token in counts], dtype=int)
     times = np.array(list(counts.values()), dtype=float)
     in_bucket = np.bincount(where, times, minlength=len(parts))
-    return pd.DataFrame({"unit": list(counts), "times": times.astype(int), "contribution": parts[where] * times / in_bucket[where]})
+    return pd.DataFrame(
+        {
+            "unit": list(counts),
+            "times": times.astype(int),
+            "contribution": parts[where] * times / in_bucket[where],
+        }
+    )
 
 # %% ../../nbs/07_evaluation/02_error_analysis.ipynb #d8ca7b09
 _RUN = re.compile(r"(?:[^\W_][\u0300-\u036f]*)+")
+
+
 _SENTENCE = re.compile(r"\S.*?(?:[.!?](?=\s)|$)", re.DOTALL)
+
+
 Spans = dict[str, list[tuple[int, int]]]  # unit → where it stands, as start and end
 
 
@@ -383,7 +555,7 @@ def word_spans(
             spans.setdefault(token, []).append(run.span())
     return spans
 
-
+# %% ../../nbs/07_evaluation/02_error_analysis.ipynb #d8ca99f8
 def sentence_spans(
     text: str,  # as the model sees it
 ) -> Spans:
@@ -409,9 +581,13 @@ def occlusion(
             end = stop
         shortened.append(" ".join([*pieces, text[end:]]))
     probability = classifier.predict_proba(shortened)[:, group]
-    return pd.DataFrame({
-        "unit": list(spans), "times": [len(places) for places in spans.values()], "contribution": probability[0] - probability[1:],
-    })
+    return pd.DataFrame(
+        {
+            "unit": list(spans),
+            "times": [len(places) for places in spans.values()],
+            "contribution": probability[0] - probability[1:],
+        }
+    )
 
 # %% ../../nbs/07_evaluation/02_error_analysis.ipynb #03778fb6
 class CannotExplain(ArxivNbclfError):
@@ -437,10 +613,12 @@ class Explanation:
 
     text: str  # as the model saw it
     group: str  # whose score or probability is explained
-    exact: bool  # True: parts of the score; False: changes of the probability by leaving out
+    # True: parts of the score; False: changes of the probability by leaving out
+    exact: bool
     total: float  # the score (exact) or the probability of the group
     constant: float  # what the score is without any words (exact); 0 otherwise
-    units: pd.DataFrame  # columns unit, times, contribution; the strongest first, whichever sign
+    # columns unit, times, contribution; the strongest first, whichever sign
+    units: pd.DataFrame
     spans: Spans  # unit → where it stands in the text
     top: int = 10  # how many are shown
 
@@ -453,22 +631,53 @@ class Explanation:
         return f"{self.group}: probability {self.total:.4f}; by how much it falls when a unit is left out"
 
     def __repr__(self) -> str:
-        lines = self.units.head(self.top)[["contribution", "times", "unit"]].itertuples(index=False, name=None)
-        return "\n".join([self.head, *(f"  {_signed(part)}  {times} × {unit[:80]}" for part, times, unit in lines)])
+        lines = self.units.head(self.top)[["contribution", "times", "unit"]].itertuples(
+            index=False, name=None
+        )
+        return "\n".join(
+            [
+                self.head,
+                *(
+                    f"  {_signed(part)}  {times} × {unit[:80]}"
+                    for part, times, unit in lines
+                ),
+            ]
+        )
 
     def _repr_html_(self) -> str:
         shown = self.units.head(self.top)
         strongest = shown["contribution"].abs().max() or 1.0
         parts = dict(zip(shown["unit"], shown["contribution"], strict=True))
-        marks = sorted((*place, parts[unit]) for unit, places in self.spans.items() if parts.get(unit) for place in places)
+        marks = sorted(
+            (*place, parts[unit])
+            for unit, places in self.spans.items()
+            if parts.get(unit)
+            for place in places
+        )
         pieces: list[tuple[str, float, float]] = []
         end = 0
         for start, stop, part in marks:
             if start >= end:  # a run of letters that holds two units is marked once
-                pieces += [(self.text[end:start], 0, 0), (self.text[start:stop], part, round(0.08 + 0.4 * abs(part) / strongest, 2))]
+                pieces += [
+                    (self.text[end:start], 0, 0),
+                    (
+                        self.text[start:stop],
+                        part,
+                        round(0.08 + 0.4 * abs(part) / strongest, 2),
+                    ),
+                ]
                 end = stop
         pieces.append((self.text[end:], 0, 0))
-        return str(render(_PAGE, head=self.head, pieces=pieces, group=self.group, table=shown, formats={"contribution": _signed}))
+        return str(
+            render(
+                _PAGE,
+                head=self.head,
+                pieces=pieces,
+                group=self.group,
+                table=shown,
+                formats={"contribution": _signed},
+            )
+        )
 
 # %% ../../nbs/07_evaluation/02_error_analysis.ipynb #1681a5d9
 def _group_id(
@@ -479,10 +688,12 @@ def _group_id(
     if group is None:
         return predicted
     if group not in LABELS:
-        raise CannotExplain(f"there is no group {group!r}; choose one of {', '.join(LABELS)}")
+        raise CannotExplain(
+            f"there is no group {group!r}; choose one of {', '.join(LABELS)}"
+        )
     return LABELS.index(group)
 
-
+# %% ../../nbs/07_evaluation/02_error_analysis.ipynb #1681c4c8
 def explain(
     classifier: Classifier,  # fitted, of any family
     text: str,  # title and abstract as `paper_texts` joins them, or a title
@@ -494,7 +705,9 @@ def explain(
 ) -> Explanation:
     "Which words spoke for and against a decision. Raises `CannotExplain`."
     if not isinstance(text, str):
-        raise CannotExplain(f"text is {type(text).__name__}, one text is needed; paper_texts(papers)[0] makes it of a table")
+        raise CannotExplain(
+            f"text is {type(text).__name__}, one text is needed; paper_texts(papers)[0] makes it of a table"
+        )
     if summary is not None:
         text = paper_texts(pd.DataFrame({"title": [text], "summary": [summary]}))[0]
     if unit not in ("word", "sentence"):
@@ -503,16 +716,27 @@ def explain(
     seen = classifier._texts([text])[0]
     spans = word_spans(seen) if unit == "word" else sentence_spans(seen)
     if not spans:
-        raise CannotExplain("the text holds no words that a classifier could lean on; give a title or an abstract")
+        raise CannotExplain(
+            "the text holds no words that a classifier could lean on; give a title or an abstract"
+        )
     probability = classifier.predict_proba([text])[0]
     asked = _group_id(group, int(probability.argmax()))
     exact = unit == "word" and isinstance(classifier, LinearClassifier)
     if exact and isinstance(classifier, LinearClassifier):
         units = word_contributions(classifier, seen, asked)
-        total, constant = float(classifier.decision_function([text])[0, asked]), float(classifier.intercepts_[asked])
+        total, constant = (
+            float(classifier.decision_function([text])[0, asked]),
+            float(classifier.intercepts_[asked]),
+        )
     else:
-        units, total, constant = occlusion(classifier, seen, asked, spans), float(probability[asked]), 0.0
-    units = units.sort_values("contribution", key=np.abs, ascending=False, kind="stable", ignore_index=True)
+        units, total, constant = (
+            occlusion(classifier, seen, asked, spans),
+            float(probability[asked]),
+            0.0,
+        )
+    units = units.sort_values(
+        "contribution", key=np.abs, ascending=False, kind="stable", ignore_index=True
+    )
     return Explanation(seen, LABELS[asked], exact, total, constant, units, spans, top)
 
 # %% ../../nbs/07_evaluation/02_error_analysis.ipynb #bc1211c1
@@ -525,4 +749,6 @@ def probability_drop(
 ) -> float:  # negative where the probability rises
     "By how much the probability of a group falls without some units."
     places = sorted(place for unit in units for place in spans[unit])
-    return float(occlusion(classifier, text, group, {"all": places})["contribution"].iloc[0])
+    return float(
+        occlusion(classifier, text, group, {"all": places})["contribution"].iloc[0]
+    )

@@ -34,11 +34,19 @@ def _draw_counts(
     papers: int,  # how many are drawn, out of as many
 ) -> np.ndarray:  # float (resamples, papers); each row sums to `papers`
     "How often each paper is drawn in each resample."
-    places = rng.integers(0, papers, (resamples, papers)) + papers * np.arange(resamples)[:, None]
-    return np.bincount(places.ravel(), minlength=resamples * papers).reshape(resamples, papers).astype(np.float64)
+    places = (
+        rng.integers(0, papers, (resamples, papers))
+        + papers * np.arange(resamples)[:, None]
+    )
+    return (
+        np.bincount(places.ravel(), minlength=resamples * papers)
+        .reshape(resamples, papers)
+        .astype(np.float64)
+    )
 
 # %% ../../nbs/07_evaluation/01_intervals.ipynb #a7371524
-MAX_DRAWS = 4_000_000  # draws held at once: 32 MB of numbers, however many papers there are
+# draws held at once: 32 MB of numbers, however many papers there are
+MAX_DRAWS = 4_000_000
 
 
 def resampled_sums(
@@ -66,7 +74,9 @@ def paper_values(
 ) -> np.ndarray:  # (n, n_classes + 3)
     "Per paper: predicted class (one column each), log loss, true class among the first two, among the first three."
     predicted = np.eye(probabilities.shape[1])[probabilities.argmax(axis=1)]
-    given = probabilities[np.arange(len(labels)), labels].clip(np.finfo(np.float64).eps, 1)
+    given = probabilities[np.arange(len(labels)), labels].clip(
+        np.finfo(np.float64).eps, 1
+    )
     ranks = true_ranks(labels, probabilities)
     return np.column_stack([predicted, -np.log(given), ranks < 2, ranks < 3])
 
@@ -85,7 +95,12 @@ def headline_scores(
     counts, papers = sums[..., :-3], sums[..., :-3].sum(axis=(-2, -1))
     f1, hits = class_scores(sums)[..., 2], np.trace(counts, axis1=-2, axis2=-1)
     weighted = (np.nan_to_num(f1) * counts.sum(axis=-1)).sum(axis=-1)
-    means = np.stack([hits, weighted, *np.moveaxis(sums[..., -3:].sum(axis=-2), -1, 0)], axis=-1) / papers[..., None]
+    means = (
+        np.stack(
+            [hits, weighted, *np.moveaxis(sums[..., -3:].sum(axis=-2), -1, 0)], axis=-1
+        )
+        / papers[..., None]
+    )
     macro = np.nan_to_num(f1[..., occurs]).mean(axis=-1)
     return np.insert(means, 1, macro, axis=-1)
 
@@ -95,9 +110,15 @@ def class_scores(
 ) -> np.ndarray:  # (…, n_classes, 3); NaN where there is nothing to divide by
     "Precision, recall and F1 of each class."
     counts = sums[..., :-3]
-    hits, true, predicted = np.diagonal(counts, axis1=-2, axis2=-1), counts.sum(axis=-1), counts.sum(axis=-2)
+    hits, true, predicted = (
+        np.diagonal(counts, axis1=-2, axis2=-1),
+        counts.sum(axis=-1),
+        counts.sum(axis=-2),
+    )
     with np.errstate(invalid="ignore"):  # 0/0 is meant to be NaN
-        return np.stack([hits / predicted, hits / true, 2 * hits / (true + predicted)], axis=-1)
+        return np.stack(
+            [hits / predicted, hits / true, 2 * hits / (true + predicted)], axis=-1
+        )
 
 # %% ../../nbs/07_evaluation/01_intervals.ipynb #b8f37187
 def percentile_interval(
@@ -108,7 +129,9 @@ def percentile_interval(
     ends = np.full((2, flat.shape[1]), np.nan)
     full, some = ~np.isnan(flat).any(axis=0), ~np.isnan(flat).all(axis=0)
     ends[:, full] = np.quantile(flat[:, full], [0.025, 0.975], axis=0)
-    ends[:, some & ~full] = np.nanquantile(flat[:, some & ~full], [0.025, 0.975], axis=0)
+    ends[:, some & ~full] = np.nanquantile(
+        flat[:, some & ~full], [0.025, 0.975], axis=0
+    )
     return ends.reshape(2, *draws.shape[1:])
 
 # %% ../../nbs/07_evaluation/01_intervals.ipynb #21c21450
@@ -123,7 +146,7 @@ def _share_interval(
     low, high = binomtest(hits, of).proportion_ci(method="wilson")
     return float(low), float(high)
 
-
+# %% ../../nbs/07_evaluation/01_intervals.ipynb #21c2333f
 def wilson_interval(
     hits: np.ndarray | int,  # how many were right
     of: np.ndarray | int,  # of how many; where that is 0, the ends are NaN
@@ -133,16 +156,26 @@ def wilson_interval(
     ends = np.full((2, *counts.shape), np.nan)
     for place in np.ndindex(counts.shape):
         if totals[place] > 0:
-            ends[(slice(None), *place)] = _share_interval(int(counts[place]), int(totals[place]))
+            ends[(slice(None), *place)] = _share_interval(
+                int(counts[place]), int(totals[place])
+            )
     return ends[0], ends[1]
 
 # %% ../../nbs/07_evaluation/01_intervals.ipynb #a3b8c48b
 def class_intervals(
-    confusion: np.ndarray,  # (n_classes, n_classes) counts: rows true, columns predicted
+    # (n_classes, n_classes) counts: rows true, columns predicted
+    confusion: np.ndarray,
 ) -> np.ndarray:  # (n_classes, 3, 2): low and high of precision, recall and F1; NaN where there is nothing to divide by
     "Wilson's intervals of each class."
-    hits, true, called = confusion.diagonal(), confusion.sum(axis=1), confusion.sum(axis=0)
-    ends = [np.stack(wilson_interval(hits, of), axis=-1) for of in (called, true, true + called - hits)]
+    hits, true, called = (
+        confusion.diagonal(),
+        confusion.sum(axis=1),
+        confusion.sum(axis=0),
+    )
+    ends = [
+        np.stack(wilson_interval(hits, of), axis=-1)
+        for of in (called, true, true + called - hits)
+    ]
     return np.stack([*ends[:2], 2 * ends[2] / (1 + ends[2])], axis=1)
 
 # %% ../../nbs/07_evaluation/01_intervals.ipynb #9b539354
@@ -153,8 +186,11 @@ MIN_CLASS_PAPERS = 30  # papers of a class; with fewer, its figures say little
 class Intervals:
     "Scores, each with the ends of its 95 % interval."
 
-    scores: pd.DataFrame  # index: the keys of HEADLINE; columns value, low, high, by resampling
-    per_class: pd.DataFrame  # index: labels; columns precision, precision_low, precision_high, recall, …, f1, …, support; Wilson's
+    # index: the keys of HEADLINE; columns value, low, high, by resampling
+    scores: pd.DataFrame
+    # index: labels; columns precision, precision_low, precision_high, recall, …, f1, …,
+    # support; Wilson's
+    per_class: pd.DataFrame
     resamples: int
 
     @property
@@ -167,10 +203,19 @@ class Intervals:
         return _as_json(self)
 
     def __repr__(self) -> str:
-        return "\n".join([_interval_table(self.scores).to_string(), "", _class_table(self.per_class).to_string(), *self.notes])
+        return "\n".join(
+            [
+                _interval_table(self.scores).to_string(),
+                "",
+                _class_table(self.per_class).to_string(),
+                *self.notes,
+            ]
+        )
 
     def _repr_html_(self) -> str:
-        tables = _interval_table(self.scores).to_html(border=0) + _class_table(self.per_class).to_html(border=0)
+        tables = _interval_table(self.scores).to_html(border=0) + _class_table(
+            self.per_class
+        ).to_html(border=0)
         return tables + "".join(f"<p>{escape(note)}</p>" for note in self.notes)
 
 # %% ../../nbs/07_evaluation/01_intervals.ipynb #e9cb395d
@@ -182,36 +227,61 @@ def _text(
     "A score and its interval."
     return "–" if math.isnan(value) else f"{value:.3f} [{low:.3f}, {high:.3f}]"
 
-
+# %% ../../nbs/07_evaluation/01_intervals.ipynb #e9cb584c
 def _interval_table(
     scores: pd.DataFrame,  # columns value, low, high
 ) -> pd.DataFrame:
     texts = [_text(*row) for row in scores[["value", "low", "high"]].to_numpy()]
-    return pd.DataFrame({"score [95 % interval]": texts}, index=[HEADLINE_METRICS[name] for name in scores.index])
+    return pd.DataFrame(
+        {"score [95 % interval]": texts},
+        index=[HEADLINE_METRICS[name] for name in scores.index],
+    )
 
-
+# %% ../../nbs/07_evaluation/01_intervals.ipynb #e9cb773b
 def _class_table(
     per_class: pd.DataFrame,  # as in Intervals
 ) -> pd.DataFrame:
-    rows = {name: per_class[[name, f"{name}_low", f"{name}_high"]].to_numpy() for name in ("precision", "recall", "f1")}
+    rows = {
+        name: per_class[[name, f"{name}_low", f"{name}_high"]].to_numpy()
+        for name in ("precision", "recall", "f1")
+    }
     texts = {name: [_text(*row) for row in values] for name, values in rows.items()}
-    return pd.DataFrame({**texts, "papers": per_class["support"].to_numpy()}, index=per_class.index)
+    return pd.DataFrame(
+        {**texts, "papers": per_class["support"].to_numpy()}, index=per_class.index
+    )
 
 # %% ../../nbs/07_evaluation/01_intervals.ipynb #71d90483
 def _as_json(
     intervals: Intervals,  # any
 ) -> dict[str, Any]:
     "Intervals as plain Python numbers and dicts."
+
     def plain(*values: float) -> dict[str, float | None]:
-        return {name: None if math.isnan(x) else float(x) for name, x in zip(("value", "low", "high"), values, strict=True)}
+        return {
+            name: None if math.isnan(x) else float(x)
+            for name, x in zip(("value", "low", "high"), values, strict=True)
+        }
 
     per_class: dict[str, dict[str, Any]] = {
-        str(label): {name: plain(row[name], row[f"{name}_low"], row[f"{name}_high"]) for name in ("precision", "recall", "f1")}
+        str(label): {
+            name: plain(row[name], row[f"{name}_low"], row[f"{name}_high"])
+            for name in ("precision", "recall", "f1")
+        }
         | {"support": int(row["support"])}
         for label, row in intervals.per_class.iterrows()
     }
-    headline = {str(name): plain(*row) for name, row in zip(intervals.scores.index, intervals.scores.to_numpy(), strict=True)}
-    about = {"level": 0.95, "method": "stratified percentile bootstrap", "resamples": intervals.resamples, "per_class_method": "Wilson"}
+    headline = {
+        str(name): plain(*row)
+        for name, row in zip(
+            intervals.scores.index, intervals.scores.to_numpy(), strict=True
+        )
+    }
+    about = {
+        "level": 0.95,
+        "method": "stratified percentile bootstrap",
+        "resamples": intervals.resamples,
+        "per_class_method": "Wilson",
+    }
     return {**about, **headline, "per_class": per_class, "notes": intervals.notes}
 
 # %% ../../nbs/07_evaluation/01_intervals.ipynb #e1d02677
@@ -225,12 +295,16 @@ def _notes(
         if not papers:
             notes.append(f"{label}: no such paper, so nothing is known of its recall.")
         elif math.isnan(row["precision"]):
-            notes.append(f"{label}: never predicted, so nothing is known of its precision.")
+            notes.append(
+                f"{label}: never predicted, so nothing is known of its precision."
+            )
         elif papers < MIN_CLASS_PAPERS:
-            notes.append(f"{label}: only {papers} papers; their recall could be anything from {_span(row, 'recall')}.")
+            notes.append(
+                f"{label}: only {papers} papers; their recall could be anything from {_span(row, 'recall')}."
+            )
     return notes
 
-
+# %% ../../nbs/07_evaluation/01_intervals.ipynb #e1d04566
 def _span(
     row: pd.Series,  # of a class
     name: str,  # of a score
@@ -243,13 +317,17 @@ def _check_resamples(
 ) -> None:
     "Raise `BadScores` at too few resamples."
     if resamples < 100:
-        raise BadScores(f"resamples={resamples}: the ends of a 95 % interval need 100 at least; 2000 is usual")
+        raise BadScores(
+            f"resamples={resamples}: the ends of a 95 % interval need 100 at least; 2000 is usual"
+        )
 
-
+# %% ../../nbs/07_evaluation/01_intervals.ipynb #cd3504af
 def score_intervals(
     labels: Sequence[int] | np.ndarray | pd.Series,  # true class ids, one per paper
-    probabilities: Sequence[Sequence[float]] | np.ndarray | pd.DataFrame,  # a row per paper, a column per class
-    resamples: int = 2000,  # of the papers; more make the ends steadier, not the interval narrower
+    # a row per paper, a column per class
+    probabilities: Sequence[Sequence[float]] | np.ndarray | pd.DataFrame,
+    # of the papers; more make the ends steadier, not the interval narrower
+    resamples: int = 2000,
     seed: int = 0,  # of the resamples
     classes: Sequence[str] = GROUPS,  # class names; position is the id
 ) -> Intervals:
@@ -257,14 +335,35 @@ def score_intervals(
     _check_resamples(resamples)
     true, shares = check_predictions(labels, probabilities, classes, groups=2)
     values = paper_values(true, shares)
-    whole = np.stack([values[true == group].sum(axis=0) for group in range(len(classes))])
+    whole = np.stack(
+        [values[true == group].sum(axis=0) for group in range(len(classes))]
+    )
     sums = resampled_sums(true, values, len(classes), resamples, seed)
     occurs = (whole[:, :-3].sum(axis=0) + whole[:, :-3].sum(axis=1)) > 0
-    headline = np.column_stack([headline_scores(whole, occurs), *percentile_interval(headline_scores(sums, occurs))])
-    each = np.concatenate([class_scores(whole)[..., None], class_intervals(whole[:, :-3])], axis=-1).reshape(len(classes), -1)
-    names = [name + end for name in ("precision", "recall", "f1") for end in ("", "_low", "_high")]
-    per_class = pd.DataFrame(each, index=list(classes), columns=names).assign(support=whole[:, :-3].sum(axis=1).astype(int))
-    return Intervals(pd.DataFrame(headline, index=list(HEADLINE_METRICS), columns=["value", "low", "high"]), per_class, resamples)
+    headline = np.column_stack(
+        [
+            headline_scores(whole, occurs),
+            *percentile_interval(headline_scores(sums, occurs)),
+        ]
+    )
+    each = np.concatenate(
+        [class_scores(whole)[..., None], class_intervals(whole[:, :-3])], axis=-1
+    ).reshape(len(classes), -1)
+    names = [
+        name + end
+        for name in ("precision", "recall", "f1")
+        for end in ("", "_low", "_high")
+    ]
+    per_class = pd.DataFrame(each, index=list(classes), columns=names).assign(
+        support=whole[:, :-3].sum(axis=1).astype(int)
+    )
+    return Intervals(
+        pd.DataFrame(
+            headline, index=list(HEADLINE_METRICS), columns=["value", "low", "high"]
+        ),
+        per_class,
+        resamples,
+    )
 
 # %% ../../nbs/07_evaluation/01_intervals.ipynb #f761a3d0
 @dataclass(frozen=True)
@@ -273,11 +372,14 @@ class McNemar:
 
     only_first_right: int  # papers that only the first model got right
     only_after: int  # papers that only the second one got right
-    statistic: float | None  # chi-squared with continuity correction, one degree of freedom; None where the test is exact
-    p_value: float  # two-sided; how often two equally good models would differ that much
+    # chi-squared with continuity correction, one degree of freedom; None where the test
+    # is exact
+    statistic: float | None
+    # two-sided; how often two equally good models would differ that much
+    p_value: float
     method: str  # exact binomial, or chi-squared
 
-
+# %% ../../nbs/07_evaluation/01_intervals.ipynb #f761c2bf
 def mcnemar(
     only_first_right: int,  # papers that only the first model got right
     only_after: int,  # papers that only the second one got right
@@ -290,7 +392,13 @@ def mcnemar(
         p_value = float(binomtest(only_first_right, differ).pvalue) if differ else 1.0
         return McNemar(only_first_right, only_after, None, p_value, "exact binomial")
     statistic = max(abs(only_first_right - only_after) - 1, 0) ** 2 / differ
-    return McNemar(only_first_right, only_after, statistic, float(chi2.sf(statistic, 1)), "chi-squared with continuity correction")
+    return McNemar(
+        only_first_right,
+        only_after,
+        statistic,
+        float(chi2.sf(statistic, 1)),
+        "chi-squared with continuity correction",
+    )
 
 # %% ../../nbs/07_evaluation/01_intervals.ipynb #8cee5a45
 COMPARED_METRICS = ("accuracy", "macro_f1", "weighted_f1", "log_loss")
@@ -311,7 +419,8 @@ def verdict_of(
 class Comparison:
     "A model against another one on the same papers."
 
-    metrics: pd.DataFrame  # index: COMPARED_METRICS; columns before, after, difference, low, high, verdict
+    # index: COMPARED_METRICS; columns before, after, difference, low, high, verdict
+    metrics: pd.DataFrame
     mcnemar: McNemar
     n: int  # papers
     resamples: int
@@ -319,15 +428,26 @@ class Comparison:
     def to_dict(self) -> dict[str, Any]:
         "Plain JSON."
         rows = self.metrics.to_dict(orient="index")
-        about = {"n": self.n, "resamples": self.resamples, "level": 0.95, "method": "paired stratified percentile bootstrap"}
-        return {**about, "metrics": {str(name): row for name, row in rows.items()}, "mcnemar": asdict(self.mcnemar)}
+        about = {
+            "n": self.n,
+            "resamples": self.resamples,
+            "level": 0.95,
+            "method": "paired stratified percentile bootstrap",
+        }
+        return {
+            **about,
+            "metrics": {str(name): row for name, row in rows.items()},
+            "mcnemar": asdict(self.mcnemar),
+        }
 
     @property
     def about(self) -> str:
         "McNemar's test in a sentence."
         test = self.mcnemar
-        return (f"Of {self.n:,} papers, {test.only_first_right:,} were right only before and {test.only_after:,} only after "
-                f"(McNemar's test, {test.method}: p = {test.p_value:.2g}).")
+        return (
+            f"Of {self.n:,} papers, {test.only_first_right:,} were right only before and {test.only_after:,} only after "
+            f"(McNemar's test, {test.method}: p = {test.p_value:.2g})."
+        )
 
     def __repr__(self) -> str:
         return f"{_difference_table(self.metrics).to_string()}\n{self.about}"
@@ -335,7 +455,7 @@ class Comparison:
     def _repr_html_(self) -> str:
         return f"{_difference_table(self.metrics).to_html(border=0)}<p>{escape(self.about)}</p>"
 
-
+# %% ../../nbs/07_evaluation/01_intervals.ipynb #e325bf1e
 def _difference_table(
     metrics: pd.DataFrame,  # as in Comparison
 ) -> pd.DataFrame:
@@ -343,16 +463,23 @@ def _difference_table(
     texts = {
         "before": [f"{row['before']:.3f}" for row in rows],
         "after": [f"{row['after']:.3f}" for row in rows],
-        "difference [95 % interval]": [f"{row['difference']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}]" for row in rows],
+        "difference [95 % interval]": [
+            f"{row['difference']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}]"
+            for row in rows
+        ],
         "verdict": [row["verdict"] for row in rows],
     }
-    return pd.DataFrame(texts, index=[HEADLINE_METRICS[str(name)] for name in metrics.index])
+    return pd.DataFrame(
+        texts, index=[HEADLINE_METRICS[str(name)] for name in metrics.index]
+    )
 
 # %% ../../nbs/07_evaluation/01_intervals.ipynb #a5e28aea
 def compare_predictions(
     labels: Sequence[int] | np.ndarray | pd.Series,  # true class ids, one per paper
-    before: Sequence[Sequence[float]] | np.ndarray | pd.DataFrame,  # probabilities of the model to beat
-    after: Sequence[Sequence[float]] | np.ndarray | pd.DataFrame,  # of the other model, for the same papers in the same order
+    # probabilities of the model to beat
+    before: Sequence[Sequence[float]] | np.ndarray | pd.DataFrame,
+    # of the other model, for the same papers in the same order
+    after: Sequence[Sequence[float]] | np.ndarray | pd.DataFrame,
     resamples: int = 2000,  # of the papers
     seed: int = 0,  # of the resamples
     classes: Sequence[str] = GROUPS,  # class names; position is the id
@@ -362,15 +489,39 @@ def compare_predictions(
     true, old = check_predictions(labels, before, classes, groups=2)
     new = check_predictions(labels, after, classes)[1]
     values = [paper_values(true, shares) for shares in (old, new)]
-    whole = [np.stack([part[true == group].sum(axis=0) for group in range(len(classes))]) for part in values]
-    sums = np.split(resampled_sums(true, np.column_stack(values), len(classes), resamples, seed), 2, axis=-1)
-    occurs = [(part[:, :-3].sum(axis=0) + part[:, :-3].sum(axis=1)) > 0 for part in whole]
-    points = [headline_scores(part, some)[: len(COMPARED_METRICS)] for part, some in zip(whole, occurs, strict=True)]
-    draws = [headline_scores(part, some)[:, : len(COMPARED_METRICS)] for part, some in zip(sums, occurs, strict=True)]
+    whole = [
+        np.stack([part[true == group].sum(axis=0) for group in range(len(classes))])
+        for part in values
+    ]
+    sums = np.split(
+        resampled_sums(true, np.column_stack(values), len(classes), resamples, seed),
+        2,
+        axis=-1,
+    )
+    occurs = [
+        (part[:, :-3].sum(axis=0) + part[:, :-3].sum(axis=1)) > 0 for part in whole
+    ]
+    points = [
+        headline_scores(part, some)[: len(COMPARED_METRICS)]
+        for part, some in zip(whole, occurs, strict=True)
+    ]
+    draws = [
+        headline_scores(part, some)[:, : len(COMPARED_METRICS)]
+        for part, some in zip(sums, occurs, strict=True)
+    ]
     low, high = percentile_interval(draws[1] - draws[0])
-    columns = {"before": points[0], "after": points[1], "difference": points[1] - points[0], "low": low, "high": high}
+    columns = {
+        "before": points[0],
+        "after": points[1],
+        "difference": points[1] - points[0],
+        "low": low,
+        "high": high,
+    }
     table = pd.DataFrame(columns, index=list(COMPARED_METRICS))
-    table["verdict"] = [verdict_of(row.low, row.high, name == "log_loss") for name, row in table.iterrows()]
+    table["verdict"] = [
+        verdict_of(row.low, row.high, name == "log_loss")
+        for name, row in table.iterrows()
+    ]
     right = [shares.argmax(axis=1) == true for shares in (old, new)]
     test = mcnemar(int((right[0] & ~right[1]).sum()), int((right[1] & ~right[0]).sum()))
     return Comparison(table, test, len(true), resamples)
@@ -401,11 +552,17 @@ def _record(
     "The record in `run.json`."
     try:
         record = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-        known = isinstance(record, dict) and all(isinstance(record.get(key), str) for key in ("split_digest", "family"))
+        known = isinstance(record, dict) and all(
+            isinstance(record.get(key), str) for key in ("split_digest", "family")
+        )
     except (OSError, ValueError) as error:
-        raise CannotCompare(f"{folder.name}: run.json cannot be read ({type(error).__name__}); name a finished run") from error
+        raise CannotCompare(
+            f"{folder.name}: run.json cannot be read ({type(error).__name__}); name a finished run"
+        ) from error
     if not known:
-        raise CannotCompare(f"{folder.name}: run.json does not say split_digest and family; run it again with this version")
+        raise CannotCompare(
+            f"{folder.name}: run.json does not say split_digest and family; run it again with this version"
+        )
     return record
 
 # %% ../../nbs/07_evaluation/01_intervals.ipynb #877a8c0a
@@ -418,13 +575,23 @@ def read_test_predictions(
     try:
         table = pd.read_parquet(folder / "predictions.parquet")
     except (OSError, ValueError) as error:
-        fault = "is missing" if isinstance(error, FileNotFoundError) else f"cannot be read ({type(error).__name__})"
-        raise CannotCompare(f"{folder.name}: predictions.parquet {fault}; run it again with this version") from error
+        fault = (
+            "is missing"
+            if isinstance(error, FileNotFoundError)
+            else f"cannot be read ({type(error).__name__})"
+        )
+        raise CannotCompare(
+            f"{folder.name}: predictions.parquet {fault}; run it again with this version"
+        ) from error
     if missing := [column for column in PREDICTION_COLUMNS if column not in table]:
-        raise CannotCompare(f"{folder.name}: predictions.parquet has no column {', '.join(missing)}; run it again with this version")
+        raise CannotCompare(
+            f"{folder.name}: predictions.parquet has no column {', '.join(missing)}; run it again with this version"
+        )
     table = table.assign(aid=table["aid"].astype(str)).sort_values("aid", kind="stable")
     if (twice := table["aid"].duplicated()).any():
-        raise CannotCompare(f"{folder.name}: predictions.parquet has {table['aid'][twice].iloc[0]} twice; run it again")
+        raise CannotCompare(
+            f"{folder.name}: predictions.parquet has {table['aid'][twice].iloc[0]} twice; run it again"
+        )
     return TestPredictions(
         folder.name, record["family"], record["split_digest"], table["aid"].tolist(), table["label"].to_numpy(),
         table[PREDICTION_COLUMNS[2:]].to_numpy(dtype=np.float64),
@@ -438,7 +605,7 @@ def _ids_text(
     ids = sorted(aids)
     return ", ".join(ids[:3]) + (f" and {len(ids) - 3:,} more" if len(ids) > 3 else "")
 
-
+# %% ../../nbs/07_evaluation/01_intervals.ipynb #0a52b464
 def check_same_papers(
     first: TestPredictions,  # a run
     other: TestPredictions,  # another one
@@ -446,7 +613,9 @@ def check_same_papers(
     "Raise `CannotCompare` unless two runs were tested on the same papers."
     pair = f"{first.name} and {other.name}"
     if only := set(first.aids) ^ set(other.aids):
-        raise CannotCompare(f"{pair} were tested on different papers, such as {_ids_text(only)}; compare runs of one table and one split")
+        raise CannotCompare(
+            f"{pair} were tested on different papers, such as {_ids_text(only)}; compare runs of one table and one split"
+        )
     if first.split_digest != other.split_digest:
         raise CannotCompare(
             f"{pair} were tested on the same papers but divided the others differently (split digests {first.split_digest[:8]} and "
@@ -454,7 +623,9 @@ def check_same_papers(
         )
     labels = zip(first.aids, first.labels, other.labels, strict=True)
     if changed := {aid for aid, one, two in labels if one != two}:
-        raise CannotCompare(f"{pair} have other labels for {_ids_text(changed)}; compare runs of one table")
+        raise CannotCompare(
+            f"{pair} have other labels for {_ids_text(changed)}; compare runs of one table"
+        )
 
 # %% ../../nbs/07_evaluation/01_intervals.ipynb #727def6e
 @dataclass(frozen=True, eq=False, repr=False)
@@ -464,7 +635,8 @@ class RunComparison:
     baseline: str  # the run that the others are held against
     families: dict[str, str]  # run → its family
     intervals: dict[str, Intervals]  # run → its scores
-    comparisons: dict[str, Comparison]  # run → what it has over the baseline; all but the baseline
+    # run → what it has over the baseline; all but the baseline
+    comparisons: dict[str, Comparison]
     n: int  # test papers
 
     @property
@@ -473,21 +645,35 @@ class RunComparison:
         rows = {}
         for name, intervals in self.intervals.items():
             cells = intervals.scores.loc[list(COMPARED_METRICS)].itertuples()
-            rows[name] = {"family": self.families[name]} | {HEADLINE_METRICS[row.Index]: _score_text(*row[1:]) for row in cells}
+            rows[name] = {"family": self.families[name]} | {
+                HEADLINE_METRICS[row.Index]: _score_text(*row[1:]) for row in cells
+            }
         return pd.DataFrame.from_dict(rows, orient="index")
 
     @property
     def verdicts(self) -> pd.DataFrame:
         "A row per run and metric: the difference to the baseline, its interval and the verdict."
-        tables = [found.metrics.assign(run=name) for name, found in self.comparisons.items()]
+        tables = [
+            found.metrics.assign(run=name) for name, found in self.comparisons.items()
+        ]
         table = pd.concat(tables).rename_axis("metric").reset_index()
-        return table[["run", "metric", "before", "after", "difference", "low", "high", "verdict"]]
+        return table[
+            ["run", "metric", "before", "after", "difference", "low", "high", "verdict"]
+        ]
 
     def to_dict(self) -> dict[str, Any]:
         "Plain JSON."
-        runs = {name: {"family": self.families[name], "scores": found.to_dict()} for name, found in self.intervals.items()}
+        runs = {
+            name: {"family": self.families[name], "scores": found.to_dict()}
+            for name, found in self.intervals.items()
+        }
         against = {name: found.to_dict() for name, found in self.comparisons.items()}
-        return {"baseline": self.baseline, "n_test": self.n, "runs": runs, "against_baseline": against}
+        return {
+            "baseline": self.baseline,
+            "n_test": self.n,
+            "runs": runs,
+            "against_baseline": against,
+        }
 
     def __repr__(self) -> str:
         return _as_text(self)
@@ -503,19 +689,24 @@ def _score_text(
 ) -> str:  # such as 0.882 [0.869, 0.894]
     return f"{value:.3f} [{low:.3f}, {high:.3f}]"
 
-
+# %% ../../nbs/07_evaluation/01_intervals.ipynb #2ea89af5
 def _verdict_table(
     run_comparison: RunComparison,  # runs side by side
-) -> pd.DataFrame:  # a row per run but the baseline: a verdict per metric, and McNemar's p
+) -> (
+    pd.DataFrame
+):  # a row per run but the baseline: a verdict per metric, and McNemar's p
     "The verdicts as short text."
     rows = {
-        name: {HEADLINE_METRICS[str(metric)]: f"{row.difference:+.3f} {row.verdict}" for metric, row in found.metrics.iterrows()}
+        name: {
+            HEADLINE_METRICS[str(metric)]: f"{row.difference:+.3f} {row.verdict}"
+            for metric, row in found.metrics.iterrows()
+        }
         | {"McNemar p": f"{found.mcnemar.p_value:.2g}"}
         for name, found in run_comparison.comparisons.items()
     }
     return pd.DataFrame.from_dict(rows, orient="index")
 
-
+# %% ../../nbs/07_evaluation/01_intervals.ipynb #2ea8b9e4
 def _multiple_testing_note(
     run_comparison: RunComparison,  # runs side by side
 ) -> str:
@@ -525,7 +716,9 @@ def _multiple_testing_note(
         "undecided where the 95 % interval of the difference holds 0."
     )
     many = len(run_comparison.comparisons) * len(COMPARED_METRICS)
-    return caution + (f" Of {many} verdicts, about one in twenty is chance." if many >= 20 else "")
+    return caution + (
+        f" Of {many} verdicts, about one in twenty is chance." if many >= 20 else ""
+    )
 
 # %% ../../nbs/07_evaluation/01_intervals.ipynb #e6117360
 def _as_text(
@@ -543,7 +736,8 @@ def _as_html(
 
 # %% ../../nbs/07_evaluation/01_intervals.ipynb #31c721d2
 def compare_runs(
-    folders: Sequence[str | Path],  # of two finished runs or more, tested on the same papers
+    # of two finished runs or more, tested on the same papers
+    folders: Sequence[str | Path],
     resamples: int = 2000,  # of the test papers
     seed: int = 0,  # of the resamples
 ) -> RunComparison:
@@ -552,8 +746,15 @@ def compare_runs(
         raise CannotCompare(f"{len(folders)} run was given: name two or more")
     runs = [read_test_predictions(folder) for folder in folders]
     if len({run.name for run in runs}) < len(runs):
-        runs = [TestPredictions(**vars(run) | {"name": str(folder)}) for run, folder in zip(runs, folders, strict=True)]
-    if twice := [run.name for place, run in enumerate(runs) if run.name in {other.name for other in runs[:place]}]:
+        runs = [
+            TestPredictions(**vars(run) | {"name": str(folder)})
+            for run, folder in zip(runs, folders, strict=True)
+        ]
+    if twice := [
+        run.name
+        for place, run in enumerate(runs)
+        if run.name in {other.name for other in runs[:place]}
+    ]:
         raise CannotCompare(f"{twice[0]} was given twice; name different runs")
     base = next((run for run in runs if run.family == "linear"), runs[0])
     for run in runs:
@@ -561,9 +762,21 @@ def compare_runs(
     intervals, comparisons = {}, {}
     for run in runs:
         try:
-            intervals[run.name] = score_intervals(run.labels, run.probabilities, resamples, seed)
+            intervals[run.name] = score_intervals(
+                run.labels, run.probabilities, resamples, seed
+            )
             if run is not base:
-                comparisons[run.name] = compare_predictions(run.labels, base.probabilities, run.probabilities, resamples, seed)
+                comparisons[run.name] = compare_predictions(
+                    run.labels, base.probabilities, run.probabilities, resamples, seed
+                )
         except BadScores as error:
-            raise CannotCompare(f"{run.name}: predictions.parquet cannot be scored: {error}") from error
-    return RunComparison(base.name, {run.name: run.family for run in runs}, intervals, comparisons, len(base.aids))
+            raise CannotCompare(
+                f"{run.name}: predictions.parquet cannot be scored: {error}"
+            ) from error
+    return RunComparison(
+        base.name,
+        {run.name: run.family for run in runs},
+        intervals,
+        comparisons,
+        len(base.aids),
+    )

@@ -35,18 +35,22 @@ def _fit_law(
     scores: np.ndarray,  # (n_curves, n_points)
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # a, b, c of each curve
     """Least squares of a - b n**-c with a ≤ 1 and b ≥ 0."""
-    powers = (sizes / sizes.max()) ** -_RATES[:, None]  # (n_rates, n_points); scaled, so that b is the error left at the largest size
+    # (n_rates, n_points); scaled, so that b is the error left at the largest size
+    powers = (sizes / sizes.max()) ** -_RATES[:, None]
     centred = powers - powers.mean(axis=1, keepdims=True)
-    slope = np.maximum(-(scores @ centred.T) / (centred**2).sum(axis=1), 0)  # (n_curves, n_rates)
+    # (n_curves, n_rates)
+    slope = np.maximum(-(scores @ centred.T) / (centred**2).sum(axis=1), 0)
     top = scores.mean(axis=1, keepdims=True) + slope * powers.mean(axis=1)
     capped = np.maximum(((1 - scores) @ powers.T) / (powers**2).sum(axis=1), 0)
     slope, top = np.where(top > 1, capped, slope), np.minimum(top, 1)
-    errors = ((top[..., None] - slope[..., None] * powers - scores[:, None, :]) ** 2).sum(axis=2)
+    errors = (
+        (top[..., None] - slope[..., None] * powers - scores[:, None, :]) ** 2
+    ).sum(axis=2)
     best, rows = errors.argmin(axis=1), np.arange(len(scores))
     c = _RATES[best]
     return top[rows, best], slope[rows, best] * sizes.max() ** c, c
 
-
+# %% ../../nbs/07_evaluation/03_learning_curve.ipynb #c487bd9a
 def _law(
     sizes: np.ndarray,  # (n_sizes,) numbers of papers
     a: np.ndarray,  # (n_curves,)
@@ -74,8 +78,10 @@ class _HasPoints(Protocol):
 class CannotExtrapolate(ArxivNbclfError):
     """A learning curve that does not support a statement about more papers."""
 
-
+# %% ../../nbs/07_evaluation/03_learning_curve.ipynb #9d0552a9
 MAX_EXTRAPOLATION = 10  # times the largest size
+
+
 MAX_INTERVAL_WIDTH = 0.1  # of an interval that is still of use
 
 
@@ -98,32 +104,59 @@ class PowerLaw:
     def at(
         self,
         papers: int,  # training papers
-    ) -> tuple[float, float, float]:  # expected score, and the ends of its 95 % interval
+    ) -> tuple[
+        float, float, float
+    ]:  # expected score, and the ends of its 95 % interval
         """What to expect of so many papers. Raises `CannotExtrapolate`."""
         if papers > self.largest * (1 + 1e-9) and self.refusal:
-            raise CannotExtrapolate(f"no statement about {papers:,} papers: {self.refusal}")
+            raise CannotExtrapolate(
+                f"no statement about {papers:,} papers: {self.refusal}"
+            )
         if not 2 <= papers <= MAX_EXTRAPOLATION * self.largest:
             raise CannotExtrapolate(
-                f"no statement about {papers:,} papers: the curve ends at {self.largest:,}, and ten times that is as far as it is trusted")
+                f"no statement about {papers:,} papers: the curve ends at {self.largest:,}, and ten times that is as far as it is trusted"
+            )
         drawn = _law(np.array([papers]), *self.resampled.T)[:, 0]
         low, high = np.quantile(drawn, [0.025, 0.975])
-        return float(_law(np.array([papers]), *np.array([[self.a], [self.b], [self.c]]))[0, 0]), float(low), float(high)
+        return (
+            float(
+                _law(np.array([papers]), *np.array([[self.a], [self.b], [self.c]]))[
+                    0, 0
+                ]
+            ),
+            float(low),
+            float(high),
+        )
 
     @property
     def verdict(self) -> str:
         """What ten times the papers would bring, in words."""
         if self.refusal:
             return f"what more papers would bring cannot be said: {self.refusal}"
-        (now, *_), (then, low, high) = self.at(self.largest), self.at(MAX_EXTRAPOLATION * self.largest)
+        (now, *_), (then, low, high) = (
+            self.at(self.largest),
+            self.at(MAX_EXTRAPOLATION * self.largest),
+        )
         interval = f"{score_text(low)} to {score_text(high)}"
         return f"from {score_text(now)} with {self.largest:,} papers to about {score_text(then)} ({interval}) with ten times as many"
 
     def to_dict(self) -> dict[str, Any]:
         """The law as JSON knows it."""
         then = () if self.refusal else self.at(MAX_EXTRAPOLATION * self.largest)
-        ten = {name: round(number, 4) for name, number in zip(("score", "low", "high"), then, strict=False)} or None
-        numbers = {name: round(getattr(self, name), 5) for name in ("a", "b", "c", "noise")}
-        return {"metric": self.metric, **numbers, "largest": self.largest, "ten_times": ten, "refusal": self.refusal}
+        ten = {
+            name: round(number, 4)
+            for name, number in zip(("score", "low", "high"), then, strict=False)
+        } or None
+        numbers = {
+            name: round(getattr(self, name), 5) for name in ("a", "b", "c", "noise")
+        }
+        return {
+            "metric": self.metric,
+            **numbers,
+            "largest": self.largest,
+            "ten_times": ten,
+            "refusal": self.refusal,
+        }
 
 # %% ../../nbs/07_evaluation/03_learning_curve.ipynb #9f7c5e99
 def _noise(
@@ -132,7 +165,7 @@ def _noise(
     """How far points lie from the law; three of them were spent on its numbers."""
     return float(np.sqrt((residuals**2).sum() / max(len(residuals) - 3, 1)))
 
-
+# %% ../../nbs/07_evaluation/03_learning_curve.ipynb #9f7c7d88
 def _refusal(
     sizes: np.ndarray,  # (n_points,)
     scores: np.ndarray,  # (n_points,)
@@ -147,12 +180,16 @@ def _refusal(
     part = sizes < largest
     before = _fit_law(sizes[part], scores[None, part])
     guess = _law(np.array([largest]), *before)[0, 0]
-    if abs(ends[1].mean() - guess) > max(0.02, 4 * _noise(scores[part] - _law(sizes[part], *before)[0])):
+    if abs(ends[1].mean() - guess) > max(
+        0.02, 4 * _noise(scores[part] - _law(sizes[part], *before)[0])
+    ):
         return f"the curve without its last size would have promised {guess:.3f} where {ends[1].mean():.3f} came"
     rise = ends[1].mean() - ends[0].mean()
     if rise < 2 * noise * math.sqrt(1 / len(ends[0]) + 1 / len(ends[1])) + 1e-9:
         return f"between {different[0]:,} and {largest:,} papers the score does not rise beyond the noise"
-    low, high = np.quantile(_law(np.array([MAX_EXTRAPOLATION * largest]), *resampled.T), [0.025, 0.975])
+    low, high = np.quantile(
+        _law(np.array([MAX_EXTRAPOLATION * largest]), *resampled.T), [0.025, 0.975]
+    )
     if high - low > MAX_INTERVAL_WIDTH:
         return f"the answers range from {low:.3f} to {high:.3f}; more sizes or seeds would narrow them"
     return ""
@@ -167,16 +204,24 @@ def fit_power_law(
     """Fit a power law to a learning curve, and judge whether it may be extended. Raises `BadCurve`."""
     points = curve if isinstance(curve, pd.DataFrame) else curve.points
     if metric not in points or "papers" not in points:
-        raise BadCurve(f"the points have no column {metric if 'papers' in points else 'papers'}; they have {', '.join(map(str, points))}")
+        raise BadCurve(
+            f"the points have no column {metric if 'papers' in points else 'papers'}; they have {', '.join(map(str, points))}"
+        )
     sizes, scores = (points[name].to_numpy(dtype=float) for name in ("papers", metric))
     if len(np.unique(sizes)) < 2 or sizes.min() < 1 or not np.isfinite(scores).all():
-        raise BadCurve(f"the points need two sizes at least, of a paper or more, and a finite {metric} each")
+        raise BadCurve(
+            f"the points need two sizes at least, of a paper or more, and a finite {metric} each"
+        )
     power_law = _fit_law(sizes, scores[None])
     fitted = _law(sizes, *power_law)[0]
     residuals = scores - fitted
     noise = _noise(residuals)
-    enlarged = (residuals - residuals.mean()) * math.sqrt(len(scores) / max(len(scores) - 3, 1))
-    drawn = fitted + np.random.default_rng(seed).choice(enlarged, (resamples, len(scores)))
+    enlarged = (residuals - residuals.mean()) * math.sqrt(
+        len(scores) / max(len(scores) - 3, 1)
+    )
+    drawn = fitted + np.random.default_rng(seed).choice(
+        enlarged, (resamples, len(scores))
+    )
     resampled = np.column_stack(_fit_law(sizes, drawn))
     refusal = _refusal(sizes.astype(int), scores, noise, resampled)
     a, b, c = (float(number[0]) for number in power_law)
@@ -189,20 +234,50 @@ def plot_power_law(
     power_law: PowerLaw,  # fitted to them
 ) -> None:
     """Points and law; where the points support it, onwards to ten times as many papers, with the 95 % interval."""
-    axes.scatter(points["papers"], points[power_law.metric], s=16, color="#4c78a8", zorder=3, label="measured")
-    line = np.geomspace(points["papers"].min(), power_law.largest if power_law.refusal else MAX_EXTRAPOLATION * power_law.largest, 100)
-    axes.plot(line, _law(line, *np.array([[power_law.a], [power_law.b], [power_law.c]]))[0], color="#e45756", linewidth=1.2,
-              label=f"{power_law.a:.2f} − {power_law.b:.2g} n$^{{-{power_law.c:.2f}}}$")
+    axes.scatter(
+        points["papers"],
+        points[power_law.metric],
+        s=16,
+        color="#4c78a8",
+        zorder=3,
+        label="measured",
+    )
+    line = np.geomspace(
+        points["papers"].min(),
+        power_law.largest
+        if power_law.refusal
+        else MAX_EXTRAPOLATION * power_law.largest,
+        100,
+    )
+    axes.plot(
+        line,
+        _law(line, *np.array([[power_law.a], [power_law.b], [power_law.c]]))[0],
+        color="#e45756",
+        linewidth=1.2,
+        label=f"{power_law.a:.2f} − {power_law.b:.2g} n$^{{-{power_law.c:.2f}}}$",
+    )
     if not power_law.refusal:
-        low, high = np.quantile(_law(line, *power_law.resampled.T), [0.025, 0.975], axis=0)
-        axes.fill_between(line, low, high, color="#e45756", alpha=0.15, linewidth=0, label="95 % interval")
+        low, high = np.quantile(
+            _law(line, *power_law.resampled.T), [0.025, 0.975], axis=0
+        )
+        axes.fill_between(
+            line,
+            low,
+            high,
+            color="#e45756",
+            alpha=0.15,
+            linewidth=0,
+            label="95 % interval",
+        )
         axes.axvline(power_law.largest, color="#888", linestyle=":", linewidth=1)
 
 # %% ../../nbs/07_evaluation/03_learning_curve.ipynb #a4d14ab3
 def stratified_order(
     labels: np.ndarray,  # (n_papers,) label ids
     seed: int = 0,  # of who comes first within a group
-) -> np.ndarray:  # (n_papers,) positions; any first part of them holds each group in its share
+) -> (
+    np.ndarray
+):  # (n_papers,) positions; any first part of them holds each group in its share
     """Papers in an order of which every beginning has the mixture of all."""
     rng, place = np.random.default_rng(seed), np.empty(len(labels))
     for group in np.unique(labels):
@@ -218,25 +293,39 @@ class _Learner(Protocol):
 
     def predict_proba(self, papers: Any) -> np.ndarray: ...
 
-
+# %% ../../nbs/07_evaluation/03_learning_curve.ipynb #e2d6c1c1
 def default_sizes(
     papers: int,  # training papers that there are
     sizes: int = 6,  # how many sizes
 ) -> tuple[int, ...]:  # each half of the next; none under 50
     """Sizes that double up to all papers."""
-    return tuple(sorted({size for step in range(sizes) if (size := round(papers / 2**step)) >= min(50, papers)}))
+    return tuple(
+        sorted(
+            {
+                size
+                for step in range(sizes)
+                if (size := round(papers / 2**step)) >= min(50, papers)
+            }
+        )
+    )
 
 # %% ../../nbs/07_evaluation/03_learning_curve.ipynb #c2bf77d7
 @dataclass(frozen=True, eq=False, repr=False)
 class LearningCurve:
     """What a family reached with ever more training papers."""
 
-    points: pd.DataFrame  # a row per size and seed: papers, seed, accuracy, macro_f1, weighted_f1, seconds
-    groups: pd.DataFrame  # a row per size, seed and group: papers, seed, group, learnt (papers of the group), test (the same), f1
+    # a row per size and seed: papers, seed, accuracy, macro_f1, weighted_f1, seconds
+    points: pd.DataFrame
+    # a row per size, seed and group: papers, seed, group, learnt (papers of the group),
+    # test (the same), f1
+    groups: pd.DataFrame
 
     def __repr__(self) -> str:
         sizes = sorted(self.points["papers"].unique())
-        first, last = (", ".join(f"{self.mean.loc[size, name]:.3f}" for name in METRICS) for size in (sizes[0], sizes[-1]))
+        first, last = (
+            ", ".join(f"{self.mean.loc[size, name]:.3f}" for name in METRICS)
+            for size in (sizes[0], sizes[-1])
+        )
         return f"Curve({', '.join(METRICS)}: {first} with {sizes[0]:,} papers, {last} with {sizes[-1]:,})"
 
     @property
@@ -247,11 +336,23 @@ class LearningCurve:
     def to_dict(self) -> dict[str, Any]:
         """The curve as JSON knows it."""
         rows = self.points.round(4).to_dict(orient="records")
-        return {"points": rows, "groups": groups_needing_papers(self).round(4).replace({np.nan: None}).to_dict(orient="records")}
+        return {
+            "points": rows,
+            "groups": groups_needing_papers(self)
+            .round(4)
+            .replace({np.nan: None})
+            .to_dict(orient="records"),
+        }
 
     def _repr_html_(self) -> str:
         table = self.mean.reset_index().rename(columns=METRICS)
-        return str(render("<p>Means of the seeds</p>{{ table | table(formats) }}", table=table, formats={"papers": count_text}))
+        return str(
+            render(
+                "<p>Means of the seeds</p>{{ table | table(formats) }}",
+                table=table,
+                formats={"papers": count_text},
+            )
+        )
 
 # %% ../../nbs/07_evaluation/03_learning_curve.ipynb #18d8bfea
 def _planned(
@@ -263,45 +364,97 @@ def _planned(
 ) -> list[tuple[int, int]]:  # size and seed of each fit, the small ones first
     """Raise `BadCurve` unless a curve can be made; the whole table is fitted once only, for it is the same for every seed."""
     if n_papers != (len(labels), len(test_labels)):
-        raise BadCurve(f"{n_papers[0]} and {n_papers[1]} papers but {len(labels)} and {len(test_labels)} labels: give one label per paper")
+        raise BadCurve(
+            f"{n_papers[0]} and {n_papers[1]} papers but {len(labels)} and {len(test_labels)} labels: give one label per paper"
+        )
     if not len(labels):
-        raise BadCurve("there are no papers to learn from: give the papers and labels of the train split")
+        raise BadCurve(
+            "there are no papers to learn from: give the papers and labels of the train split"
+        )
     if not len(test_labels):
-        raise BadCurve("there are no test papers, so nothing can be scored: give the papers and labels of the test split")
+        raise BadCurve(
+            "there are no test papers, so nothing can be scored: give the papers and labels of the test split"
+        )
     if not len(seeds) or len(set(seeds)) < len(seeds):
-        raise BadCurve(f"seeds={tuple(seeds)} must be one or more different whole numbers")
+        raise BadCurve(
+            f"seeds={tuple(seeds)} must be one or more different whole numbers"
+        )
     wanted = sorted(set(default_sizes(len(labels)) if sizes is None else sizes))
     if len(wanted) < 2 or wanted[0] < 2 or wanted[-1] > len(labels):
-        raise BadCurve(f"sizes={tuple(wanted)} must be two or more different sizes from 2 to the {len(labels):,} papers to learn from")
+        raise BadCurve(
+            f"sizes={tuple(wanted)} must be two or more different sizes from 2 to the {len(labels):,} papers to learn from"
+        )
     for seed in seeds:
         if len(np.unique(labels[stratified_order(labels, seed)[: wanted[0]]])) < 2:
-            raise BadCurve(f"the smallest size, {wanted[0]}, holds a single group with seed {seed}: start with more papers")
-    return [(size, seed) for size in wanted for seed in (seeds[:1] if size == len(labels) else seeds)]
+            raise BadCurve(
+                f"the smallest size, {wanted[0]}, holds a single group with seed {seed}: start with more papers"
+            )
+    return [
+        (size, seed)
+        for size in wanted
+        for seed in (seeds[:1] if size == len(labels) else seeds)
+    ]
 
 # %% ../../nbs/07_evaluation/03_learning_curve.ipynb #82338da6
 def learning_curve(
-    new: Callable[[], _Learner],  # makes an unfitted classifier, such as `LinearClassifier`
-    train_papers: tuple[Any, np.ndarray],  # papers to learn from (a table or a list of texts) and their label ids
-    test: tuple[Any, np.ndarray],  # papers to score and their label ids; no paper of `train_papers`
-    sizes: Sequence[int] | None = None,  # numbers of training papers; None: six, each half of the next, up to all
+    # makes an unfitted classifier, such as `LinearClassifier`
+    new: Callable[[], _Learner],
+    # papers to learn from (a table or a list of texts) and their label ids
+    train_papers: tuple[Any, np.ndarray],
+    # papers to score and their label ids; no paper of `train_papers`
+    test: tuple[Any, np.ndarray],
+    # numbers of training papers; None: six, each half of the next, up to all
+    sizes: Sequence[int] | None = None,
     seeds: Sequence[int] = (0, 1),  # a draw of the smaller sizes each
-    progress: bool = True,  # a bar on stderr, if this takes over a second and stderr is a terminal
+    # a bar on stderr, if this takes over a second and stderr is a terminal
+    progress: bool = True,
 ) -> LearningCurve:
     """Fit and score with ever more papers. Raises `BadCurve`."""
-    (papers, labels), (test_papers, test_labels) = ((table, np.asarray(ids)) for table, ids in (train_papers, test))
+    (papers, labels), (test_papers, test_labels) = (
+        (table, np.asarray(ids)) for table, ids in (train_papers, test)
+    )
     plan = _planned(labels, test_labels, (len(papers), len(test_papers)), sizes, seeds)
     points, groups = [], []
-    for size, seed in tqdm(plan, "learning curve", unit="fit", leave=False, delay=1, disable=None if progress else True):
+    for size, seed in tqdm(
+        plan,
+        "learning curve",
+        unit="fit",
+        leave=False,
+        delay=1,
+        disable=None if progress else True,
+    ):
         rows = np.sort(stratified_order(labels, seed)[:size])
-        some = papers.iloc[rows] if isinstance(papers, pd.DataFrame) else [papers[row] for row in rows]
+        some = (
+            papers.iloc[rows]
+            if isinstance(papers, pd.DataFrame)
+            else [papers[row] for row in rows]
+        )
         start = perf_counter()
-        scores = score(test_labels, new().fit(some, labels[rows]).predict_proba(test_papers))
+        scores = score(
+            test_labels, new().fit(some, labels[rows]).predict_proba(test_papers)
+        )
         seconds = perf_counter() - start
-        points.append({"papers": size, "seed": seed, **{name: getattr(scores, name) for name in METRICS}, "seconds": seconds})
+        points.append(
+            {
+                "papers": size,
+                "seed": seed,
+                **{name: getattr(scores, name) for name in METRICS},
+                "seconds": seconds,
+            }
+        )
         counts = np.bincount(labels[rows], minlength=len(LABELS))
-        table = scores.per_class[["support", "f1"]].reset_index(names="group").rename(columns={"support": "test"})
+        table = (
+            scores.per_class[["support", "f1"]]
+            .reset_index(names="group")
+            .rename(columns={"support": "test"})
+        )
         groups.append(table.assign(papers=size, seed=seed, learnt=counts))
-    return LearningCurve(pd.DataFrame(points), pd.concat(groups, ignore_index=True)[["papers", "seed", "group", "learnt", "test", "f1"]])
+    return LearningCurve(
+        pd.DataFrame(points),
+        pd.concat(groups, ignore_index=True)[
+            ["papers", "seed", "group", "learnt", "test", "f1"]
+        ],
+    )
 
 # %% ../../nbs/07_evaluation/03_learning_curve.ipynb #588ed1fc
 MIN_GAIN = 0.02  # F1 per doubling, at least
@@ -313,9 +466,14 @@ def groups_needing_papers(
     """F1 of each group with all papers, what the last doublings brought, and which groups starve."""
     sizes, rows = np.sort(curve.points["papers"].unique())[-3:], []
     mean = curve.mean["macro_f1"].iloc[-1]
-    for group, table in curve.groups[curve.groups["papers"].isin(sizes)].groupby("group", sort=True):
+    for group, table in curve.groups[curve.groups["papers"].isin(sizes)].groupby(
+        "group", sort=True
+    ):
         last, seen = table[table["papers"] == sizes[-1]], table.dropna(subset="f1")
-        doublings, f1 = np.log2(seen["papers"].to_numpy(dtype=float)), seen["f1"].to_numpy(dtype=float)
+        doublings, f1 = (
+            np.log2(seen["papers"].to_numpy(dtype=float)),
+            seen["f1"].to_numpy(dtype=float),
+        )
         slope = error = math.nan
         if len(np.unique(doublings)) > 1 and len(f1) > 2:
             spread = ((doublings - doublings.mean()) ** 2).sum()
@@ -323,16 +481,31 @@ def groups_needing_papers(
             left = f1 - f1.mean() - slope * (doublings - doublings.mean())
             error = math.sqrt((left**2).sum() / (len(f1) - 2) / spread)
         now = float(last["f1"].mean())
-        rows.append([group, int(last["learnt"].iloc[0]), int(last["test"].iloc[0]), now, slope, error,
-                     bool(now < mean and slope > max(MIN_GAIN, 2 * error))])
-    table = pd.DataFrame(rows, columns=["group", "learnt", "test", "f1", "per_doubling", "error", "starves"])
-    return table.sort_values(["starves", "per_doubling"], ascending=False, kind="stable").reset_index(drop=True)
+        rows.append(
+            [
+                group,
+                int(last["learnt"].iloc[0]),
+                int(last["test"].iloc[0]),
+                now,
+                slope,
+                error,
+                bool(now < mean and slope > max(MIN_GAIN, 2 * error)),
+            ]
+        )
+    table = pd.DataFrame(
+        rows,
+        columns=["group", "learnt", "test", "f1", "per_doubling", "error", "starves"],
+    )
+    return table.sort_values(
+        ["starves", "per_doubling"], ascending=False, kind="stable"
+    ).reset_index(drop=True)
 
 # %% ../../nbs/07_evaluation/03_learning_curve.ipynb #c98dfd8f
 def plot_learning_curve(
     curve: LearningCurve,  # the points
     metric: str = "macro_f1",  # a name out of `METRICS`
-    power_law: PowerLaw | None = None,  # from `fit_power_law` of the same metric; None: fitted here
+    # from `fit_power_law` of the same metric; None: fitted here
+    power_law: PowerLaw | None = None,
     axes: "Axes | None" = None,  # where to draw; None for a figure of its own
 ) -> "Axes":  # the drawing
     """Score against training papers; where the curve supports it, onwards to ten times as many, with the 95 % interval."""
@@ -340,9 +513,15 @@ def plot_learning_curve(
 
     axes = plt.subplots(figsize=(6, 3.4))[1] if axes is None else axes
     plot_power_law(axes, curve.points, power_law or fit_power_law(curve, metric))
-    axes.set(xscale="log", xlabel="training papers (logarithmic)", ylabel=f"{METRICS.get(metric, metric)} on test")
+    axes.set(
+        xscale="log",
+        xlabel="training papers (logarithmic)",
+        ylabel=f"{METRICS.get(metric, metric)} on test",
+    )
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3, frameon=False, fontsize=8)
+    axes.legend(
+        loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3, frameon=False, fontsize=8
+    )
     return axes
 
 # %% ../../nbs/07_evaluation/03_learning_curve.ipynb #c356e25c
@@ -355,11 +534,30 @@ def plot_group_curves(
     import seaborn as sns
 
     axes = plt.subplots(figsize=(6, 3.6))[1] if axes is None else axes
-    means = curve.groups.groupby(["group", "papers"])[["learnt", "f1"]].mean().reset_index()
-    for colour, (group, table) in zip(sns.color_palette("colorblind", 10), means.groupby("group", sort=True), strict=False):
+    means = (
+        curve.groups.groupby(["group", "papers"])[["learnt", "f1"]].mean().reset_index()
+    )
+    for colour, (group, table) in zip(
+        sns.color_palette("colorblind", 10),
+        means.groupby("group", sort=True),
+        strict=False,
+    ):
         shown = table[table["learnt"] > 0]
-        axes.plot(shown["learnt"], shown["f1"], marker="o", markersize=3, linewidth=1.2, color=colour, label=group)
-    axes.set(xscale="log", ylim=(-0.02, 1), xlabel="training papers of the group (logarithmic)", ylabel="F1 on test")
+        axes.plot(
+            shown["learnt"],
+            shown["f1"],
+            marker="o",
+            markersize=3,
+            linewidth=1.2,
+            color=colour,
+            label=group,
+        )
+    axes.set(
+        xscale="log",
+        ylim=(-0.02, 1),
+        xlabel="training papers of the group (logarithmic)",
+        ylabel="F1 on test",
+    )
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False, fontsize=8)
     return axes

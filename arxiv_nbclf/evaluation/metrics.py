@@ -23,14 +23,22 @@ if TYPE_CHECKING:
 
 # %% ../../nbs/07_evaluation/00_evaluation.ipynb #1aff5502
 def per_class_scores(
-    confusion: pd.DataFrame,  # counts: a row per true class, a column per predicted class, in the same order
+    # counts: a row per true class, a column per predicted class, in the same order
+    confusion: pd.DataFrame,
 ) -> pd.DataFrame:  # a row per class: precision, recall, f1, support; NaN where there was nothing to divide by
     "Precision, recall and F1 of each class, and its number of papers."
     counts = confusion.to_numpy(dtype=float)
     hits, true, predicted = counts.diagonal(), counts.sum(axis=1), counts.sum(axis=0)
-    with np.errstate(invalid="ignore"):  # 0/0 is meant to be NaN: undefined, and shown so
-        columns = {"precision": hits / predicted, "recall": hits / true, "f1": 2 * hits / (true + predicted)}
-    return pd.DataFrame({**columns, "support": true.astype(int)}, index=list(confusion.index))
+    # 0/0 is meant to be NaN: undefined, and shown so
+    with np.errstate(invalid="ignore"):
+        columns = {
+            "precision": hits / predicted,
+            "recall": hits / true,
+            "f1": 2 * hits / (true + predicted),
+        }
+    return pd.DataFrame(
+        {**columns, "support": true.astype(int)}, index=list(confusion.index)
+    )
 
 # %% ../../nbs/07_evaluation/00_evaluation.ipynb #71ef1937
 def _notes(
@@ -39,14 +47,25 @@ def _notes(
     "How classes without papers, or never predicted, were counted."
     support = confusion.sum(axis=1)
     alone = [str(label) for label, papers in support.items() if papers == support.sum()]
-    notes = [f"all papers are {label}: nothing is known of how well the others are told apart." for label in alone]
-    for label, true, predicted in zip(confusion.index, support, confusion.sum(axis=0), strict=True):
+    notes = [
+        f"all papers are {label}: nothing is known of how well the others are told apart."
+        for label in alone
+    ]
+    for label, true, predicted in zip(
+        confusion.index, support, confusion.sum(axis=0), strict=True
+    ):
         if not true and not predicted:
-            notes.append(f"{label}: no such paper and never predicted; left out of macro F1.")
+            notes.append(
+                f"{label}: no such paper and never predicted; left out of macro F1."
+            )
         elif not true:
-            notes.append(f"{label}: no such paper, yet predicted {predicted:,} times; its F1 counts as 0 in macro F1.")
+            notes.append(
+                f"{label}: no such paper, yet predicted {predicted:,} times; its F1 counts as 0 in macro F1."
+            )
         elif not predicted:
-            notes.append(f"{label}: never predicted; its precision is undefined, its F1 is 0.")
+            notes.append(
+                f"{label}: never predicted; its precision is undefined, its F1 is 0."
+            )
     return notes
 
 # %% ../../nbs/07_evaluation/00_evaluation.ipynb #e88cb8c0
@@ -65,7 +84,9 @@ class Scores:
     accuracy: float  # share of papers whose group was predicted
     macro_f1: float  # mean F1 over the classes that occur in truth or prediction
     weighted_f1: float  # mean F1, each class weighted by its papers
-    log_loss: float  # mean of -ln(probability given to the true class); NaN where no probabilities are known
+    # mean of -ln(probability given to the true class); NaN where no probabilities are
+    # known
+    log_loss: float
     per_class: pd.DataFrame  # index: labels; columns precision, recall, f1, support
     confusion: pd.DataFrame  # counts; rows are true, columns predicted, in label order
 
@@ -94,7 +115,11 @@ class Scores:
 
     def __repr__(self) -> str:
         headline = "accuracy", "macro_f1", "weighted_f1", "log_loss"
-        return f"Scores(n={self.n}, " + ", ".join(f"{name}={_shown(getattr(self, name))}" for name in headline) + ")"
+        return (
+            f"Scores(n={self.n}, "
+            + ", ".join(f"{name}={_shown(getattr(self, name))}" for name in headline)
+            + ")"
+        )
 
     def _repr_html_(self) -> str:
         return _as_html(self)
@@ -104,16 +129,28 @@ def _as_json(
     scores: Scores,  # any scores
 ) -> dict[str, Any]:  # the keys that report.json documents
     "Scores as plain Python numbers, lists and dicts."
+
     def plain(value: float) -> float | None:
         return None if math.isnan(value) else float(value)
 
-    headline = {name: plain(getattr(scores, name)) for name in ("accuracy", "macro_f1", "weighted_f1", "log_loss")}
+    headline = {
+        name: plain(getattr(scores, name))
+        for name in ("accuracy", "macro_f1", "weighted_f1", "log_loss")
+    }
     rows = scores.per_class.to_dict(orient="index")
     per_class = {
-        str(label): {name: int(value) if name == "support" else plain(value) for name, value in row.items()}
+        str(label): {
+            name: int(value) if name == "support" else plain(value)
+            for name, value in row.items()
+        }
         for label, row in rows.items()
     }
-    return {**headline, "per_class": per_class, "confusion": scores.confusion.to_numpy().tolist(), "labels": scores.labels}
+    return {
+        **headline,
+        "per_class": per_class,
+        "confusion": scores.confusion.to_numpy().tolist(),
+        "labels": scores.labels,
+    }
 
 # %% ../../nbs/07_evaluation/00_evaluation.ipynb #5b1dfcd8
 def _as_text(
@@ -125,8 +162,11 @@ def _as_text(
     true, predicted = np.indices(scores.confusion.shape)
     papers = scores.confusion.to_numpy().ravel()
     return classification_report(
-        np.repeat(true.ravel(), papers), np.repeat(predicted.ravel(), papers),
-        labels=range(len(scores.labels)), target_names=scores.labels, zero_division=np.nan,
+        np.repeat(true.ravel(), papers),
+        np.repeat(predicted.ravel(), papers),
+        labels=range(len(scores.labels)),
+        target_names=scores.labels,
+        zero_division=np.nan,
     )
 
 # %% ../../nbs/07_evaluation/00_evaluation.ipynb #12a1074f
@@ -134,31 +174,49 @@ def _as_html(
     scores: Scores,  # any scores
 ) -> str:  # a headline, the table per class, and the notes
     "Scores as a notebook shows them."
-    names = {"accuracy": "accuracy", "macro_f1": "macro F1", "weighted_f1": "weighted F1", "log_loss": "log loss"}
-    headline = " · ".join(f"{shown} <b>{_shown(getattr(scores, name))}</b>" for name, shown in names.items())
+    names = {
+        "accuracy": "accuracy",
+        "macro_f1": "macro F1",
+        "weighted_f1": "weighted F1",
+        "log_loss": "log loss",
+    }
+    headline = " · ".join(
+        f"{shown} <b>{_shown(getattr(scores, name))}</b>"
+        for name, shown in names.items()
+    )
     forms = dict.fromkeys(("precision", "recall", "f1"), _shown)
     table = scores.per_class.to_html(formatters=forms, border=0)
-    return f"<p>{scores.n:,} papers: {headline}</p>{table}" + "".join(f"<p>{escape(note)}</p>" for note in scores.notes)
+    return f"<p>{scores.n:,} papers: {headline}</p>{table}" + "".join(
+        f"<p>{escape(note)}</p>" for note in scores.notes
+    )
 
 # %% ../../nbs/07_evaluation/00_evaluation.ipynb #d2778017
 def scores_from_confusion(
-    confusion: Sequence[Sequence[int]] | np.ndarray | pd.DataFrame,  # counts; rows true, columns predicted
+    # counts; rows true, columns predicted
+    confusion: Sequence[Sequence[int]] | np.ndarray | pd.DataFrame,
     classes: Sequence[str] = GROUPS,  # class names in the matrix's order
     log_loss: float = math.nan,  # mean log loss in nats, where it is known
 ) -> Scores:  # everything that follows from the counts
     "Scores of a confusion matrix alone."
     counts = np.asarray(confusion)
     if counts.shape != (len(classes), len(classes)):
-        raise BadScores(f"confusion: shape {counts.shape}, but {len(classes)} classes need {len(classes)} rows and columns")
+        raise BadScores(
+            f"confusion: shape {counts.shape}, but {len(classes)} classes need {len(classes)} rows and columns"
+        )
     if counts.dtype.kind not in "iu" or (counts < 0).any() or not counts.any():
-        raise BadScores("confusion: must hold counts of papers (integers, none negative, not all 0)")
+        raise BadScores(
+            "confusion: must hold counts of papers (integers, none negative, not all 0)"
+        )
     matrix = pd.DataFrame(
-        counts.astype(np.int64), index=pd.Index(classes, name="true"), columns=pd.Index(classes, name="predicted")
+        counts.astype(np.int64),
+        index=pd.Index(classes, name="true"),
+        columns=pd.Index(classes, name="predicted"),
     )
     table = per_class_scores(matrix)
     return Scores(
         accuracy=float(np.trace(counts) / counts.sum()),
-        macro_f1=float(table["f1"].mean()),  # pandas leaves NaN out: the classes that never occur
+        # pandas leaves NaN out: the classes that never occur
+        macro_f1=float(table["f1"].mean()),
         weighted_f1=float((table["f1"] * table["support"]).sum() / counts.sum()),
         log_loss=float(log_loss),
         per_class=table,
@@ -168,15 +226,19 @@ def scores_from_confusion(
 # %% ../../nbs/07_evaluation/00_evaluation.ipynb #e11c60ae
 def score(
     labels: Sequence[int] | np.ndarray | pd.Series,  # true class ids, one per paper
-    probabilities: Sequence[Sequence[float]] | np.ndarray | pd.DataFrame,  # a row per paper, a column per class
+    # a row per paper, a column per class
+    probabilities: Sequence[Sequence[float]] | np.ndarray | pd.DataFrame,
     classes: Sequence[str] = GROUPS,  # class names; position is the id
 ) -> Scores:  # the record of all metrics
     "Score predicted probabilities against true labels; the class of a paper is its most probable one."
     true, shares = check_predictions(labels, probabilities, classes)
     counts = np.zeros((len(classes), len(classes)), dtype=np.int64)
     np.add.at(counts, (true, shares.argmax(axis=1)), 1)
-    of_truth = shares[np.arange(len(true)), true].clip(np.finfo(np.float64).eps, 1)  # ln 0 would be infinite
-    return scores_from_confusion(counts, classes, log_loss=float(-np.log(of_truth).mean()))
+    # ln 0 would be infinite
+    of_truth = shares[np.arange(len(true)), true].clip(np.finfo(np.float64).eps, 1)
+    return scores_from_confusion(
+        counts, classes, log_loss=float(-np.log(of_truth).mean())
+    )
 
 # %% ../../nbs/07_evaluation/00_evaluation.ipynb #2a48b19c
 def true_ranks(
@@ -200,18 +262,36 @@ def plot_confusion(
     from matplotlib.colors import LogNorm, Normalize
 
     counts, support = scores.confusion, scores.per_class["support"]
-    values = counts.div(support.replace(0, np.nan), axis=0) * 100 if share else counts.astype(float)
+    values = (
+        counts.div(support.replace(0, np.nan), axis=0) * 100
+        if share
+        else counts.astype(float)
+    )
     texts = values.map(lambda value: "<1" if value < 0.5 else f"{value:.0f}")
     meaning = "share of the true group, %" if share else "papers (colour: logarithmic)"
     few = len(counts) <= 20  # more classes than that: colour alone is read, off a bar
     if ax is None:
-        _, ax = plt.subplots(figsize=(1.6 + 0.53 * len(counts), 1.2 + 0.53 * len(counts)))
+        _, ax = plt.subplots(
+            figsize=(1.6 + 0.53 * len(counts), 1.2 + 0.53 * len(counts))
+        )
     sns.heatmap(
-        values.where(counts > 0), ax=ax, cmap="Blues", square=True, linewidths=1, linecolor="#e8e8e8",
-        norm=Normalize(0, 100) if share else LogNorm(1, max(2, counts.to_numpy().max())),
-        annot=texts if few else None, fmt="", cbar=not few, cbar_kws={"shrink": 0.8},
+        values.where(counts > 0),
+        ax=ax,
+        cmap="Blues",
+        square=True,
+        linewidths=1,
+        linecolor="#e8e8e8",
+        norm=Normalize(0, 100)
+        if share
+        else LogNorm(1, max(2, counts.to_numpy().max())),
+        annot=texts if few else None,
+        fmt="",
+        cbar=not few,
+        cbar_kws={"shrink": 0.8},
     )
-    ax.set_yticklabels([f"{label} ({papers:,})" for label, papers in support.items()], rotation=0)
+    ax.set_yticklabels(
+        [f"{label} ({papers:,})" for label, papers in support.items()], rotation=0
+    )
     ax.set(title=meaning, xlabel="predicted group", ylabel="true group (papers)")
     return ax
 
@@ -231,12 +311,34 @@ def plot_f1(
     lines = range(len(f1))
     bars = ax.barh(lines, f1, height=0.62, color="#4c78a8")
     for line, value in zip(lines, f1, strict=True):
-        ax.text(1.02, line, _shown(value, 2), va="center", ha="left", transform=ax.get_yaxis_transform())
+        ax.text(
+            1.02,
+            line,
+            _shown(value, 2),
+            va="center",
+            ha="left",
+            transform=ax.get_yaxis_transform(),
+        )
     if baseline is not None:
         marks = baseline.per_class["f1"].reindex(f1.index)
-        mark = ax.scatter(marks, lines, marker="|", s=180, linewidths=2.5, color="#e45756", zorder=3)
-        ax.legend([bars, mark], names, loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2, frameon=False)
-    ax.set_yticks(lines, [f"{label} ({papers:,})" for label, papers in scores.per_class["support"].items()])
+        mark = ax.scatter(
+            marks, lines, marker="|", s=180, linewidths=2.5, color="#e45756", zorder=3
+        )
+        ax.legend(
+            [bars, mark],
+            names,
+            loc="lower center",
+            bbox_to_anchor=(0.5, 1),
+            ncols=2,
+            frameon=False,
+        )
+    ax.set_yticks(
+        lines,
+        [
+            f"{label} ({papers:,})"
+            for label, papers in scores.per_class["support"].items()
+        ],
+    )
     ax.set(xlim=(0, 1), xlabel="F1")
     ax.invert_yaxis()  # the first group on top, as in the tables
     ax.spines[["top", "right"]].set_visible(False)
@@ -250,8 +352,10 @@ class _HasProbabilities(Protocol):
 
 # %% ../../nbs/07_evaluation/00_evaluation.ipynb #5104370a
 def evaluate(
-    classifier: _HasProbabilities,  # fitted; its columns of probabilities in the order of the groups
-    papers: pd.DataFrame,  # papers with their main_category, none of them seen in training
+    # fitted; its columns of probabilities in the order of the groups
+    classifier: _HasProbabilities,
+    # papers with their main_category, none of them seen in training
+    papers: pd.DataFrame,
 ) -> Scores:  # how well it does on them
     "Score a fitted classifier on papers whose groups are known."
     from arxiv_nbclf.preprocessing import label_ids

@@ -73,20 +73,28 @@ def column(
     name: str,  # the column
 ) -> pd.Series:  # the column; where it does not exist, all missing
     """A column of the table; tables for prediction need not have all."""
-    return papers[name] if name in papers else pd.Series(None, index=papers.index, dtype="str")
+    return (
+        papers[name]
+        if name in papers
+        else pd.Series(None, index=papers.index, dtype="str")
+    )
 
-
+# %% ../../nbs/02_exploration/01_exploration.ipynb #20b618a6
 def count_values(
     values: pd.Series,  # one value per paper; missing values count as "(none)"
     name: str,  # what the values are called
-) -> pd.DataFrame:  # columns `name`, papers, share; the most frequent first, ties in alphabetical order
+) -> (
+    pd.DataFrame
+):  # columns `name`, papers, share; the most frequent first, ties in alphabetical order
     """How often each value occurs, and its share of all papers."""
     counts = Counter(values.astype(object).where(values.notna(), "(none)").to_list())
     ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-    table = pd.DataFrame(ordered, columns=[name, "papers"]).astype({name: "str", "papers": "int64"})
+    table = pd.DataFrame(ordered, columns=[name, "papers"]).astype(
+        {name: "str", "papers": "int64"}
+    )
     return table.assign(share=table["papers"] / max(len(values), 1))
 
-
+# %% ../../nbs/02_exploration/01_exploration.ipynb #20b63795
 def count_combinations(
     papers: pd.DataFrame,  # a papers table
 ) -> pd.DataFrame:  # columns categories, papers, share; the most frequent first
@@ -96,15 +104,19 @@ def count_combinations(
 # %% ../../nbs/02_exploration/01_exploration.ipynb #fd8e27ed
 def count_categories(
     papers: pd.DataFrame,  # a papers table
-) -> pd.DataFrame:  # columns main_category, name, group, papers, share; the most frequent first
+) -> (
+    pd.DataFrame
+):  # columns main_category, name, group, papers, share; the most frequent first
     """How many papers each main category has."""
     table = count_values(column(papers, "main_category"), "main_category")
     codes = table["main_category"].to_list()
-    table.insert(1, "name", [name_of(code) if is_category(code) else "" for code in codes])
+    table.insert(
+        1, "name", [name_of(code) if is_category(code) else "" for code in codes]
+    )
     table.insert(2, "group", [group_or_other(code) for code in codes])
     return table
 
-
+# %% ../../nbs/02_exploration/01_exploration.ipynb #fd8e46dc
 def group_or_other(
     code: object,  # a category code; missing as NaN or "(none)"
 ) -> str:  # a group, "other" for an unknown code, "(none)" for a missing one
@@ -118,21 +130,35 @@ def paper_groups(
 ) -> pd.Series:  # the group of each paper; "other" for an unknown code, "(none)" without a main category
     """The group of each paper's main category."""
     codes = column(papers, "main_category").astype(object)
-    return codes.map({code: group_or_other(code) for code in codes.unique()}).fillna("(none)").astype("str").rename("group")
+    return (
+        codes.map({code: group_or_other(code) for code in codes.unique()})
+        .fillna("(none)")
+        .astype("str")
+        .rename("group")
+    )
 
-
+# %% ../../nbs/02_exploration/01_exploration.ipynb #18a8db33
 def count_groups(
     papers: pd.DataFrame,  # a papers table
 ) -> pd.DataFrame:  # columns group, name, papers, share; all eight groups, the largest first, then other and (none)
     """How many papers each group has."""
-    table = count_values(paper_groups(papers), "group").set_index("group")[["papers", "share"]]
-    known = table.reindex(list(GROUPS), fill_value=0).sort_values("papers", ascending=False, kind="stable")
-    table = pd.concat([known, table.drop(index=list(GROUPS), errors="ignore")]).rename_axis("group").reset_index()
+    table = count_values(paper_groups(papers), "group").set_index("group")[
+        ["papers", "share"]
+    ]
+    known = table.reindex(list(GROUPS), fill_value=0).sort_values(
+        "papers", ascending=False, kind="stable"
+    )
+    table = (
+        pd.concat([known, table.drop(index=list(GROUPS), errors="ignore")])
+        .rename_axis("group")
+        .reset_index()
+    )
     table.insert(1, "name", [GROUP_NAMES.get(group, "") for group in table["group"]])
     return table
 
 # %% ../../nbs/02_exploration/01_exploration.ipynb #8106d4dd
-def group_colours() -> dict[str, tuple[float, float, float]]:  # group → red, green, blue
+# group → red, green, blue
+def group_colours() -> dict[str, tuple[float, float, float]]:
     """One colour per group, told apart by colour-blind readers too; grey for what belongs to none."""
     import seaborn as sns
 
@@ -140,7 +166,7 @@ def group_colours() -> dict[str, tuple[float, float, float]]:  # group → red, 
     grey = colours.pop(7)
     return {**dict(zip(GROUPS, colours, strict=False)), "other": grey, "(none)": grey}
 
-
+# %% ../../nbs/02_exploration/01_exploration.ipynb #8106f3cc
 def new_axes(
     axes: "Axes | None",  # where to draw; None for a figure of its own
     width: float,  # of a new figure, in inches
@@ -149,7 +175,11 @@ def new_axes(
     """The axes on which to draw."""
     import matplotlib.pyplot as plt
 
-    return axes if axes is not None else plt.subplots(figsize=(width, height), layout="constrained")[1]
+    return (
+        axes
+        if axes is not None
+        else plt.subplots(figsize=(width, height), layout="constrained")[1]
+    )
 
 # %% ../../nbs/02_exploration/01_exploration.ipynb #a2997cc4
 def plot_groups(
@@ -161,13 +191,32 @@ def plot_groups(
     import seaborn as sns
 
     axes = new_axes(axes, 7, 3.4)
-    sns.barplot(groups, x="papers", y="group", hue="group", palette=group_colours(), saturation=1, legend=False, ax=axes)
+    sns.barplot(
+        groups,
+        x="papers",
+        y="group",
+        hue="group",
+        palette=group_colours(),
+        saturation=1,
+        legend=False,
+        ax=axes,
+    )
     if log and groups["papers"].any():
         axes.set_xscale("log")
-    for place, (count, share) in enumerate(zip(groups["papers"], groups["share"], strict=True)):
-        axes.annotate(f"{count:,}  ({share:.1%})", (max(count, 1), place), (4, 0), textcoords="offset points", va="center")
+    for place, (count, share) in enumerate(
+        zip(groups["papers"], groups["share"], strict=True)
+    ):
+        axes.annotate(
+            f"{count:,}  ({share:.1%})",
+            (max(count, 1), place),
+            (4, 0),
+            textcoords="offset points",
+            va="center",
+        )
     axes.set(xlabel="papers (logarithmic)" if log else "papers", ylabel="group")
-    axes.set_xlim(0.8 if log else 0, max(groups["papers"].max(), 1) * (6 if log else 1.25))
+    axes.set_xlim(
+        0.8 if log else 0, max(groups["papers"].max(), 1) * (6 if log else 1.25)
+    )
     sns.despine(ax=axes)
     return axes
 
@@ -176,8 +225,15 @@ def draw_groups(
     groups: pd.DataFrame,  # from `count_groups`
 ) -> Picture:  # of a height that gives each group its line
     """Papers per group as a picture for a page."""
-    words = ", ".join(f"{group} {count:,}" for group, count in zip(groups["group"], groups["papers"], strict=True))
-    return draw(lambda axes: plot_groups(groups, axes=axes), f"Papers by group: {words}.", (6, 0.9 + 0.34 * len(groups)))
+    words = ", ".join(
+        f"{group} {count:,}"
+        for group, count in zip(groups["group"], groups["papers"], strict=True)
+    )
+    return draw(
+        lambda axes: plot_groups(groups, axes=axes),
+        f"Papers by group: {words}.",
+        (6, 0.9 + 0.34 * len(groups)),
+    )
 
 # %% ../../nbs/02_exploration/01_exploration.ipynb #fd269136
 def group_overlaps(
@@ -186,23 +242,33 @@ def group_overlaps(
     """How many papers of each group are also listed under the others."""
     place = {group: number for number, group in enumerate(GROUPS)}
     counts = np.zeros((len(GROUPS), len(GROUPS)), dtype="int64")
-    pairs = Counter(zip(paper_groups(papers), column(papers, "categories").fillna(""), strict=True))
+    pairs = Counter(
+        zip(paper_groups(papers), column(papers, "categories").fillna(""), strict=True)
+    )
     for (group, codes), count in pairs.items():
         listed = {group} | {group_or_other(code) for code in split_codes(codes)}
         if group in place:
-            counts[place[group], [place[other] for other in listed & set(GROUPS)]] += count
-    return pd.DataFrame(counts, index=pd.Index(GROUPS, name="group"), columns=list(GROUPS)).reset_index()
+            counts[place[group], [place[other] for other in listed & set(GROUPS)]] += (
+                count
+            )
+    return pd.DataFrame(
+        counts, index=pd.Index(GROUPS, name="group"), columns=list(GROUPS)
+    ).reset_index()
 
 # %% ../../nbs/02_exploration/01_exploration.ipynb #6401ce99
 def overlap_shares(
     overlaps: pd.DataFrame,  # from `group_overlaps`
-) -> pd.DataFrame:  # per cent of each row's papers, NaN on the diagonal; only groups that have papers
+) -> (
+    pd.DataFrame
+):  # per cent of each row's papers, NaN on the diagonal; only groups that have papers
     """Overlaps as shares of each group."""
     counts = overlaps.set_index("group")
     sizes = np.diag(counts)
-    return (counts / np.maximum(sizes, 1)[:, None] * 100).mask(np.eye(len(counts), dtype=bool))[sizes > 0]
+    return (counts / np.maximum(sizes, 1)[:, None] * 100).mask(
+        np.eye(len(counts), dtype=bool)
+    )[sizes > 0]
 
-
+# %% ../../nbs/02_exploration/01_exploration.ipynb #6401ed88
 def plot_overlaps(
     overlaps: pd.DataFrame,  # from `group_overlaps`
     axes: "Axes | None" = None,  # where to draw; None for a figure of its own
@@ -212,7 +278,15 @@ def plot_overlaps(
 
     axes = new_axes(axes, 6, 4.2)
     bar = {"label": "papers of the row's group (%)"}
-    sns.heatmap(overlap_shares(overlaps), annot=True, fmt=".0f", cmap="Blues", vmin=0, cbar_kws=bar, ax=axes)
+    sns.heatmap(
+        overlap_shares(overlaps),
+        annot=True,
+        fmt=".0f",
+        cmap="Blues",
+        vmin=0,
+        cbar_kws=bar,
+        ax=axes,
+    )
     axes.set(xlabel="also listed under", ylabel="main group")
     axes.tick_params(rotation=0)
     return axes
@@ -226,8 +300,19 @@ def draw_overlaps(
     if shares.empty:
         return None
     largest = zip(shares.index, shares.idxmax(axis=1), shares.max(axis=1), strict=True)
-    most = ", ".join(f"{share:.0f} % of {group} in {other}" for group, other, share in largest if share) or "none"
-    return draw(lambda axes: plot_overlaps(overlaps, axes), f"Largest overlaps: {most}.", (5.8, 4))
+    most = (
+        ", ".join(
+            f"{share:.0f} % of {group} in {other}"
+            for group, other, share in largest
+            if share
+        )
+        or "none"
+    )
+    return draw(
+        lambda axes: plot_overlaps(overlaps, axes),
+        f"Largest overlaps: {most}.",
+        (5.8, 4),
+    )
 
 # %% ../../nbs/02_exploration/01_exploration.ipynb #f73dae3b
 def count_words(
@@ -236,15 +321,20 @@ def count_words(
     """The number of pieces between white space."""
     return len(text.split())
 
-
+# %% ../../nbs/02_exploration/01_exploration.ipynb #f73dcd2a
 def text_lengths(
     papers: pd.DataFrame,  # a papers table
-    length: Callable[[str], int] = count_words,  # measures one text; `len` for characters
-) -> pd.DataFrame:  # index as papers; columns title, summary: lengths, missing where the text is
+    # measures one text; `len` for characters
+    length: Callable[[str], int] = count_words,
+) -> (
+    pd.DataFrame
+):  # index as papers; columns title, summary: lengths, missing where the text is
     """How long each title and summary is."""
     fields = {name: column(papers, name) for name in ("title", "summary")}
     measured = {
-        name: [length(text) if isinstance(text, str) else None for text in texts.to_list()]
+        name: [
+            length(text) if isinstance(text, str) else None for text in texts.to_list()
+        ]
         for name, texts in fields.items()
     }
     return pd.DataFrame(measured, index=papers.index, dtype="Int64")
@@ -253,14 +343,30 @@ def text_lengths(
 def describe_lengths(
     lengths: pd.DataFrame,  # from `text_lengths`
     unit: str = "words",  # what was counted
-) -> pd.DataFrame:  # columns field, unit, papers, mean, shortest, 5 %, median, 95 %, longest
+) -> (
+    pd.DataFrame
+):  # columns field, unit, papers, mean, shortest, 5 %, median, 95 %, longest
     """Summary figures of the lengths of each field."""
     rows = []
     for field in lengths:
         known = lengths[field].dropna().to_numpy(dtype=float)
-        figures = [known.mean(), *np.quantile(known, [0, 0.05, 0.5, 0.95, 1])] if len(known) else [np.nan] * 6
+        figures = (
+            [known.mean(), *np.quantile(known, [0, 0.05, 0.5, 0.95, 1])]
+            if len(known)
+            else [np.nan] * 6
+        )
         rows.append([field, unit, len(known), *figures])
-    names = ["field", "unit", "papers", "mean", "shortest", "5 %", "median", "95 %", "longest"]
+    names = [
+        "field",
+        "unit",
+        "papers",
+        "mean",
+        "shortest",
+        "5 %",
+        "median",
+        "95 %",
+        "longest",
+    ]
     return pd.DataFrame(rows, columns=names)
 
 # %% ../../nbs/02_exploration/01_exploration.ipynb #d0769570
@@ -268,7 +374,8 @@ def plot_lengths(
     lengths: pd.DataFrame,  # from `text_lengths`
     field: str = "summary",  # which text: title or summary
     unit: str = "words",  # what was counted, for the label
-    max_length: int | None = None,  # how much an encoder reads, in the same unit; None: not drawn
+    # how much an encoder reads, in the same unit; None: not drawn
+    max_length: int | None = None,
     axes: "Axes | None" = None,  # where to draw; None for a figure of its own
 ) -> "Axes":  # the drawing
     """How long the texts of one field are, as a histogram with the median marked."""
@@ -279,15 +386,37 @@ def plot_lengths(
     end = np.quantile(known, 0.995) if len(known) else 0.0
     shown = known[known <= end]
     if len(shown):
-        step = int(np.ptp(shown) // 40 + 1)  # whole numbers fall into bars of the same width
-        sns.histplot(x=shown, bins=np.arange(shown.min() - 0.5, shown.max() + step + 0.5, step), ax=axes)
-        axes.axvline(np.median(known), color="black", linestyle="--", label=f"median {np.median(known):,.0f}")
-        axes.legend(frameon=False, loc="lower right", bbox_to_anchor=(1, 1), borderaxespad=0)
+        # whole numbers fall into bars of the same width
+        step = int(np.ptp(shown) // 40 + 1)
+        sns.histplot(
+            x=shown,
+            bins=np.arange(shown.min() - 0.5, shown.max() + step + 0.5, step),
+            ax=axes,
+        )
+        axes.axvline(
+            np.median(known),
+            color="black",
+            linestyle="--",
+            label=f"median {np.median(known):,.0f}",
+        )
+        axes.legend(
+            frameon=False, loc="lower right", bbox_to_anchor=(1, 1), borderaxespad=0
+        )
     if max_length is not None and len(known):
         over = f"window {max_length:,}: {(known > max_length).mean():.1%} longer"
         axes.axvline(max_length, color="#d55e00", linestyle=":", label=over)
-        axes.legend(frameon=False, loc="lower right", bbox_to_anchor=(1, 1), borderaxespad=0, ncols=2)
-    longer = f"; {len(known) - len(shown):,} longer not shown" if len(shown) < len(known) else ""
+        axes.legend(
+            frameon=False,
+            loc="lower right",
+            bbox_to_anchor=(1, 1),
+            borderaxespad=0,
+            ncols=2,
+        )
+    longer = (
+        f"; {len(known) - len(shown):,} longer not shown"
+        if len(shown) < len(known)
+        else ""
+    )
     axes.set(xlabel=f"{unit} per {field}{longer}", ylabel="papers")
     sns.despine(ax=axes)
     return axes
@@ -295,15 +424,28 @@ def plot_lengths(
 # %% ../../nbs/02_exploration/01_exploration.ipynb #7b02f855
 def papers_per_month(
     papers: pd.DataFrame,  # a papers table
-) -> pd.DataFrame:  # columns month (as 2025-04), then one per group; papers without a date are left out
+) -> (
+    pd.DataFrame
+):  # columns month (as 2025-04), then one per group; papers without a date are left out
     """How many papers of each group were published in each month."""
     stamps = pd.to_datetime(column(papers, "published"), utc=True).dt.tz_localize(None)
     months = stamps.dt.to_period("M")
-    extra = [group for group in ("other", "(none)") if (paper_groups(papers)[months.notna()] == group).any()]
-    counts = pd.crosstab(months, paper_groups(papers)).reindex(columns=[*GROUPS, *extra], fill_value=0)
+    extra = [
+        group
+        for group in ("other", "(none)")
+        if (paper_groups(papers)[months.notna()] == group).any()
+    ]
+    counts = pd.crosstab(months, paper_groups(papers)).reindex(
+        columns=[*GROUPS, *extra], fill_value=0
+    )
     if len(counts):
-        counts = counts.reindex(pd.period_range(counts.index.min(), counts.index.max(), freq="M"), fill_value=0)
-    month = pd.Index([str(period) for period in counts.index], name="month", dtype="str")
+        counts = counts.reindex(
+            pd.period_range(counts.index.min(), counts.index.max(), freq="M"),
+            fill_value=0,
+        )
+    month = pd.Index(
+        [str(period) for period in counts.index], name="month", dtype="str"
+    )
     return counts.set_axis(month).rename_axis(columns=None).reset_index()
 
 # %% ../../nbs/02_exploration/01_exploration.ipynb #11c58631
@@ -319,13 +461,31 @@ def plot_months(
     counts = months.set_index("month").T
     counts = counts[counts.any(axis=1)].astype(float)
     if counts.empty:
-        axes.text(0.5, 0.5, "no paper has a date", ha="center", transform=axes.transAxes)
+        axes.text(
+            0.5, 0.5, "no paper has a date", ha="center", transform=axes.transAxes
+        )
         axes.set_axis_off()
         return axes
     scale = LogNorm(1, max(counts.to_numpy().max(), 10))
-    sns.heatmap(counts.where(counts > 0), norm=scale, cmap="viridis_r", cbar_kws={"label": "papers per month"}, ax=axes)
-    marked = {place + 0.5: month for place, month in enumerate(counts.columns) if len(months) <= 18 or month.endswith("-01")}
-    axes.set_xticks(list(marked), list(marked.values()), rotation=45, ha="right", rotation_mode="anchor")
+    sns.heatmap(
+        counts.where(counts > 0),
+        norm=scale,
+        cmap="viridis_r",
+        cbar_kws={"label": "papers per month"},
+        ax=axes,
+    )
+    marked = {
+        place + 0.5: month
+        for place, month in enumerate(counts.columns)
+        if len(months) <= 18 or month.endswith("-01")
+    }
+    axes.set_xticks(
+        list(marked),
+        list(marked.values()),
+        rotation=45,
+        ha="right",
+        rotation_mode="anchor",
+    )
     axes.set(xlabel="month of publication", ylabel="group")
     axes.tick_params(axis="y", rotation=0)
     axes.spines[:].set_visible(True)
@@ -335,7 +495,7 @@ def plot_months(
 class CannotExplore(ArxivNbclfError):
     """A table in which there is nothing to look at."""
 
-
+# %% ../../nbs/02_exploration/01_exploration.ipynb #ff1affe8
 @dataclass(frozen=True, eq=False, repr=False)
 class Exploration:
     """What a table of papers holds, as tables."""
@@ -350,13 +510,18 @@ class Exploration:
     lengths: pd.DataFrame  # from `describe_lengths`, one row per field and unit
     months: pd.DataFrame  # from `papers_per_month`
     group_years: pd.DataFrame  # from `balance.group_years`: from when each group is
-    codes: pd.DataFrame  # from `count_codes`: second names, older names and foreign codes
-    duplicate_titles: pd.DataFrame  # columns cluster, aid, title, main_category: papers whose titles are nearly the same
+    # from `count_codes`: second names, older names and foreign codes
+    codes: pd.DataFrame
+    # columns cluster, aid, title, main_category: papers whose titles are nearly the
+    # same
+    duplicate_titles: pd.DataFrame
     undated: int  # papers without a date, which no month counts
-    rejects: pd.DataFrame | None = None  # columns reason, rows: what could not be used, if that is known
+    # columns reason, rows: what could not be used, if that is known
+    rejects: pd.DataFrame | None = None
     source: str = ""  # where the papers are from, in words for people
     folder: Path | None = None  # where the page was written, if it was
-    quality: QualityReport | None = None  # what to act on before training; None where aid, title or summary is missing
+    # what to act on before training; None where aid, title or summary is missing
+    quality: QualityReport | None = None
 
     @property
     def span(self) -> str:
@@ -371,29 +536,42 @@ class Exploration:
 
     def _repr_html_(self) -> str:
         shown = "<p>{{ text }}</p>{{ groups | table(formats) }}"
-        groups = str(render(shown, text=repr(self), groups=self.groups, formats=_FORMATS))
+        groups = str(
+            render(shown, text=repr(self), groups=self.groups, formats=_FORMATS)
+        )
         return groups + (self.quality._repr_html_() if self.quality else "")
 
 # %% ../../nbs/02_exploration/01_exploration.ipynb #b5eabfa6
 MEASURES: dict[str, Callable[[str], int]] = {"characters": len, "words": count_words}
+
+
 _FORMATS = {
     **dict.fromkeys(["share", "in_year", "others", "apart"], share_text),
     "year": "{:.0f}".format,
-    **dict.fromkeys(["first", "middle", "last"], lambda month: str(month).replace("-", "\N{NON-BREAKING HYPHEN}")),
+    **dict.fromkeys(
+        ["first", "middle", "last"],
+        lambda month: str(month).replace("-", "\N{NON-BREAKING HYPHEN}"),
+    ),
     "megabytes": "{:.2f}".format,
-    **dict.fromkeys(["mean", "shortest", "5 %", "median", "95 %", "longest"], count_text),
+    **dict.fromkeys(
+        ["mean", "shortest", "5 %", "median", "95 %", "longest"], count_text
+    ),
 }
 
 
 def _near_duplicate_table(
     papers: pd.DataFrame,  # a papers table
-) -> pd.DataFrame:  # columns cluster (from 1), aid, title, main_category, as far as the table has them
+) -> (
+    pd.DataFrame
+):  # columns cluster (from 1), aid, title, main_category, as far as the table has them
     """Papers whose titles are nearly the same, cluster by cluster."""
     if not {"aid", "title"} <= set(papers):
         return pd.DataFrame(columns=["cluster", "aid", "title", "main_category"])
     found = near_duplicates(papers)
     found["cluster"] += 1
-    return found.join(papers[["main_category"]] if "main_category" in papers else papers[[]]).reset_index(drop=True)
+    return found.join(
+        papers[["main_category"]] if "main_category" in papers else papers[[]]
+    ).reset_index(drop=True)
 
 # %% ../../nbs/02_exploration/01_exploration.ipynb #1154cbc1
 def _explore(
@@ -402,14 +580,30 @@ def _explore(
     lengths: Mapping[str, pd.DataFrame],  # unit → from `text_lengths`
     source: str = "",  # where the papers are from
     folder: Path | None = None,  # where the page will be
-    max_length: int = DEFAULT_MAX_LENGTH,  # tokens that an encoder reads; of use where `lengths` has tokens
+    # tokens that an encoder reads; of use where `lengths` has tokens
+    max_length: int = DEFAULT_MAX_LENGTH,
 ) -> Exploration:  # the record
     """All tables about the papers."""
-    shown = [name for name in ("aid", "title", "main_category", "published") if name in papers]
+    shown = [
+        name
+        for name in ("aid", "title", "main_category", "published")
+        if name in papers
+    ]
     described = [describe_lengths(table, unit) for unit, table in lengths.items()]
     months = papers_per_month(papers)
-    tokens = lengths["tokens"].sum(axis=1).to_numpy(dtype=float) if "tokens" in lengths else None
-    reasons = None if rejects is None else rejects["reason"].value_counts().rename_axis("reason").reset_index(name="rows")
+    tokens = (
+        lengths["tokens"].sum(axis=1).to_numpy(dtype=float)
+        if "tokens" in lengths
+        else None
+    )
+    reasons = (
+        None
+        if rejects is None
+        else rejects["reason"]
+        .value_counts()
+        .rename_axis("reason")
+        .reset_index(name="rows")
+    )
     complete = {"aid", "title", "summary"} <= set(papers)
     return Exploration(
         rows=len(papers),
@@ -428,7 +622,9 @@ def _explore(
         rejects=reasons,
         source=source,
         folder=folder,
-        quality=check_quality(papers, rejects, tokens, max_length) if complete else None,
+        quality=check_quality(papers, rejects, tokens, max_length)
+        if complete
+        else None,
     )
 
 # %% ../../nbs/02_exploration/01_exploration.ipynb #a6e1066b
@@ -439,41 +635,100 @@ def _pictures(
 ) -> dict[str, Picture]:  # field of the record → its picture
     """The pictures of the page, narrow enough to be read on a phone."""
     unit = "tokens" if "tokens" in lengths else list(lengths)[-1]
-    whole = lengths[unit].sum(axis=1, min_count=1).to_frame("paper")  # title and abstract, as an encoder reads them
+    # title and abstract, as an encoder reads them
+    whole = lengths[unit].sum(axis=1, min_count=1).to_frame("paper")
     reads = max_length if unit == "tokens" else None
-    over = f"; {share_text((whole['paper'] > max_length).mean())} are longer than {max_length}" if reads else ""
+    over = (
+        f"; {share_text((whole['paper'] > max_length).mean())} are longer than {max_length}"
+        if reads
+        else ""
+    )
     median = count_text(describe_lengths(whole, unit)["median"].iloc[0])
     pictures = {
         "groups": draw_groups(record.groups),
         "lengths": draw(
             lambda axes: plot_lengths(whole, "paper", unit, reads, axes),
-            f"Histogram of the lengths of title and abstract together. Median: {median} {unit}{over}.", (5.2, 3)),
+            f"Histogram of the lengths of title and abstract together. Median: {median} {unit}{over}.",
+            (5.2, 3),
+        ),
     }
     if overlaps := draw_overlaps(record.overlaps):
         pictures["overlaps"] = overlaps
     if len(record.months):
         words = f"Papers of each group per month, {record.span}; months.csv has the numbers."
-        pictures["months"] = draw(lambda axes: plot_months(record.months, axes), words, (6, 3))
+        pictures["months"] = draw(
+            lambda axes: plot_months(record.months, axes), words, (6, 3)
+        )
     return pictures
 
 # %% ../../nbs/02_exploration/01_exploration.ipynb #d1e54b43
 _SECTIONS = (  # field of the record, title, rows to show, what to look for
-    ("groups", "Groups", 10, "What the models learn to tell apart, and how uneven it is."),
-    ("overlaps", "Overlaps", 8, "Of the papers of the row's group, how many are also listed under the column's. Most mistakes of a model "
-     "are made where groups overlap."),
-    ("lengths", "Text lengths", 20, "An encoder cuts off what is longer than it can read."),
-    ("months", "Time", 0, "Groups of different age invite a model to learn the era instead of the subject."),
-    ("eras", "Eras", 8, "First, middle and last month of each group; the year where it stands out most, its share there and that of "
-     "the others; and how much of the group would have to be moved to have the years of the others."),
-    ("twins", "Near-duplicates", 20, "Papers whose titles are the same but for small words, marks and order. A random split may put one "
-     "into training and the other into the test."),
-    ("codes", "Second names and foreign codes", 20, "Codes that mislead: how many papers are listed under each, and how many have it as "
-     "their main category."),
+    (
+        "groups",
+        "Groups",
+        10,
+        "What the models learn to tell apart, and how uneven it is.",
+    ),
+    (
+        "overlaps",
+        "Overlaps",
+        8,
+        "Of the papers of the row's group, how many are also listed under the column's. Most mistakes of a model "
+        "are made where groups overlap.",
+    ),
+    (
+        "lengths",
+        "Text lengths",
+        20,
+        "An encoder cuts off what is longer than it can read.",
+    ),
+    (
+        "months",
+        "Time",
+        0,
+        "Groups of different age invite a model to learn the era instead of the subject.",
+    ),
+    (
+        "eras",
+        "Eras",
+        8,
+        "First, middle and last month of each group; the year where it stands out most, its share there and that of "
+        "the others; and how much of the group would have to be moved to have the years of the others.",
+    ),
+    (
+        "twins",
+        "Near-duplicates",
+        20,
+        "Papers whose titles are the same but for small words, marks and order. A random split may put one "
+        "into training and the other into the test.",
+    ),
+    (
+        "codes",
+        "Second names and foreign codes",
+        20,
+        "Codes that mislead: how many papers are listed under each, and how many have it as "
+        "their main category.",
+    ),
     ("categories", "Main categories", 20, "The first category of each paper."),
-    ("combinations", "Combinations of categories", 20, "All categories of a paper, as they are listed."),
-    ("columns", "Columns", 20, "Types, missing and distinct values, and memory in megabytes."),
+    (
+        "combinations",
+        "Combinations of categories",
+        20,
+        "All categories of a paper, as they are listed.",
+    ),
+    (
+        "columns",
+        "Columns",
+        20,
+        "Types, missing and distinct values, and memory in megabytes.",
+    ),
     ("first", "First rows", 10, "As they were read."),
-    ("rejects", "Rows that could not be used", 20, "The papers above do not count them."),
+    (
+        "rejects",
+        "Rows that could not be used",
+        20,
+        "The papers above do not count them.",
+    ),
 )
 
 
@@ -485,8 +740,13 @@ def _page(
     tables = {name: getattr(record, name) for name, *_ in _SECTIONS}
     found = record.quality.as_html() if record.quality else ""
     body = render_template(
-        "exploration.html", record=record, sections=_SECTIONS, tables=tables,
-        pictures=pictures, formats=_FORMATS, issues=found,
+        "exploration.html",
+        record=record,
+        sections=_SECTIONS,
+        tables=tables,
+        pictures=pictures,
+        formats=_FORMATS,
+        issues=found,
     )
     title, kicker = f"{record.rows:,} papers", "arXiv papers: what a table holds"
     return html_page(title, body, kicker, record.source)
@@ -494,26 +754,47 @@ def _page(
 # %% ../../nbs/02_exploration/01_exploration.ipynb #79fd2260
 def explore(
     papers: pd.DataFrame,  # a papers table, from `read_papers`
-    out: str | Path | None = None,  # a folder to fill with index.html, csv tables and png figures; None writes nothing
+    # a folder to fill with index.html, csv tables and png figures; None writes nothing
+    out: str | Path | None = None,
     rejects: pd.DataFrame | None = None,  # the rows that `read_papers` could not use
-    source: str = "",  # where the papers are from, in words for the page: a file's name, "the synthetic sample"
-    length_measures: Mapping[str, Callable[[str], int]] | None = None,  # unit → function that measures a text; None: `MEASURES`
-    max_length: int = DEFAULT_MAX_LENGTH,  # tokens that an encoder reads, to hold the texts against where tokens are measured
-    progress: bool = True,  # a bar on stderr, if this takes over two seconds and stderr is a terminal
+    # where the papers are from, in words for the page: a file's name, "the synthetic
+    # sample"
+    source: str = "",
+    # unit → function that measures a text; None: `MEASURES`
+    length_measures: Mapping[str, Callable[[str], int]] | None = None,
+    # tokens that an encoder reads, to hold the texts against where tokens are measured
+    max_length: int = DEFAULT_MAX_LENGTH,
+    # a bar on stderr, if this takes over two seconds and stderr is a terminal
+    progress: bool = True,
 ) -> Exploration:  # all tables
     """Look at a table of papers from all sides; raises `CannotExplore` if it is empty, `CannotWrite`."""
     if papers.empty:
         raise CannotExplore("the table holds no papers; is it the right file?")
     folder = Path(out) if out is not None else None
-    with tqdm(total=3, desc="exploring", delay=2, leave=False, disable=None if progress else True) as bar:
-        lengths = {unit: text_lengths(papers, length) for unit, length in (length_measures or MEASURES).items()}
+    with tqdm(
+        total=3,
+        desc="exploring",
+        delay=2,
+        leave=False,
+        disable=None if progress else True,
+    ) as bar:
+        lengths = {
+            unit: text_lengths(papers, length)
+            for unit, length in (length_measures or MEASURES).items()
+        }
         bar.update()
         record = _explore(papers, rejects, lengths, source, folder, max_length)
         bar.update()
         if folder is not None:
             pictures = _pictures(record, lengths, max_length)
-            write_files(folder, {f"{name}.png": picture.png for name, picture in pictures.items()})
-            for name, table in ({name: getattr(record, name) for name, *_ in _SECTIONS} | {"rejects": rejects}).items():
+            write_files(
+                folder,
+                {f"{name}.png": picture.png for name, picture in pictures.items()},
+            )
+            for name, table in (
+                {name: getattr(record, name) for name, *_ in _SECTIONS}
+                | {"rejects": rejects}
+            ).items():
                 if table is not None:
                     write_table(table, folder / f"{name}.csv")
             write_files(folder, {"index.html": _page(record, pictures)})

@@ -43,7 +43,9 @@ class Check:
 
     name: str  # what was checked, such as "rare groups"
     severity: str  # one of `SEVERITIES`
-    count: int  # how many papers it is about; groups, for missing ones; rows, for those that could not be used
+    # how many papers it is about; groups, for missing ones; rows, for those that could
+    # not be used
+    count: int
     share: float  # the same as a share of all, from 0 to 1
     what: str  # what was found
     why: str  # why it matters
@@ -70,12 +72,19 @@ def papers_text(
 # %% ../../nbs/02_exploration/00_quality.ipynb #b3482782
 def prepared_papers(
     papers: pd.DataFrame,  # a papers table
-) -> pd.DataFrame:  # the same, and the columns group and date (UTC; missing where there is none)
+) -> (
+    pd.DataFrame
+):  # the same, and the columns group and date (UTC; missing where there is none)
     "What several checks need."
-    known = {code: group_of(code, unknown="other") for code in papers.get("main_category", pd.Series(dtype="str")).unique()}
+    known = {
+        code: group_of(code, unknown="other")
+        for code in papers.get("main_category", pd.Series(dtype="str")).unique()
+    }
     group = papers["main_category"].map(known) if "main_category" in papers else "other"
     dates = papers.get("published", pd.Series(None, index=papers.index, dtype="str"))
-    return papers.assign(group=group, date=pd.to_datetime(dates, utc=True, errors="coerce"))
+    return papers.assign(
+        group=group, date=pd.to_datetime(dates, utc=True, errors="coerce")
+    )
 
 # %% ../../nbs/02_exploration/00_quality.ipynb #1d0b997c
 RARE_BELOW = 100  # papers of a group; a test split of a fifth then holds twenty
@@ -89,24 +98,51 @@ def check_groups(
         return []
     counts = papers["group"].value_counts().reindex([*GROUPS, "other"], fill_value=0)
     known, found = counts[list(GROUPS)], []
-    missing, rare = known.index[known == 0].to_list(), known[(known > 0) & (known < RARE_BELOW)].sort_values()
+    missing, rare = (
+        known.index[known == 0].to_list(),
+        known[(known > 0) & (known < RARE_BELOW)].sort_values(),
+    )
     if counts["other"]:
-        found.append(Check(
-            "no group", "high", int(counts["other"]), counts["other"] / len(papers),
-            f"{papers_text(counts['other'])} no main category that arXiv has",
-            "such papers have no label, and training on them fails", "read the table with read_papers, which sets them aside"))
+        found.append(
+            Check(
+                "no group",
+                "high",
+                int(counts["other"]),
+                counts["other"] / len(papers),
+                f"{papers_text(counts['other'])} no main category that arXiv has",
+                "such papers have no label, and training on them fails",
+                "read the table with read_papers, which sets them aside",
+            )
+        )
     if missing:
         one = len(missing) >= len(GROUPS) - 1
-        found.append(Check(
-            "missing groups", "high" if one else "medium", len(missing), len(missing) / len(GROUPS), f"no paper of {listed(missing)}",
-            "there is nothing to tell apart" if one else "a model never predicts a group that it has not seen",
-            "add papers of them (harvest), or keep the model away from such papers", of="groups"))
+        found.append(
+            Check(
+                "missing groups",
+                "high" if one else "medium",
+                len(missing),
+                len(missing) / len(GROUPS),
+                f"no paper of {listed(missing)}",
+                "there is nothing to tell apart"
+                if one
+                else "a model never predicts a group that it has not seen",
+                "add papers of them (harvest), or keep the model away from such papers",
+                of="groups",
+            )
+        )
     if len(rare):
         each = [f"{group} ({count_text(count)})" for group, count in rare.items()]
-        found.append(Check(
-            "rare groups", "medium", int(rare.sum()), rare.sum() / len(papers), f"fewer than {RARE_BELOW} papers: {listed(each)}",
-            "they are learnt badly and measured badly: a handful of test papers decides their F1, and an eighth of macro F1 each",
-            "add papers of them (harvest); read macro F1 only with its interval"))
+        found.append(
+            Check(
+                "rare groups",
+                "medium",
+                int(rare.sum()),
+                rare.sum() / len(papers),
+                f"fewer than {RARE_BELOW} papers: {listed(each)}",
+                "they are learnt badly and measured badly: a handful of test papers decides their F1, and an eighth of macro F1 each",
+                "add papers of them (harvest); read macro F1 only with its interval",
+            )
+        )
     return found
 
 # %% ../../nbs/02_exploration/00_quality.ipynb #b005f55f
@@ -115,7 +151,9 @@ def check_group_shares(
 ) -> list[Check]:  # none or one
     "Groups that fill far more of the table than of arXiv: over twice their usual share, and ten points at least."
     shares = papers["group"].value_counts(normalize=True)
-    limits = {group: max(2 * share, share + 0.1) for group, share in GROUP_SHARES.items()}
+    limits = {
+        group: max(2 * share, share + 0.1) for group, share in GROUP_SHARES.items()
+    }
     large = {
         group: share
         for group, share in shares.items()
@@ -123,12 +161,22 @@ def check_group_shares(
     }
     if not large or "main_category" not in papers:
         return []
-    each = [f"{group} {share_text(share, 0)} (arXiv: about {share_text(GROUP_SHARES[group])})" for group, share in large.items()]
+    each = [
+        f"{group} {share_text(share, 0)} (arXiv: about {share_text(GROUP_SHARES[group])})"
+        for group, share in large.items()
+    ]
     count = int(papers["group"].isin(list(large)).sum())
-    return [Check(
-        "unusual mixture", "low", count, count / len(papers), f"far more of a group than arXiv has: {listed(each)}",
-        "a model expects the mixture it was trained on, and on papers as they come will name these groups too often",
-        "if it will meet papers as they come, test it on a table of arXiv's own mixture; otherwise nothing")]
+    return [
+        Check(
+            "unusual mixture",
+            "low",
+            count,
+            count / len(papers),
+            f"far more of a group than arXiv has: {listed(each)}",
+            "a model expects the mixture it was trained on, and on papers as they come will name these groups too often",
+            "if it will meet papers as they come, test it on a table of arXiv's own mixture; otherwise nothing",
+        )
+    ]
 
 # %% ../../nbs/02_exploration/00_quality.ipynb #e101b490
 def group_years(
@@ -141,12 +189,41 @@ def group_years(
     for group in years:
         own, rest = years[group], years.sum(axis=1) - years[group]
         share, others = own / own.sum(), rest / max(rest.sum(), 1)
-        chance = 0.5 * np.sqrt(2 * others * (1 - others) / (np.pi * own.sum())).sum()  # mean absolute deviation of a binomial share
-        year, dates = (share - others).idxmax(), known.loc[known["group"] == group, "date"].sort_values()
-        apart = max(0.0, 0.5 * (share - others).abs().sum() - chance) if rest.sum() else 0.0
+        # mean absolute deviation of a binomial share
+        chance = 0.5 * np.sqrt(2 * others * (1 - others) / (np.pi * own.sum())).sum()
+        year, dates = (
+            (share - others).idxmax(),
+            known.loc[known["group"] == group, "date"].sort_values(),
+        )
+        apart = (
+            max(0.0, 0.5 * (share - others).abs().sum() - chance) if rest.sum() else 0.0
+        )
         months = [f"{dates.iloc[place]:%Y-%m}" for place in (0, len(dates) // 2, -1)]
-        rows.append([group, int(own.sum()), *months, int(year), share[year], others[year], apart])
-    return pd.DataFrame(rows, columns=["group", "papers", "first", "middle", "last", "year", "in_year", "others", "apart"])
+        rows.append(
+            [
+                group,
+                int(own.sum()),
+                *months,
+                int(year),
+                share[year],
+                others[year],
+                apart,
+            ]
+        )
+    return pd.DataFrame(
+        rows,
+        columns=[
+            "group",
+            "papers",
+            "first",
+            "middle",
+            "last",
+            "year",
+            "in_year",
+            "others",
+            "apart",
+        ],
+    )
 
 # %% ../../nbs/02_exploration/00_quality.ipynb #71481ee2
 MIN_YEAR_SHIFT = 0.2  # of a group's papers; chance is taken off already
@@ -160,15 +237,26 @@ def check_group_years(
     table = table[table["apart"] > MIN_YEAR_SHIFT].sort_values("apart", ascending=False)
     if table.empty:
         return []
-    each = [f"{row.group} {share_text(row.in_year, 0)} in {row.year} (others {share_text(row.others, 0)})" for row in table.itertuples()]
+    each = [
+        f"{row.group} {share_text(row.in_year, 0)} in {row.year} (others {share_text(row.others, 0)})"
+        for row in table.itertuples()
+    ]
     count = int(table["papers"].sum())
-    return [Check(
-        "eras", "high", count, count / len(papers), f"groups from other years than the rest: {listed(each)}",
-        "a model can learn the era (words in fashion, raw TeX) instead of the subject, and a random split does not show it",
-        "add papers of the missing years; look at scores by year; judge with --split time")]
+    return [
+        Check(
+            "eras",
+            "high",
+            count,
+            count / len(papers),
+            f"groups from other years than the rest: {listed(each)}",
+            "a model can learn the era (words in fashion, raw TeX) instead of the subject, and a random split does not show it",
+            "add papers of the missing years; look at scores by year; judge with --split time",
+        )
+    ]
 
 # %% ../../nbs/02_exploration/00_quality.ipynb #c40d5ebc
-_BEGIN = pd.Timestamp("1986-01-01", tz="UTC")  # a few papers were added later with earlier dates
+# a few papers were added later with earlier dates
+_BEGIN = pd.Timestamp("1986-01-01", tz="UTC")
 
 
 def check_dates(
@@ -177,27 +265,58 @@ def check_dates(
 ) -> list[Check]:  # none to two
     "Missing and impossible dates."
     undated, found = int(papers["date"].isna().sum()), []
-    odd = int(((papers["date"] > today + pd.Timedelta(days=2)) | (papers["date"] < _BEGIN)).sum())
+    odd = int(
+        (
+            (papers["date"] > today + pd.Timedelta(days=2)) | (papers["date"] < _BEGIN)
+        ).sum()
+    )
     if undated:
-        found.append(Check(
-            "no date", "low", undated, undated / len(papers), f"{papers_text(undated)} no readable date",
-            "time cannot be checked for them: neither their era nor their side of a split by time",
-            "fill in published, or leave --split time alone"))
+        found.append(
+            Check(
+                "no date",
+                "low",
+                undated,
+                undated / len(papers),
+                f"{papers_text(undated)} no readable date",
+                "time cannot be checked for them: neither their era nor their side of a split by time",
+                "fill in published, or leave --split time alone",
+            )
+        )
     if odd:
-        found.append(Check(
-            "impossible dates", "medium", odd, odd / len(papers), f"{papers_text(odd)} a date in the future or before {_BEGIN.year}",
-            "a split by time would put them on the wrong side", "mend published at its source"))
+        found.append(
+            Check(
+                "impossible dates",
+                "medium",
+                odd,
+                odd / len(papers),
+                f"{papers_text(odd)} a date in the future or before {_BEGIN.year}",
+                "a split by time would put them on the wrong side",
+                "mend published at its source",
+            )
+        )
     return found
 
 # %% ../../nbs/02_exploration/00_quality.ipynb #a18166f2
 MIN_ABSTRACT_WORDS = 20  # words
+
+
 _WITHDRAWN = re.compile(
     r"\b(paper|article|manuscript|submission|preprint|work|version)\b[^.]{0,40}\b(has|have|is|was|been|being)\b[^.]{0,20}\b(withdrawn|retracted)\b"
-    r"|\b(withdrawn|retracted) by (the )?(author|arxiv)", re.IGNORECASE)
-_ENGLISH = frozenset("the of and in to we is for that with this by on are an as from be it which our can at".split())
-_FOREIGN = frozenset(  # frequent in French, German, Spanish, Portuguese or Italian, and no word of English
+    r"|\b(withdrawn|retracted) by (the )?(author|arxiv)",
+    re.IGNORECASE,
+)
+
+
+_ENGLISH = frozenset(
+    "the of and in to we is for that with this by on are an as from be it which our can at".split()
+)
+
+
+# frequent in French, German, Spanish, Portuguese or Italian, and no word of English
+_FOREIGN = frozenset(
     "les des une du dans est sur pour que nous par aux avec und der das ein eine ist nicht mit wird auf den zu el los las una por"
-    " con se es para como uma os um em dos são não il gli che di della dei nel per sono le la de y et".split())
+    " con se es para como uma os um em dos são não il gli che di della dei nel per sono le la de y et".split()
+)
 
 
 def is_withdrawn(
@@ -206,17 +325,20 @@ def is_withdrawn(
     """Does this abstract say that the paper was withdrawn?"""
     return bool(_WITHDRAWN.search(summary[:400]))
 
-
+# %% ../../nbs/02_exploration/00_quality.ipynb #a18185e1
 def is_foreign(
     text: str,  # an abstract
 ) -> bool:  # False in doubt
     """Is this text, by its letters or by its small words, in another language than English?"""
     text = text[:600]  # enough to tell
     letters = "" if text.isascii() else [letter for letter in text if letter.isalpha()]
-    if letters and sum(letter > "\u02af" for letter in letters) > 0.3 * len(letters):  # beyond Latin letters
+    # beyond Latin letters
+    if letters and sum(letter > "\u02af" for letter in letters) > 0.3 * len(letters):
         return len(letters) > 40
     words = re.findall(r"[^\W\d_]+", text.lower())
-    english, foreign = (sum(word in small for word in words) for small in (_ENGLISH, _FOREIGN))
+    english, foreign = (
+        sum(word in small for word in words) for small in (_ENGLISH, _FOREIGN)
+    )
     return foreign > max(3, 2 * english)
 
 # %% ../../nbs/02_exploration/00_quality.ipynb #c2b70194
@@ -227,20 +349,40 @@ def check_texts(
     texts = papers["summary"].fillna("").astype(str).to_list()
     kinds: dict[str, tuple[Callable[[str], bool], str, str, str]] = {
         "short abstracts": (
-            lambda text: len(text.split()) < MIN_ABSTRACT_WORDS, f"an abstract of fewer than {MIN_ABSTRACT_WORDS} words",
-            "there is little to learn or to predict from", "look at them; drop those that are no abstracts"),
+            lambda text: len(text.split()) < MIN_ABSTRACT_WORDS,
+            f"an abstract of fewer than {MIN_ABSTRACT_WORDS} words",
+            "there is little to learn or to predict from",
+            "look at them; drop those that are no abstracts",
+        ),
         "withdrawn papers": (
-            is_withdrawn, "a notice of withdrawal for an abstract", "the notice says nothing about the subject, in any group", "drop them"),
+            is_withdrawn,
+            "a notice of withdrawal for an abstract",
+            "the notice says nothing about the subject, in any group",
+            "drop them",
+        ),
         "other languages": (
-            is_foreign, "an abstract that does not look English", "encoders and word counts know little of other languages",
-            "look at them; translate or drop them"),
+            is_foreign,
+            "an abstract that does not look English",
+            "encoders and word counts know little of other languages",
+            "look at them; translate or drop them",
+        ),
     }
     found = []
     for name, (test, what, why, action) in kinds.items():
         count = sum(map(test, texts))
         if count:
             share = count / len(texts)
-            found.append(Check(name, "medium" if share > 0.01 else "low", count, share, f"{papers_text(count)} {what}", why, action))
+            found.append(
+                Check(
+                    name,
+                    "medium" if share > 0.01 else "low",
+                    count,
+                    share,
+                    f"{papers_text(count)} {what}",
+                    why,
+                    action,
+                )
+            )
     return found
 
 # %% ../../nbs/02_exploration/00_quality.ipynb #b1bf0372
@@ -252,11 +394,17 @@ def check_near_duplicates(
     if duplicates.empty:
         return []
     share, titles = len(duplicates) / len(papers), int(duplicates["cluster"].nunique())
-    return [Check(
-        "near-duplicates", "medium" if share > 0.01 else "low", len(duplicates), share,
-        f"{papers_text(len(duplicates))} a title that another paper has too ({count_text(titles)} title{'s' if titles > 1 else ''})",
-        "a random split may put one into training and its twin into the test, which then asks what was told",
-        "use --split stable, which keeps twins together, or drop all but one")]
+    return [
+        Check(
+            "near-duplicates",
+            "medium" if share > 0.01 else "low",
+            len(duplicates),
+            share,
+            f"{papers_text(len(duplicates))} a title that another paper has too ({count_text(titles)} title{'s' if titles > 1 else ''})",
+            "a random split may put one into training and its twin into the test, which then asks what was told",
+            "use --split stable, which keeps twins together, or drop all but one",
+        )
+    ]
 
 # %% ../../nbs/02_exploration/00_quality.ipynb #fac614a8
 DEFAULT_MAX_LENGTH = 256  # tokens
@@ -271,14 +419,21 @@ def check_lengths(
     if count < 0.01 * len(lengths) or not count:
         return []
     share = count / len(lengths)
-    return [Check(
-        "long texts", "medium" if share > 0.1 else "low", count, share,
-        f"{papers_text(count, ('is', 'are'))} longer than {count_text(max_length)} tokens",
-        "an encoder with this window does not see the rest of them",
-        "widen the window if the encoder allows it (--set window=512), or keep both ends of a text (--set keep=head+tail)")]
+    return [
+        Check(
+            "long texts",
+            "medium" if share > 0.1 else "low",
+            count,
+            share,
+            f"{papers_text(count, ('is', 'are'))} longer than {count_text(max_length)} tokens",
+            "an encoder with this window does not see the rest of them",
+            "widen the window if the encoder allows it (--set window=512), or keep both ends of a text (--set keep=head+tail)",
+        )
+    ]
 
 # %% ../../nbs/02_exploration/00_quality.ipynb #3fa7ad47
-_ACROSS = [pair for pair in ALIASES if group_of(pair.primary) != group_of(pair.alias)]  # pairs whose codes belong to two groups
+# pairs whose codes belong to two groups
+_ACROSS = [pair for pair in ALIASES if group_of(pair.primary) != group_of(pair.alias)]
 
 
 def check_codes(
@@ -289,23 +444,58 @@ def check_codes(
         return []
     codes = {code for pair in _ACROSS for code in (pair.primary, pair.alias)}
     duplicates = papers[papers["main_category"].isin(codes) & papers["date"].notna()]
-    then = [primary_on(code, date) for code, date in zip(duplicates["main_category"], duplicates["date"], strict=True)]
-    wrong, found = duplicates["main_category"].to_numpy() != np.array(then, dtype=object), []
+    then = [
+        primary_on(code, date)
+        for code, date in zip(
+            duplicates["main_category"], duplicates["date"], strict=True
+        )
+    ]
+    wrong, found = (
+        duplicates["main_category"].to_numpy() != np.array(then, dtype=object),
+        [],
+    )
     if count := int(wrong.sum()):
-        each = [f"{code} ({count_text(n)})" for code, n in duplicates.loc[wrong, "main_category"].value_counts().items()]
-        found.append(Check(
-            "wrong twin", "medium", count, count / len(papers),
-            f"main category is the code that arXiv did not give at that date: {listed(each)}",
-            "the two codes belong to two groups, so the label is probably wrong", "take the main category from arXiv itself"))
+        each = [
+            f"{code} ({count_text(n)})"
+            for code, n in duplicates.loc[wrong, "main_category"].value_counts().items()
+        ]
+        found.append(
+            Check(
+                "wrong twin",
+                "medium",
+                count,
+                count / len(papers),
+                f"main category is the code that arXiv did not give at that date: {listed(each)}",
+                "the two codes belong to two groups, so the label is probably wrong",
+                "take the main category from arXiv itself",
+            )
+        )
     right = duplicates.loc[~wrong, "main_category"]
-    both = [pair for pair in _ACROSS if pair.flipped and not pair.separate_before and {pair.primary, pair.alias} <= set(right)]
+    both = [
+        pair
+        for pair in _ACROSS
+        if pair.flipped
+        and not pair.separate_before
+        and {pair.primary, pair.alias} <= set(right)
+    ]
     if both:
         count = int(right.isin([pair.alias for pair in both]).sum())
-        each = [f"{pair.alias} became {pair.primary} in {pair.flipped[0].year}" for pair in both if pair.flipped]
-        found.append(Check(
-            "renamed categories", "medium", count, count / len(papers), f"one subject under two groups: {listed(each)}",
-            "older and newer papers on the same subject have different labels, which no model can tell from the text",
-            "give the older papers today's code, or train on papers from after the change"))
+        each = [
+            f"{pair.alias} became {pair.primary} in {pair.flipped[0].year}"
+            for pair in both
+            if pair.flipped
+        ]
+        found.append(
+            Check(
+                "renamed categories",
+                "medium",
+                count,
+                count / len(papers),
+                f"one subject under two groups: {listed(each)}",
+                "older and newer papers on the same subject have different labels, which no model can tell from the text",
+                "give the older papers today's code, or train on papers from after the change",
+            )
+        )
     return found
 
 # %% ../../nbs/02_exploration/00_quality.ipynb #d4052546
@@ -318,23 +508,41 @@ def _meaning(
     """What is odd about a code."""
     if pair := _ALIAS_OF_CODE.get(code):
         before = "a category of its own" if pair.separate_before else "the first name"
-        return f"second name of {pair.primary}" + (f"; {before} until {pair.flipped[1]:%B %Y}" if pair.flipped else "")
+        return f"second name of {pair.primary}" + (
+            f"; {before} until {pair.flipped[1]:%B %Y}" if pair.flipped else ""
+        )
     if code in ARCHIVED:
-        return f"older name, now {ARCHIVED[code][0]}" + (" and others" if len(ARCHIVED[code]) > 1 else "")
+        return f"older name, now {ARCHIVED[code][0]}" + (
+            " and others" if len(ARCHIVED[code]) > 1 else ""
+        )
     return "" if is_category(code) else "no category of arXiv"
 
-
+# %% ../../nbs/02_exploration/00_quality.ipynb #d4054435
 def count_codes(
     papers: pd.DataFrame,  # a papers table
 ) -> pd.DataFrame:  # columns code, meaning, papers (listed under it), primary (of those, with it as main category)
     """The second names, older names and foreign codes that papers are listed under, and how often."""
     none = pd.Series(dtype="str")
-    listed_under = Counter(code for codes in papers.get("categories", none).dropna() for code in split_codes(codes))
-    listed_under.update(code for codes in papers.get("other_subjects", none).dropna() for code in split_codes(codes))
+    listed_under = Counter(
+        code
+        for codes in papers.get("categories", none).dropna()
+        for code in split_codes(codes)
+    )
+    listed_under.update(
+        code
+        for codes in papers.get("other_subjects", none).dropna()
+        for code in split_codes(codes)
+    )
     primary = Counter(papers.get("main_category", none).dropna())
-    rows = [[code, meaning, listed_under[code], primary[code]] for code in listed_under | primary if (meaning := _meaning(code))]
+    rows = [
+        [code, meaning, listed_under[code], primary[code]]
+        for code in listed_under | primary
+        if (meaning := _meaning(code))
+    ]
     table = pd.DataFrame(rows, columns=["code", "meaning", "papers", "primary"])
-    return table.sort_values(["papers", "code"], ascending=[False, True], ignore_index=True)
+    return table.sort_values(
+        ["papers", "code"], ascending=[False, True], ignore_index=True
+    )
 
 # %% ../../nbs/02_exploration/00_quality.ipynb #395b1728
 def check_rejects(
@@ -343,19 +551,47 @@ def check_rejects(
 ) -> list[Check]:  # none to two
     """What reading has set aside."""
     found = []
-    foreign = papers["other_subjects"].fillna("").ne("") if "other_subjects" in papers else pd.Series(False, index=papers.index)
+    foreign = (
+        papers["other_subjects"].fillna("").ne("")
+        if "other_subjects" in papers
+        else pd.Series(False, index=papers.index)
+    )
     if count := int(foreign.sum()):
-        kinds = papers.loc[foreign, "other_subjects"].str.split(",").explode().value_counts().index.to_list()
-        found.append(Check(
-            "foreign codes", "low", count, count / len(papers),
-            f"{papers_text(count)} codes that are no arXiv category: {listed(kinds, 4)}",
-            "they were set aside and are not learnt from", "nothing, if they are codes of other systems (MSC, ACM)"))
+        kinds = (
+            papers.loc[foreign, "other_subjects"]
+            .str.split(",")
+            .explode()
+            .value_counts()
+            .index.to_list()
+        )
+        found.append(
+            Check(
+                "foreign codes",
+                "low",
+                count,
+                count / len(papers),
+                f"{papers_text(count)} codes that are no arXiv category: {listed(kinds, 4)}",
+                "they were set aside and are not learnt from",
+                "nothing, if they are codes of other systems (MSC, ACM)",
+            )
+        )
     if rejects is not None and len(rejects):
-        share, reason = len(rejects) / (len(rejects) + len(papers)), rejects["reason"].value_counts()
-        found.append(Check(
-            "rejected rows", "medium" if share > 0.01 else "low", len(rejects), share,
-            f"{count_text(len(rejects))} rows could not be used, most often: {reason.index[0]} ({count_text(reason.iloc[0])})",
-            "what is missing may be missing from one group more than from others", "look at the rejects and mend the source", of="rows"))
+        share, reason = (
+            len(rejects) / (len(rejects) + len(papers)),
+            rejects["reason"].value_counts(),
+        )
+        found.append(
+            Check(
+                "rejected rows",
+                "medium" if share > 0.01 else "low",
+                len(rejects),
+                share,
+                f"{count_text(len(rejects))} rows could not be used, most often: {reason.index[0]} ({count_text(reason.iloc[0])})",
+                "what is missing may be missing from one group more than from others",
+                "look at the rejects and mend the source",
+                of="rows",
+            )
+        )
     return found
 
 # %% ../../nbs/02_exploration/00_quality.ipynb #e0fda553
@@ -369,24 +605,44 @@ class QualityReport:
     @property
     def table(self) -> pd.DataFrame:
         """The findings as a table: severity, finding, papers, share, what, why, do."""
-        names = {"severity": "severity", "name": "finding", "count": "count", "share": "share", "what": "what", "why": "why", "do": "do"}
-        return pd.DataFrame([asdict(issue) for issue in self.issues], columns=list(names)).rename(columns=names)
+        names = {
+            "severity": "severity",
+            "name": "finding",
+            "count": "count",
+            "share": "share",
+            "what": "what",
+            "why": "why",
+            "do": "do",
+        }
+        return pd.DataFrame(
+            [asdict(issue) for issue in self.issues], columns=list(names)
+        ).rename(columns=names)
 
     @property
     def verdict(self) -> str:
         """One line for people."""
         if not self.issues:
             return f"{self.papers:,} papers: nothing to put right"
-        counts = [f"{n} {severity}" for severity in SEVERITIES if (n := sum(issue.severity == severity for issue in self.issues))]
+        counts = [
+            f"{n} {severity}"
+            for severity in SEVERITIES
+            if (n := sum(issue.severity == severity for issue in self.issues))
+        ]
         things = "1 thing" if len(self.issues) == 1 else f"{len(self.issues)} things"
         return f"{self.papers:,} papers: {things} to know before training ({', '.join(counts)})"
 
     def to_dict(self) -> dict[str, Any]:
         """The record as JSON knows it."""
-        return {"papers": self.papers, "findings": [asdict(issue) for issue in self.issues]}
+        return {
+            "papers": self.papers,
+            "findings": [asdict(issue) for issue in self.issues],
+        }
 
     def __repr__(self) -> str:
-        lines = [f"{issue.severity:<6}  {issue.what}\n        {issue.why}\n        → {issue.action}" for issue in self.issues]
+        lines = [
+            f"{issue.severity:<6}  {issue.what}\n        {issue.why}\n        → {issue.action}"
+            for issue in self.issues
+        ]
         return "\n".join([self.verdict, *lines])
 
     def as_html(self) -> Markup:
@@ -404,13 +660,19 @@ def _marked(
     text: str,  # what to do
 ) -> Markup:  # escaped
     """Options of the command line set as such, and kept on one line."""
-    return Markup(re.sub(r"--\w+ [\w=+]+", r'<code style="white-space:nowrap">\g<0></code>', str(escape(text))))
+    return Markup(
+        re.sub(
+            r"--\w+ [\w=+]+",
+            r'<code style="white-space:nowrap">\g<0></code>',
+            str(escape(text)),
+        )
+    )
 
-
+# %% ../../nbs/02_exploration/00_quality.ipynb #9e49c5e3
 class CheckError(ArxivNbclfError):
     """Something that no check-up can be made of."""
 
-
+# %% ../../nbs/02_exploration/00_quality.ipynb #9e49e4d2
 def _checked(
     papers: pd.DataFrame,  # a papers table
     lengths: Sequence[int] | np.ndarray | None,  # tokens of each paper
@@ -418,34 +680,63 @@ def _checked(
 ) -> np.ndarray | None:  # the lengths
     """Raise `CheckError` unless all fits together."""
     if not isinstance(papers, pd.DataFrame):
-        raise CheckError(f"a check-up needs a papers table, not {type(papers).__name__}; read_papers(source).papers is one")
+        raise CheckError(
+            f"a check-up needs a papers table, not {type(papers).__name__}; read_papers(source).papers is one"
+        )
     if missing := [name for name in ("aid", "title", "summary") if name not in papers]:
-        raise CheckError(f"the table has no column {' and no column '.join(missing)}; read_papers(source).papers has all")
+        raise CheckError(
+            f"the table has no column {' and no column '.join(missing)}; read_papers(source).papers has all"
+        )
     if papers.empty:
         raise CheckError("the table holds no papers; is it the right file?")
     if max_length < 1:
-        raise CheckError(f"window={max_length} must be 1 token or more; encoders mostly read 256 or 512")
+        raise CheckError(
+            f"window={max_length} must be 1 token or more; encoders mostly read 256 or 512"
+        )
     if lengths is None:
         return None
     measured = np.asarray(lengths)
-    if measured.shape != (len(papers),) or measured.dtype.kind not in "iuf" or not np.isfinite(measured.astype(float)).all():
-        raise CheckError(f"lengths must be {len(papers):,} numbers, one per paper, not {measured.dtype} of shape {measured.shape}")
+    if (
+        measured.shape != (len(papers),)
+        or measured.dtype.kind not in "iuf"
+        or not np.isfinite(measured.astype(float)).all()
+    ):
+        raise CheckError(
+            f"lengths must be {len(papers):,} numbers, one per paper, not {measured.dtype} of shape {measured.shape}"
+        )
     return measured
 
 # %% ../../nbs/02_exploration/00_quality.ipynb #29cc2823
 def check_quality(
     papers: pd.DataFrame,  # a papers table
     rejects: pd.DataFrame | None = None,  # the rows that `read_papers` could not use
-    lengths: Sequence[int] | np.ndarray | None = None,  # tokens of each paper's text, by an encoder's tokeniser; None: not looked at
-    max_length: int = DEFAULT_MAX_LENGTH,  # tokens that the encoder reads; beside `lengths`
-    today: pd.Timestamp | None = None,  # dates beyond it are in the future (with time zone); None: now
+    # tokens of each paper's text, by an encoder's tokeniser; None: not looked at
+    lengths: Sequence[int] | np.ndarray | None = None,
+    # tokens that the encoder reads; beside `lengths`
+    max_length: int = DEFAULT_MAX_LENGTH,
+    # dates beyond it are in the future (with time zone); None: now
+    today: pd.Timestamp | None = None,
 ) -> QualityReport:  # the findings, the worst first
     """Look for what should be put right before training. Raises `CheckError`."""
     measured = _checked(papers, lengths, max_length)
     known = prepared_papers(papers)
     found = [
-        *check_groups(known), *check_group_shares(known), *check_group_years(papers), *check_dates(known, today or pd.Timestamp.now(tz="UTC")),
-        *check_texts(papers), *check_near_duplicates(papers), *check_codes(known), *check_rejects(papers, rejects),
+        *check_groups(known),
+        *check_group_shares(known),
+        *check_group_years(papers),
+        *check_dates(known, today or pd.Timestamp.now(tz="UTC")),
+        *check_texts(papers),
+        *check_near_duplicates(papers),
+        *check_codes(known),
+        *check_rejects(papers, rejects),
         *([] if measured is None else check_lengths(measured, max_length)),
     ]
-    return QualityReport(len(papers), tuple(sorted(found, key=lambda issue: (SEVERITIES.index(issue.severity), -issue.share))))
+    return QualityReport(
+        len(papers),
+        tuple(
+            sorted(
+                found,
+                key=lambda issue: (SEVERITIES.index(issue.severity), -issue.share),
+            )
+        ),
+    )

@@ -27,9 +27,12 @@ def card_data(
     from huggingface_hub import ModelCardData
 
     return ModelCardData(
-        language="en", license=license, library_name="arxiv_nbclf",
+        language="en",
+        license=license,
+        library_name="arxiv_nbclf",
         pipeline_tag="text-classification",
-        tags=["arxiv", "scientific-papers", "text-classification"], **fields,
+        tags=["arxiv", "scientific-papers", "text-classification"],
+        **fields,
     )
 
 # %% ../../nbs/08_report/01_model_card.ipynb #1b8b6ec5
@@ -49,11 +52,15 @@ def _scored_card_data(
         EvalResult(
             task_type="text-classification",
             task_name="arXiv group from title and abstract",
-            dataset_type=kind, dataset_name=dataset, dataset_split="test",
-            metric_type=_METRICS[figure["key"]], metric_name=figure["name"],
+            dataset_type=kind,
+            dataset_name=dataset,
+            dataset_split="test",
+            metric_type=_METRICS[figure["key"]],
+            metric_name=figure["name"],
             metric_value=round(float(figure["value"]), 4),
         )
-        for figure in context["figures"] if figure["key"] in _METRICS
+        for figure in context["figures"]
+        if figure["key"] in _METRICS
     ]
     known = {"model_name": context["title"], "eval_results": results}
     return card_data(license, metrics=["accuracy", "f1"], **known)
@@ -82,12 +89,20 @@ def model_card(
     findings: Sections | None = None,  # what else was found out about the model
 ) -> str:  # Markdown with a YAML head
     "The model card of a run."
-    context, found = template_values(report, scores, baseline), (findings or Sections()).found
+    context, found = (
+        template_values(report, scores, baseline),
+        (findings or Sections()).found,
+    )
     files = ", ".join(str(source["file"]) for source in context["sources"])
     dataset = "synthetic sample" if report.get("synthetic") else files or "arXiv papers"
-    return TEMPLATES.get_template("model_card.md").render(
-        **context, card_data=_scored_card_data(context, license, dataset).to_yaml(),
-        license=license, pictures=pictures or {},
-        sentences={name: finding.told for name, finding in found.items()},
-        limits=[finding.limits for finding in found.values() if finding.limits],
-    ) + "\n"
+    return (
+        TEMPLATES.get_template("model_card.md").render(
+            **context,
+            card_data=_scored_card_data(context, license, dataset).to_yaml(),
+            license=license,
+            pictures=pictures or {},
+            sentences={name: finding.told for name, finding in found.items()},
+            limits=[finding.limits for finding in found.values() if finding.limits],
+        )
+        + "\n"
+    )

@@ -57,7 +57,10 @@ _QUESTIONS = {  # name of a section → its question, in the order of the page
 _FINDINGS = {"believability", "silence", "agreement", "doubts", "learning", "ageing"}
 
 # %% ../../nbs/08_report/02_report.ipynb #53382216
-_EVALUATION_QUESTIONS = {"papers": "What was it tested on?", "making": "Which model is it?"}
+_EVALUATION_QUESTIONS = {
+    "papers": "What was it tested on?",
+    "making": "Which model is it?",
+}
 
 
 def _render_sections(
@@ -125,8 +128,12 @@ def _context(
     columns = ["this model", "linear", "precision", "recall", "F1"]
     formats = dict.fromkeys(columns, score_text) | {"difference": difference_text}
     return context | {
-        "pictures": pictures, "found": findings.found, "left_out": findings.skipped,
-        "show": section_html, "formats": SECTION_FORMATS | formats, "comparison": compared,
+        "pictures": pictures,
+        "found": findings.found,
+        "left_out": findings.skipped,
+        "show": section_html,
+        "formats": SECTION_FORMATS | formats,
+        "comparison": compared,
         "groups": _by_group(report, scores),
     }
 
@@ -136,8 +143,12 @@ def _byline(
 ) -> str:  # those that are known
     "Family, encoder, split and time of a run, in a line."
     split, created = report.get("split"), report.get("created")
-    parts = [report["family"], report["encoder"], f"{split} split" if split else None,
-             time_text(str(created)) if created else None]
+    parts = [
+        report["family"],
+        report["encoder"],
+        f"{split} split" if split else None,
+        time_text(str(created)) if created else None,
+    ]
     return " · ".join(part for part in parts if part)
 
 # %% ../../nbs/08_report/02_report.ipynb #81165d33
@@ -153,8 +164,9 @@ def report_page(
     context = _context(report, scores, baseline, pictures or {}, known)
     footer = "The figures on this page are also in report.json, beside it."
     if any(finding.own for finding in known.found.values()):
-        footer += (" This page shows titles and words of papers; "
-                   "the files beside it do not.")
+        footer += (
+            " This page shows titles and words of papers; the files beside it do not."
+        )
     synthetic = report.get("synthetic")
     return html_page(
         context["title"],

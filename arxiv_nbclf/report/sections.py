@@ -132,14 +132,20 @@ def draw_scores(
     figures = {
         "confusion.png": draw(
             lambda ax: plot_confusion(scores, ax=ax),
-            f"Confusion matrix in papers. Recognised: {right}.", square),
+            f"Confusion matrix in papers. Recognised: {right}.",
+            square,
+        ),
         "confusion_share.png": draw(
             lambda ax: plot_confusion(scores, share=True, ax=ax),
             "Confusion matrix in shares of each true group. "
-            f"On the diagonal: {recall}.", square),
+            f"On the diagonal: {recall}.",
+            square,
+        ),
         "f1.png": draw(
             lambda ax: plot_f1(scores, baseline, ax=ax, names=names),
-            f"F1 by group: {f1}.", bars),
+            f"F1 by group: {f1}.",
+            bars,
+        ),
     }
     if papers is not None:
         figures["groups.png"] = draw_groups(count_groups(papers))
@@ -183,7 +189,8 @@ def draw_training(
 ) -> Picture | None:  # None if there is nothing to draw
     "Losses and scores by epoch."
     panels = {
-        title: found for title, names in _PANELS.items()
+        title: found
+        for title, names in _PANELS.items()
         if (found := [name for name in names if name in table])
     }
     if not panels:
@@ -202,8 +209,15 @@ def draw_training(
             axes.set(xlabel="epoch", ylabel=title)
             axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
             axes.spines[["top", "right"]].set_visible(False)
-            axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3,
-                        frameon=False, fontsize=8, columnspacing=1, handlelength=1.5)
+            axes.legend(
+                loc="lower center",
+                bbox_to_anchor=(0.5, 1),
+                ncols=3,
+                frameon=False,
+                fontsize=8,
+                columnspacing=1,
+                handlelength=1.5,
+            )
 
     shown = [name for names in panels.values() for name in names]
     words = [f"{name} {', '.join(map(score_text, table[name]))}" for name in shown]
@@ -221,7 +235,7 @@ def report_epochs(
     best = [holder.get("best_epoch") for holder in (settings, *members)]
     return epoch_table(report.get("training"), next(filter(None, best), None))
 
-
+# %% ../../nbs/08_report/00_sections.ipynb #0fd550c3
 def best_epoch_text(
     epochs: pd.DataFrame,  # as `report_epochs` gives it
 ) -> str:  # a sentence, or two; nothing if it is not known which epoch was kept
@@ -230,18 +244,22 @@ def best_epoch_text(
         return ""
     last = epochs["kept"].idxmax()
     number = epochs["epoch"].map(count_text)
-    told = (f"Epoch {number[last]} of {count_text(len(epochs))} was kept, "
-            "the best on the validation papers.")
-    loss = epochs.reindex(columns=["validation loss"]).squeeze(axis=1)[:last + 1]
+    told = (
+        f"Epoch {number[last]} of {count_text(len(epochs))} was kept, "
+        "the best on the validation papers."
+    )
+    loss = epochs.reindex(columns=["validation loss"]).squeeze(axis=1)[: last + 1]
     if not loss[last] > loss.min():  # nor where it is not known
         return told
     least, scores = loss.idxmin(), epochs.filter(["weighted F1", "macro F1"])
     if scores.empty or not (scores.loc[last] >= scores.loc[least]).all():
         return told
-    return (f"{told} Up to it the validation loss rose from {score_text(loss[least])} "
-            f"in epoch {number[least]} to {score_text(loss[last])}, while F1 did not "
-            "fall: the model grew surer than it is right (overconfidence), which the "
-            "calibration, fitted afterwards, repairs.")
+    return (
+        f"{told} Up to it the validation loss rose from {score_text(loss[least])} "
+        f"in epoch {number[least]} to {score_text(loss[last])}, while F1 did not "
+        "fall: the model grew surer than it is right (overconfidence), which the "
+        "calibration, fitted afterwards, repairs."
+    )
 
 # %% ../../nbs/08_report/00_sections.ipynb #2497ead7
 def draw_figures(
@@ -273,8 +291,18 @@ class Predictions:
     @property
     def table(self) -> pd.DataFrame:
         "A row per paper: aid, label, and a probability for each group, p_cs … p_stat."
-        found = pd.DataFrame(self.probabilities, columns=[f"p_{group}" for group in LABELS])
-        return pd.concat([pd.DataFrame({"aid": self.papers["aid"].to_numpy(), "label": self.labels}), found], axis=1)
+        found = pd.DataFrame(
+            self.probabilities, columns=[f"p_{group}" for group in LABELS]
+        )
+        return pd.concat(
+            [
+                pd.DataFrame(
+                    {"aid": self.papers["aid"].to_numpy(), "label": self.labels}
+                ),
+                found,
+            ],
+            axis=1,
+        )
 
     def __repr__(self) -> str:
         return f"Predictions({self.scores})"
@@ -282,7 +310,7 @@ class Predictions:
     def _repr_html_(self) -> str:
         return self.scores._repr_html_()
 
-
+# %% ../../nbs/08_report/00_sections.ipynb #9b201da9
 def predict_labelled(
     classifier: Classifier,  # fitted
     papers: pd.DataFrame,  # a papers table
@@ -290,16 +318,21 @@ def predict_labelled(
 ) -> Predictions:
     "Score labelled papers with a model."
     decision_scores = classifier.decision_function(papers)
-    return Predictions(papers, labels, decision_scores, classifier.calibration_(decision_scores))
+    return Predictions(
+        papers, labels, decision_scores, classifier.calibration_(decision_scores)
+    )
 
 # %% ../../nbs/08_report/00_sections.ipynb #d2f05692
 @dataclass(frozen=True, eq=False, repr=False)
 class EvaluationContext:
     "A fitted model and all that it is evaluated by."
 
-    prepared: PreparedPapers  # papers, labels and split; of a saved model, all papers are test papers
+    # papers, labels and split; of a saved model, all papers are test papers
+    prepared: PreparedPapers
     classifier: Classifier  # fitted
-    baseline: Classifier | None = None  # linear, fitted on the same papers; None where linear is the family, or nothing was fitted
+    # linear, fitted on the same papers; None where linear is the family, or nothing was
+    # fitted
+    baseline: Classifier | None = None
 
     @cached_property
     def predictions(self) -> Predictions:
@@ -309,7 +342,11 @@ class EvaluationContext:
     @cached_property
     def baseline_predictions(self) -> Predictions | None:
         "The linear family on the same papers."
-        return None if self.baseline is None else predict_labelled(self.baseline, *self.prepared.subset("test"))
+        return (
+            None
+            if self.baseline is None
+            else predict_labelled(self.baseline, *self.prepared.subset("test"))
+        )
 
     @property
     def scores(self) -> tuple[Scores, Scores | None]:
@@ -335,15 +372,23 @@ def non_breaking(
     text: Any,  # of a cell, such as a range
 ) -> str:  # which stays on one line
     "A short text that a narrow table does not break."
-    return str(text).replace(" ", "\N{NO-BREAK SPACE}").replace("-", "\N{NON-BREAKING HYPHEN}")
+    return (
+        str(text)
+        .replace(" ", "\N{NO-BREAK SPACE}")
+        .replace("-", "\N{NON-BREAKING HYPHEN}")
+    )
 
-
+# %% ../../nbs/08_report/00_sections.ipynb #94b443f3
 SECTION_FORMATS: dict[str, Callable[..., str]] = {
-    **dict.fromkeys(["share", "share of the true group", "answered", "right"], share_text),
+    **dict.fromkeys(
+        ["share", "share of the true group", "answered", "right"], share_text
+    ),
     "wanted": "{:.2f}".format,
     **dict.fromkeys(["papers", "training papers", "test papers"], count_text),
     "gain per doubling": difference_text,
-    **dict.fromkeys(["part", "month", "95 % interval", "95 % interval of F1"], non_breaking),
+    **dict.fromkeys(
+        ["part", "month", "95 % interval", "95 % interval of F1"], non_breaking
+    ),
 }
 
 
@@ -353,11 +398,15 @@ class SectionResult:
 
     told: str  # in sentences
     record: dict[str, Any]  # as JSON knows it, for report.json
-    tables: dict[str, pd.DataFrame] = field(default_factory=dict)  # caption → a table without texts of papers
+    # caption → a table without texts of papers
+    tables: dict[str, pd.DataFrame] = field(default_factory=dict)
     pictures: dict[str, Picture] = field(default_factory=dict)  # file name → picture
-    files: dict[str, pd.DataFrame] = field(default_factory=dict)  # file name → a longer table, without texts of papers either
-    own: Markup = Markup("")  # titles and words of papers, escaped; for the user's own page alone
-    limits: str = ""  # what of it limits any model on such papers, in a sentence for the model card
+    # file name → a longer table, without texts of papers either
+    files: dict[str, pd.DataFrame] = field(default_factory=dict)
+    # titles and words of papers, escaped; for the user's own page alone
+    own: Markup = Markup("")
+    # what of it limits any model on such papers, in a sentence for the model card
+    limits: str = ""
 
     def __repr__(self) -> str:
         return self.told
@@ -365,7 +414,7 @@ class SectionResult:
     def _repr_html_(self) -> str:
         return str(section_html(self) + self.own)
 
-
+# %% ../../nbs/08_report/00_sections.ipynb #94b462e2
 def section_html(
     finding: SectionResult,
 ) -> Markup:  # escaped
@@ -385,21 +434,29 @@ def to_json_types(
         value = value.item()
     if isinstance(value, float) and not math.isfinite(value):
         return None
-    return value if value is None or isinstance(value, str | int | float) else str(value)
+    return (
+        value if value is None or isinstance(value, str | int | float) else str(value)
+    )
 
-
+# %% ../../nbs/08_report/00_sections.ipynb #69c130a0
 def table_records(
     table: pd.DataFrame,
 ) -> list[dict[str, Any]]:  # one per row
     "A table as JSON knows it."
     rows = [to_json_types(row) for row in table.to_dict(orient="records")]
-    return [{name: round(value, 6) if isinstance(value, float) else value for name, value in row.items()} for row in rows]
+    return [
+        {
+            name: round(value, 6) if isinstance(value, float) else value
+            for name, value in row.items()
+        }
+        for row in rows
+    ]
 
 # %% ../../nbs/08_report/00_sections.ipynb #75da104e
 class SectionUnavailable(ArxivNbclfError):
     "A section that does not apply to this model or table."
 
-
+# %% ../../nbs/08_report/00_sections.ipynb #75da2f3d
 Section: TypeAlias = Callable[[EvaluationContext], SectionResult]
 
 
@@ -407,37 +464,57 @@ Section: TypeAlias = Callable[[EvaluationContext], SectionResult]
 class Sections:
     "The results of all sections."
 
-    found: dict[str, SectionResult] = field(default_factory=dict)  # name of the section → its result
-    skipped: dict[str, str] = field(default_factory=dict)  # name of the section → why it is left out
+    # name of the section → its result
+    found: dict[str, SectionResult] = field(default_factory=dict)
+    # name of the section → why it is left out
+    skipped: dict[str, str] = field(default_factory=dict)
 
     @property
     def record(self) -> dict[str, Any]:
         "Everything for report.json, what was left out included."
-        merged = {key: value for finding in self.found.values() for key, value in finding.record.items()}
-        return to_json_types(merged) | {"told": {name: finding.told for name, finding in self.found.items()}, "left_out": self.skipped}
+        merged = {
+            key: value
+            for finding in self.found.values()
+            for key, value in finding.record.items()
+        }
+        return to_json_types(merged) | {
+            "told": {name: finding.told for name, finding in self.found.items()},
+            "left_out": self.skipped,
+        }
 
     @property
     def pictures(self) -> dict[str, Picture]:
         "All pictures, by file name."
-        return {name: picture for finding in self.found.values() for name, picture in finding.pictures.items()}
+        return {
+            name: picture
+            for finding in self.found.values()
+            for name, picture in finding.pictures.items()
+        }
 
     @property
     def files(self) -> dict[str, pd.DataFrame]:
         "All longer tables, by file name."
-        return {name: table for finding in self.found.values() for name, table in finding.files.items()}
+        return {
+            name: table
+            for finding in self.found.values()
+            for name, table in finding.files.items()
+        }
 
     def __repr__(self) -> str:
         lines = [f"{name}: {finding}" for name, finding in self.found.items()]
-        return "\n".join(lines + [f"{name}: left out, {why}" for name, why in self.skipped.items()])
+        return "\n".join(
+            lines + [f"{name}: left out, {why}" for name, why in self.skipped.items()]
+        )
 
     def _repr_html_(self) -> str:
         return str(render_template("findings.html", it=self, show=section_html))
 
-
+# %% ../../nbs/08_report/00_sections.ipynb #75da4e2c
 def describe(
     context: EvaluationContext,
     sections: Mapping[str, Section],  # name → section
-    stage: Callable[[str], AbstractContextManager[Any]] = nullcontext,  # entered with the name of each, to time it
+    # entered with the name of each, to time it
+    stage: Callable[[str], AbstractContextManager[Any]] = nullcontext,
 ) -> Sections:
     "Describe a model; a section that does not apply is left out, with the reason."
     found, skipped = {}, {}
@@ -458,17 +535,33 @@ class BadReport(ArxivNbclfError):
 def build_report(
     record: Mapping[str, Any],  # the run's record; any key may be missing
     scores: Scores,  # of the run's model on its test papers
-    baseline: Scores | None = None,  # of the linear family on the same papers; None where linear is the family
+    # of the linear family on the same papers; None where linear is the family
+    baseline: Scores | None = None,
 ) -> dict[str, Any]:  # the content of report.json
     "Join the record of a run and its scores."
     if record.get("n_test", scores.n) != scores.n:
-        raise BadReport(f"record: n_test is {record['n_test']}, but the scores count {scores.n} papers; score the run's test split")
-    if baseline is not None and not baseline.per_class["support"].equals(scores.per_class["support"]):
-        raise BadReport(f"baseline: scored on other papers ({baseline.n}) than the model ({scores.n}); score both on the test split")
-    known = {key: to_json_types(record.get(key)) for key in ("family", "level", "encoder", "n_train", "n_validation")}
+        raise BadReport(
+            f"record: n_test is {record['n_test']}, but the scores count {scores.n} papers; score the run's test split"
+        )
+    if baseline is not None and not baseline.per_class["support"].equals(
+        scores.per_class["support"]
+    ):
+        raise BadReport(
+            f"baseline: scored on other papers ({baseline.n}) than the model ({scores.n}); score both on the test split"
+        )
+    known = {
+        key: to_json_types(record.get(key))
+        for key in ("family", "level", "encoder", "n_train", "n_validation")
+    }
     head = {**known, "n_test": scores.n}
-    other = None if baseline is None else {**head, "family": "linear", "encoder": None, **baseline.to_dict()}
-    rest = {key: value for key, value in to_json_types(record).items() if key not in head}
+    other = (
+        None
+        if baseline is None
+        else {**head, "family": "linear", "encoder": None, **baseline.to_dict()}
+    )
+    rest = {
+        key: value for key, value in to_json_types(record).items() if key not in head
+    }
     return {**head, **scores.to_dict(), "baseline": other, **rest}
 
 # %% ../../nbs/08_report/00_sections.ipynb #c4aa1aae
@@ -477,7 +570,11 @@ def _setting_text(
 ) -> str:  # numbers short, what belongs together on one line
     "A setting for people."
     if isinstance(value, Mapping):
-        return ", ".join(f"{key} {_setting_text(inner)}" for key, inner in value.items() if inner is not None)
+        return ", ".join(
+            f"{key} {_setting_text(inner)}"
+            for key, inner in value.items()
+            if inner is not None
+        )
     if isinstance(value, list):
         return ", ".join(map(_setting_text, value))
     if isinstance(value, float):
@@ -493,23 +590,53 @@ _MAX_LINE = 150  # characters of a setting that are still read as one line
 def _setting_blocks(
     settings: Mapping[str, Any],  # by name
     title: str = "Settings",
-) -> list[tuple[str, list[tuple[str, str]]]]:  # title and pairs of each block, the outermost first
+) -> list[
+    tuple[str, list[tuple[str, str]]]
+]:  # title and pairs of each block, the outermost first
     "Settings, nested ones too, in blocks of short lines."
-    known = {name: value for name, value in settings.items()
-             if value is not None and value != [] and not (isinstance(value, list) and isinstance(value[0], Mapping))}
-    long = {name: value for name, value in known.items() if isinstance(value, Mapping) and len(_setting_text(value)) > _MAX_LINE}
-    own = [(name, _setting_text(value)) for name, value in known.items() if name not in long]
-    below = [block for name, value in long.items() for block in _setting_blocks(value, f"{title} · {name}" if own else name)]
+    known = {
+        name: value
+        for name, value in settings.items()
+        if value is not None
+        and value != []
+        and not (isinstance(value, list) and isinstance(value[0], Mapping))
+    }
+    long = {
+        name: value
+        for name, value in known.items()
+        if isinstance(value, Mapping) and len(_setting_text(value)) > _MAX_LINE
+    }
+    own = [
+        (name, _setting_text(value))
+        for name, value in known.items()
+        if name not in long
+    ]
+    below = [
+        block
+        for name, value in long.items()
+        for block in _setting_blocks(value, f"{title} · {name}" if own else name)
+    ]
     return [(title, own)] * bool(own) + below
 
 # %% ../../nbs/08_report/00_sections.ipynb #c76de6cc
 _DATA_LABELS = {
-    "rows": "Papers read", "rejects": "Rows rejected", "n_train": "Training papers", "n_validation": "Validation papers",
-    "n_test": "Test papers", "split": "Split plan", "seed": "Seed",
+    "rows": "Papers read",
+    "rejects": "Rows rejected",
+    "n_train": "Training papers",
+    "n_validation": "Validation papers",
+    "n_test": "Test papers",
+    "split": "Split plan",
+    "seed": "Seed",
     "near_duplicates_across": "Near-duplicate titles across the split",
 }
+
+
 _PROVENANCE_LABELS = {
-    "family": "Family", "encoder": "Encoder", "level": "Level of the labels", "created": "Made on", "machine": "Machine",
+    "family": "Family",
+    "encoder": "Encoder",
+    "level": "Level of the labels",
+    "created": "Made on",
+    "machine": "Machine",
 }
 
 
@@ -518,12 +645,21 @@ def _labelled_values(
     names: Mapping[str, str],  # keys to tell, with their labels, in order
 ) -> list[tuple[str, str]]:  # label and text of each key that is there
     "Pairs of label and text of what a record holds."
+
     def text(key: str, value: Any) -> str:
         if key == "created":
             return time_text(str(value))
-        return count_text(value) if isinstance(value, int) and key != "seed" else str(value)
+        return (
+            count_text(value)
+            if isinstance(value, int) and key != "seed"
+            else str(value)
+        )
 
-    return [(label, text(key, record[key])) for key, label in names.items() if record.get(key) is not None]
+    return [
+        (label, text(key, record[key]))
+        for key, label in names.items()
+        if record.get(key) is not None
+    ]
 
 # %% ../../nbs/08_report/00_sections.ipynb #5abac134
 _HEADLINE_SCORES = {
@@ -535,43 +671,67 @@ _HEADLINE_SCORES = {
 
 
 def interval_text(
-    scores: Any,  # the part of a report that has intervals, by the name of a score; it may hold anything
+    # the part of a report that has intervals, by the name of a score; it may hold
+    # anything
+    scores: Any,
     key: str,  # the name of a score
 ) -> str:  # "0.868 to 0.925"; nothing where it is not known
     "The ends of a 95 % interval."
     found = scores.get(key) if isinstance(scores, Mapping) else None
     ends = [found.get("low"), found.get("high")] if isinstance(found, Mapping) else []
-    known = len(ends) == 2 and all(isinstance(end, int | float) and math.isfinite(end) for end in ends)
+    known = len(ends) == 2 and all(
+        isinstance(end, int | float) and math.isfinite(end) for end in ends
+    )
     return " to ".join(map(score_text, ends)) if known else ""
 
-
+# %% ../../nbs/08_report/00_sections.ipynb #5abae023
 def _headline_scores(
     report: Mapping[str, Any],  # the content of report.json
-) -> list[dict[str, Any]]:  # key, name, what it means, value, and the baseline's value, NaN where it is not known
+) -> list[
+    dict[str, Any]
+]:  # key, name, what it means, value, and the baseline's value, NaN where it is not known
     "The four figures, those that are known."
+
     def of(scores: Mapping[str, Any] | None, key: str) -> float:
         value = None if scores is None else scores[key]
         return math.nan if value is None else value
 
     return [
-        {"key": key, "name": name, "what": what, "value": of(report, key), "base": of(report["baseline"], key),
-         "interval": interval_text(report.get("intervals"), key)}
-        for key, (name, what) in _HEADLINE_SCORES.items() if report[key] is not None
+        {
+            "key": key,
+            "name": name,
+            "what": what,
+            "value": of(report, key),
+            "base": of(report["baseline"], key),
+            "interval": interval_text(report.get("intervals"), key),
+        }
+        for key, (name, what) in _HEADLINE_SCORES.items()
+        if report[key] is not None
     ]
 
 # %% ../../nbs/08_report/00_sections.ipynb #064d9958
 def _mistakes(
     scores: Scores,  # whose confusion matrix to read
     most: int = 5,  # how many pairs to name
-) -> list[dict[str, Any]]:  # true, predicted, papers and share of the true group; most papers first
+) -> list[
+    dict[str, Any]
+]:  # true, predicted, papers and share of the true group; most papers first
     "The most frequent confusions."
-    counts, support = scores.confusion.to_numpy(), scores.per_class["support"].to_numpy()
+    counts, support = (
+        scores.confusion.to_numpy(),
+        scores.per_class["support"].to_numpy(),
+    )
     wrong = np.where(np.eye(len(counts), dtype=bool), 0, counts)
     order = np.argsort(-wrong, axis=None, kind="stable")[:most]
     return [
-        {"true": scores.labels[row], "predicted": scores.labels[column], "papers": int(wrong[row, column]),
-         "share": wrong[row, column] / support[row]}
-        for row, column in zip(*np.unravel_index(order, counts.shape), strict=True) if wrong[row, column]
+        {
+            "true": scores.labels[row],
+            "predicted": scores.labels[column],
+            "papers": int(wrong[row, column]),
+            "share": wrong[row, column] / support[row],
+        }
+        for row, column in zip(*np.unravel_index(order, counts.shape), strict=True)
+        if wrong[row, column]
     ]
 
 # %% ../../nbs/08_report/00_sections.ipynb #0161fe35
@@ -579,7 +739,8 @@ def _usage(
     model: str,  # the run's folder
 ) -> dict[str, str]:  # lines of Python and of the shell
     "How to predict with the model of a run: one paper, then a table."
-    model = " ".join(model.split()).replace("```", "")  # a line stays one line, and in the model card inside its fence
+    # a line stays one line, and in the model card inside its fence
+    model = " ".join(model.split()).replace("```", "")
     quoted = json.dumps(model, ensure_ascii=False)
     return {
         "usage_python": "from arxiv_nbclf import load_classifier, predict, read_papers\n\n"
@@ -597,17 +758,29 @@ def _test_set_text(
     if report["n_train"] is None:  # a saved model was scored on some table
         return {"papers": "papers", "twins": ""}
     across = report.get("near_duplicates_across") or 0
-    warning = (f"But {count_text(across)} papers of the table have a near-duplicate title on another side of the split, "
-               "so the model may have seen the like of some test papers.")
-    return {"papers": "test papers that played no part in training", "twins": warning if across else ""}
+    warning = (
+        f"But {count_text(across)} papers of the table have a near-duplicate title on another side of the split, "
+        "so the model may have seen the like of some test papers."
+    )
+    return {
+        "papers": "test papers that played no part in training",
+        "twins": warning if across else "",
+    }
 
 # %% ../../nbs/08_report/00_sections.ipynb #faba5ddc
 def _search(
     report: Mapping[str, Any],  # the content of report.json
-) -> dict[str, Any]:  # a text, the space, the best ten trials and how their columns are written
+) -> dict[
+    str, Any
+]:  # a text, the space, the best ten trials and how their columns are written
     "How the settings were found; an empty text where there was no search."
     trials = trials_table(report).head(10)
-    return {"search": describe_search(report), "space": space_table(report), "trials": trials, "trial_formats": trial_formats(trials)}
+    return {
+        "search": describe_search(report),
+        "space": space_table(report),
+        "trials": trials,
+        "trial_formats": trial_formats(trials),
+    }
 
 # %% ../../nbs/08_report/00_sections.ipynb #99db46fa
 def template_values(
@@ -616,24 +789,60 @@ def template_values(
     baseline: Scores | None,  # of the linear family
 ) -> dict[str, Any]:  # everything that a template names
     "What page and model card say, prepared once."
+
     def right(some: Scores) -> int:
         return int(np.trace(some.confusion.to_numpy()))
 
     def part(key: str, text: Callable[[Any], str]) -> list[tuple[str, str]]:
-        return [(name, text(value)) for name, value in (report.get(key) or {}).items() if value is not None]
+        return [
+            (name, text(value))
+            for name, value in (report.get(key) or {}).items()
+            if value is not None
+        ]
 
-    trained, support, data, epochs = report["n_train"] is not None, scores.per_class["support"], _labelled_values(report, _DATA_LABELS), report_epochs(report)
+    trained, support, data, epochs = (
+        report["n_train"] is not None,
+        scores.per_class["support"],
+        _labelled_values(report, _DATA_LABELS),
+        report_epochs(report),
+    )
     return {
-        "report": report, "trained": trained, "title": str(report.get("name") or "A run"), **_test_set_text(report), **_search(report),
-        "lenient": report.get("lenient_accuracy") if isinstance(report.get("lenient_accuracy"), float) else None,
-        "n": scores.n, "right": right(scores), "labels": scores.labels, "notes": scores.notes, "figures": _headline_scores(report),
-        "baseline": baseline is not None, "baseline_right": 0 if baseline is None else right(baseline),
-        "mistakes": _mistakes(scores), "rare": [label for label, papers in support.items() if 0 < papers < 50],
-        "data": data if len(data) > 1 else [], "sources": report.get("source") or [],
-        "making": _labelled_values(report, _PROVENANCE_LABELS if trained else _PROVENANCE_LABELS | {"created": "Scored on"}),
-        "epochs": epochs, "kept": best_epoch_text(epochs), "epoch_formats": EPOCH_FORMATS,
-        "settings": _setting_blocks(report.get("settings") or {}), "timings": part("timings", duration_text), "versions": part("versions", str),
-        **_usage((report.get("asked") or {}).get("model") or report.get("folder") or f"runs/{report.get('name') or 'NAME'}"),
+        "report": report,
+        "trained": trained,
+        "title": str(report.get("name") or "A run"),
+        **_test_set_text(report),
+        **_search(report),
+        "lenient": report.get("lenient_accuracy")
+        if isinstance(report.get("lenient_accuracy"), float)
+        else None,
+        "n": scores.n,
+        "right": right(scores),
+        "labels": scores.labels,
+        "notes": scores.notes,
+        "figures": _headline_scores(report),
+        "baseline": baseline is not None,
+        "baseline_right": 0 if baseline is None else right(baseline),
+        "mistakes": _mistakes(scores),
+        "rare": [label for label, papers in support.items() if 0 < papers < 50],
+        "data": data if len(data) > 1 else [],
+        "sources": report.get("source") or [],
+        "making": _labelled_values(
+            report,
+            _PROVENANCE_LABELS
+            if trained
+            else _PROVENANCE_LABELS | {"created": "Scored on"},
+        ),
+        "epochs": epochs,
+        "kept": best_epoch_text(epochs),
+        "epoch_formats": EPOCH_FORMATS,
+        "settings": _setting_blocks(report.get("settings") or {}),
+        "timings": part("timings", duration_text),
+        "versions": part("versions", str),
+        **_usage(
+            (report.get("asked") or {}).get("model")
+            or report.get("folder")
+            or f"runs/{report.get('name') or 'NAME'}"
+        ),
     }
 
 # %% ../../nbs/08_report/00_sections.ipynb #4b4dabe5
@@ -647,7 +856,9 @@ def confidence_interval_section(
     low, high = intervals.scores.loc["accuracy", ["low", "high"]]
     told = f"On other papers like these, accuracy would mostly lie between {score_text(low)} and {score_text(high)}."
     if base is not None:
-        comparison = compare_predictions(predictions.labels, base.probabilities, predictions.probabilities)
+        comparison = compare_predictions(
+            predictions.labels, base.probabilities, predictions.probabilities
+        )
         record["against_linear"] = comparison.to_dict()
         accuracy, macro_f1 = comparison.metrics["verdict"][["accuracy", "macro_f1"]]
         told += f" Against linear: accuracy {accuracy}, macro F1 {macro_f1}."
@@ -663,101 +874,196 @@ def _reliability_text(
     row = table[(table["low"] < confidence) & (confidence <= table["high"])].iloc[0]
     if row["papers"] < min_papers:
         return ""
-    return (f"Of the {count_text(row['papers'])} papers on which it was {share_text(row['low'], 0)} to {share_text(row['high'], 0)} sure, "
-            f"{share_text(row['accuracy'], 0)} were right. ")
+    return (
+        f"Of the {count_text(row['papers'])} papers on which it was {share_text(row['low'], 0)} to {share_text(row['high'], 0)} sure, "
+        f"{share_text(row['accuracy'], 0)} were right. "
+    )
 
 # %% ../../nbs/08_report/00_sections.ipynb #6d2bc70e
 def calibration_section(
     context: EvaluationContext,
 ) -> SectionResult:
     "Reliability, calibration error and Brier score, before and after calibration. Raises `BadScores`."
-    labels, shares = context.predictions.labels, {"before": softmax(context.predictions.decision_scores), "after": context.predictions.probabilities}
+    labels, shares = (
+        context.predictions.labels,
+        {
+            "before": softmax(context.predictions.decision_scores),
+            "after": context.predictions.probabilities,
+        },
+    )
     tables = {name: reliability(labels, share) for name, share in shares.items()}
     figures: dict[str, dict[str, float]] = {
-        name: {"calibration_error": calibration_error(labels, share), "brier_score": brier_score(labels, share),
-               "log_loss": score(labels, share).log_loss}
+        name: {
+            "calibration_error": calibration_error(labels, share),
+            "brier_score": brier_score(labels, share),
+            "log_loss": score(labels, share).log_loss,
+        }
         for name, share in shares.items()
     }
     errors = [figures[name]["calibration_error"] for name in shares]
-    method = re.sub("(?<=[a-z])(?=[A-Z])", " ", type(context.classifier.calibration_).__name__).lower()
-    told = (f"{_reliability_text(tables['after'])}Confidence and accuracy are {score_text(errors[1])} apart on average (expected calibration error, "
-            f"15 bins); before calibration, here by {method}, it was {score_text(errors[0])}. Of all three figures, less is better.")
+    method = re.sub(
+        "(?<=[a-z])(?=[A-Z])", " ", type(context.classifier.calibration_).__name__
+    ).lower()
+    told = (
+        f"{_reliability_text(tables['after'])}Confidence and accuracy are {score_text(errors[1])} apart on average (expected calibration error, "
+        f"15 bins); before calibration, here by {method}, it was {score_text(errors[0])}. Of all three figures, less is better."
+    )
     picture = draw(
-        lambda axes: plot_reliability({f"{name} calibration": table for name, table in tables.items()}, axes),
-        f"Reliability. Calibration error before calibration {score_text(errors[0])}, after it {score_text(errors[1])}.", (4.4, 4.4),
-        caption="Each dot is a bin of papers; on the dotted line, confidence is accuracy.")
-    curves = {name: table_records(table[table["papers"] > 0]) for name, table in tables.items()}
+        lambda axes: plot_reliability(
+            {f"{name} calibration": table for name, table in tables.items()}, axes
+        ),
+        f"Reliability. Calibration error before calibration {score_text(errors[0])}, after it {score_text(errors[1])}.",
+        (4.4, 4.4),
+        caption="Each dot is a bin of papers; on the dotted line, confidence is accuracy.",
+    )
+    curves = {
+        name: table_records(table[table["papers"] > 0])
+        for name, table in tables.items()
+    }
     shown = pd.DataFrame([{"calibration": name} | row for name, row in figures.items()])
     return SectionResult(
-        told, {"calibration": {"method": method, "bins": 15, **figures, "reliability": curves}},
-        {"": shown.rename(columns=lambda name: name.replace("_", " ").replace("brier", "Brier"))}, {"reliability.png": picture})
+        told,
+        {
+            "calibration": {
+                "method": method,
+                "bins": 15,
+                **figures,
+                "reliability": curves,
+            }
+        },
+        {
+            "": shown.rename(
+                columns=lambda name: name.replace("_", " ").replace("brier", "Brier")
+            )
+        },
+        {"reliability.png": picture},
+    )
 
 # %% ../../nbs/08_report/00_sections.ipynb #3943a1e3
 TARGET_ACCURACY = 0.94  # accuracy of the answers that the headline is about
-_COVERAGES = (1.0, 0.95, 0.9, 0.8, 0.7, 0.5)  # of the papers that are answered, for the table of a model without thresholds
+
+
+# of the papers that are answered, for the table of a model without thresholds
+_COVERAGES = (1.0, 0.95, 0.9, 0.8, 0.7, 0.5)
 
 
 def _at_threshold(
     curve: pd.DataFrame,  # as `coverage_curve` makes it
     threshold: float,  # answer at or above it
-) -> dict[str, float | None]:  # threshold, coverage, and accuracy of the answers, which is None where there are none
+) -> dict[
+    str, float | None
+]:  # threshold, coverage, and accuracy of the answers, which is None where there are none
     "What a threshold does."
     met = curve[curve["threshold"] >= threshold].tail(1)
     coverage = float(met["coverage"].sum())  # of a row, or of none
-    return {"threshold": threshold, "coverage": coverage, "accuracy": float(met["accuracy"].iloc[0]) if len(met) else None}
+    return {
+        "threshold": threshold,
+        "coverage": coverage,
+        "accuracy": float(met["accuracy"].iloc[0]) if len(met) else None,
+    }
 
-
+# %% ../../nbs/08_report/00_sections.ipynb #3943c0d2
 def _threshold_rows(
     curve: pd.DataFrame,  # as `coverage_curve` makes it
-    thresholds: Mapping[float, Any],  # wanted accuracy → where to abstain, as a fitted classifier carries them
-) -> list[dict[str, float | None]]:  # wanted, threshold, coverage, accuracy; only those that keep back anything
+    # wanted accuracy → where to abstain, as a fitted classifier carries them
+    thresholds: Mapping[float, Any],
+) -> list[
+    dict[str, float | None]
+]:  # wanted, threshold, coverage, accuracy; only those that keep back anything
     "What the thresholds of a model do."
-    return [{"wanted": wanted, **_at_threshold(curve, place.threshold)} for wanted, place in thresholds.items() if place.threshold > 0]
+    return [
+        {"wanted": wanted, **_at_threshold(curve, place.threshold)}
+        for wanted, place in thresholds.items()
+        if place.threshold > 0
+    ]
 
-
+# %% ../../nbs/08_report/00_sections.ipynb #3943dfc1
 def _headline_threshold(
     threshold_rows: list[dict[str, float | None]],  # as `_threshold_rows` gives them
 ) -> dict[str, float | None]:  # one of them; all None if there is none
     "The threshold for the wanted accuracy, or the next best."
-    able = [row for row in threshold_rows if row["wanted"] is not None and row["wanted"] >= TARGET_ACCURACY - 1e-9]
-    none: dict[str, float | None] = dict.fromkeys(["wanted", "threshold", "coverage", "accuracy"])
+    able = [
+        row
+        for row in threshold_rows
+        if row["wanted"] is not None and row["wanted"] >= TARGET_ACCURACY - 1e-9
+    ]
+    none: dict[str, float | None] = dict.fromkeys(
+        ["wanted", "threshold", "coverage", "accuracy"]
+    )
     return able[0] if able else threshold_rows[-1] if threshold_rows else none
 
-
+# %% ../../nbs/08_report/00_sections.ipynb #3943feb0
 def _threshold_text(
     stored: dict[str, float | None],  # as `_headline_threshold` gives it
 ) -> str:
     "What a threshold does, in words."
     if stored["threshold"] is None:
         return "No threshold is stored with this model; the table says what each would bring on these papers."
-    told = (f"To be right in {share_text(stored['wanted'], 0)} of its answers, it must be {score_text(stored['threshold'])} sure, by the "
-            f"papers that it was calibrated on. Here it then answers {share_text(stored['coverage'])} of the papers")
-    return told + (f", and {share_text(stored['accuracy'])} of these answers are right." if stored["accuracy"] is not None else ".")
+    told = (
+        f"To be right in {share_text(stored['wanted'], 0)} of its answers, it must be {score_text(stored['threshold'])} sure, by the "
+        f"papers that it was calibrated on. Here it then answers {share_text(stored['coverage'])} of the papers"
+    )
+    return told + (
+        f", and {share_text(stored['accuracy'])} of these answers are right."
+        if stored["accuracy"] is not None
+        else "."
+    )
 
 # %% ../../nbs/08_report/00_sections.ipynb #8e7cafb2
 def abstention_section(
     context: EvaluationContext,
 ) -> SectionResult:
     "Accuracy against coverage, and what the model's own thresholds do. Raises `BadScores`."
-    curve = coverage_curve(context.predictions.labels, context.predictions.probabilities)
-    threshold_rows = _threshold_rows(curve, getattr(context.classifier, "thresholds_", {}))
+    curve = coverage_curve(
+        context.predictions.labels, context.predictions.probabilities
+    )
+    threshold_rows = _threshold_rows(
+        curve, getattr(context.classifier, "thresholds_", {})
+    )
     stored = _headline_threshold(threshold_rows)
     rows = [curve[curve["coverage"] >= share - 1e-9].iloc[0] for share in _COVERAGES]
-    table = pd.DataFrame(rows)[["threshold", "coverage", "accuracy"]].drop_duplicates().reset_index(drop=True)
+    table = (
+        pd.DataFrame(rows)[["threshold", "coverage", "accuracy"]]
+        .drop_duplicates()
+        .reset_index(drop=True)
+    )
 
     def plot(axes: Any) -> None:
         plot_coverage({"this model": curve}, accuracy=stored["wanted"], ax=axes)
         if stored["coverage"] and stored["accuracy"]:
-            axes.scatter([stored["coverage"] * 100], [stored["accuracy"]], color=COLORS[1], zorder=3, label="its threshold")
+            axes.scatter(
+                [stored["coverage"] * 100],
+                [stored["accuracy"]],
+                color=COLORS[1],
+                zorder=3,
+                label="its threshold",
+            )
             axes.legend(frameon=False, loc="lower left")
 
-    steps = ", ".join(f"{score_text(row.accuracy)} of {share_text(row.coverage, 0)}" for row in table.itertuples())
-    picture = draw(plot, f"Accuracy by share of papers answered: {steps}.", (4.8, 3.0),
-                   caption="The surest answers first: further to the right, more papers are answered.")
+    steps = ", ".join(
+        f"{score_text(row.accuracy)} of {share_text(row.coverage, 0)}"
+        for row in table.itertuples()
+    )
+    picture = draw(
+        plot,
+        f"Accuracy by share of papers answered: {steps}.",
+        (4.8, 3.0),
+        caption="The surest answers first: further to the right, more papers are answered.",
+    )
     told = f"{_threshold_text(stored)} If it answers all of them, {share_text(curve['accuracy'].iloc[-1])} are right."
     shown = pd.DataFrame(threshold_rows) if threshold_rows else table
-    return SectionResult(told, {"abstention": {**stored, "thresholds": threshold_rows, "table": table_records(table)}},
-                   {"": shown.rename(columns={"coverage": "answered", "accuracy": "right"})}, {"coverage.png": picture})
+    return SectionResult(
+        told,
+        {
+            "abstention": {
+                **stored,
+                "thresholds": threshold_rows,
+                "table": table_records(table),
+            }
+        },
+        {"": shown.rename(columns={"coverage": "answered", "accuracy": "right"})},
+        {"coverage.png": picture},
+    )
 
 # %% ../../nbs/08_report/00_sections.ipynb #1bc001ce
 def lenient_accuracy_section(
@@ -765,19 +1071,52 @@ def lenient_accuracy_section(
 ) -> SectionResult:
     "Lenient accuracy, and strict and lenient by era, cross-lists and length. Raises `BadScores` and `BadPredictions`."
     predictions = context.predictions
-    lenient = lenient_accuracy(predictions.papers, predictions.probabilities.argmax(axis=1))
-    tables = {name: scores_by(predictions.papers, predictions.labels, predictions.probabilities, name) for name in BIN_FUNCTIONS}
-    told = (f"Counting every group that a paper is listed under, {share_text(lenient)} of its answers are acceptable, where "
-            f"{share_text(predictions.scores.accuracy)} name the primary group.")
-    lowest = [table.loc[table["strict"].idxmin()] for table in tables.values() if len(table) > 1]
+    lenient = lenient_accuracy(
+        predictions.papers, predictions.probabilities.argmax(axis=1)
+    )
+    tables = {
+        name: scores_by(
+            predictions.papers, predictions.labels, predictions.probabilities, name
+        )
+        for name in BIN_FUNCTIONS
+    }
+    told = (
+        f"Counting every group that a paper is listed under, {share_text(lenient)} of its answers are acceptable, where "
+        f"{share_text(predictions.scores.accuracy)} name the primary group."
+    )
+    lowest = [
+        table.loc[table["strict"].idxmin()]
+        for table in tables.values()
+        if len(table) > 1
+    ]
     if lowest:
-        parts = ", ".join(f"{row.iloc[0]} ({score_text(row['strict'])})" for row in lowest)
+        parts = ", ".join(
+            f"{row.iloc[0]} ({score_text(row['strict'])})" for row in lowest
+        )
         told += f" It is right least often in: {parts}."
-    rows = pd.concat([table.set_axis(["part", *table.columns[1:]], axis=1).astype({"part": str}) for table in tables.values()])
-    rows["95 % interval"] = [f"{score_text(low)} to {score_text(high)}" for low, high in zip(rows["low"], rows["high"], strict=True)]
+    rows = pd.concat(
+        [
+            table.set_axis(["part", *table.columns[1:]], axis=1).astype({"part": str})
+            for table in tables.values()
+        ]
+    )
+    rows["95 % interval"] = [
+        f"{score_text(low)} to {score_text(high)}"
+        for low, high in zip(rows["low"], rows["high"], strict=True)
+    ]
     return SectionResult(
-        told, {"lenient_accuracy": lenient, "scores_by": {name: table_records(table) for name, table in tables.items()}},
-        {"": rows[["part", "papers", "strict", "95 % interval", "lenient", "macro F1"]]}, {"agreement.png": draw_scores_by(tables)})
+        told,
+        {
+            "lenient_accuracy": lenient,
+            "scores_by": {name: table_records(table) for name, table in tables.items()},
+        },
+        {
+            "": rows[
+                ["part", "papers", "strict", "95 % interval", "lenient", "macro F1"]
+            ]
+        },
+        {"agreement.png": draw_scores_by(tables)},
+    )
 
 # %% ../../nbs/08_report/00_sections.ipynb #9041c125
 _MAX_EXPLAINED_CHARACTERS = 20_000  # characters; nothing longer is explained
@@ -789,22 +1128,32 @@ def _quoted(
     "A sentence for a list."
     return f"“{shorten(sentence.replace(SEPARATOR_TOKEN, ' '), 160, placeholder=' …').rstrip('.')}”"
 
-
+# %% ../../nbs/08_report/00_sections.ipynb #9041e014
 def top_contributions(
     classifier: Classifier,  # fitted
     text: str,  # as `paper_texts` joins title and abstract
     group: str,  # whose score to explain
     top: int = 4,  # units of each kind
-) -> tuple[list[str], list[str]]:  # words or sentences that spoke for the group, and against it
+) -> tuple[
+    list[str], list[str]
+]:  # words or sentences that spoke for the group, and against it
     "What spoke for a decision, the strongest first; nothing where there is nothing to say."
     try:
         unit = "word" if isinstance(classifier, LinearClassifier) else "sentence"
-        found = explain(classifier, text[:_MAX_EXPLAINED_CHARACTERS], group=group, unit=unit).units
+        found = explain(
+            classifier, text[:_MAX_EXPLAINED_CHARACTERS], group=group, unit=unit
+        ).units
     except CannotExplain:
         return [], []
     most, parts = top if unit == "word" else 1, found["contribution"]
-    spoke, against = (found.loc[side, "unit"].head(most).tolist() for side in (parts > 0, parts < 0))
-    return (spoke, against) if unit == "word" else ([*map(_quoted, spoke)], [*map(_quoted, against)])
+    spoke, against = (
+        found.loc[side, "unit"].head(most).tolist() for side in (parts > 0, parts < 0)
+    )
+    return (
+        (spoke, against)
+        if unit == "word"
+        else ([*map(_quoted, spoke)], [*map(_quoted, against)])
+    )
 
 # %% ../../nbs/08_report/00_sections.ipynb #9ed38bcc
 def _papers_html(
@@ -812,16 +1161,29 @@ def _papers_html(
     papers: pd.DataFrame,  # as `most_confident_errors` gives them, with titles
 ) -> Markup:  # escaped; for the user's own page
     "Papers with their titles, and the words that spoke for and against the answer."
-    texts = dict(zip(context.predictions.papers["aid"], paper_texts(context.predictions.papers), strict=True))
-    told = [top_contributions(context.classifier, texts[row["aid"]], row["predicted"]) for row in papers.to_dict("records")]
+    texts = dict(
+        zip(
+            context.predictions.papers["aid"],
+            paper_texts(context.predictions.papers),
+            strict=True,
+        )
+    )
+    told = [
+        top_contributions(context.classifier, texts[row["aid"]], row["predicted"])
+        for row in papers.to_dict("records")
+    ]
     rows = papers.assign(
-        spoke=[spoke for spoke, _ in told], against=[against for _, against in told],
-        said=[f"{row.true} called {row.predicted}, {share_text(row.probability)} sure" for row in papers.itertuples()],
+        spoke=[spoke for spoke, _ in told],
+        against=[against for _, against in told],
+        said=[
+            f"{row.true} called {row.predicted}, {share_text(row.probability)} sure"
+            for row in papers.itertuples()
+        ],
     ).to_dict("records")
     lede = "The papers that it was most surely wrong about, of each frequent confusion:"
     return render_template("paper_list.html", rows=rows, lede=lede)
 
-
+# %% ../../nbs/08_report/00_sections.ipynb #9ed3aabb
 def mistakes_section(
     context: EvaluationContext,
     most: int = 8,  # papers to show
@@ -829,42 +1191,86 @@ def mistakes_section(
     "Confused pairs, and the papers that the model was most surely wrong about. Raises `BadScores` and `BadPredictions`."
     predictions = context.predictions
     given = predictions.papers, predictions.labels, predictions.probabilities
-    pairs, everything = confused_pairs(*given), most_confident_errors(*given, per_pair=len(predictions.papers), top=len(LABELS) ** 2)
+    pairs, everything = (
+        confused_pairs(*given),
+        most_confident_errors(
+            *given, per_pair=len(predictions.papers), top=len(LABELS) ** 2
+        ),
+    )
     if pairs.empty:
-        return SectionResult("On these papers, nowhere.", {"confused_pairs": [], "surest_mistakes": []})
+        return SectionResult(
+            "On these papers, nowhere.", {"confused_pairs": [], "surest_mistakes": []}
+        )
     first = pairs.iloc[0]
-    told = (f"{count_text(len(everything))} of {count_text(predictions.scores.n)} papers are in the wrong group; "
-            f"{count_text(everything['listed'].sum())} of these are listed under the group that they were given, too. "
-            f"Most often {first['true']} is called {first['predicted']}: {count_text(first['papers'])} "
-            f"{'papers' if first['papers'] > 1 else 'paper'}, {share_text(first['share'], 0)} of all {first['true']}.")
-    surest = most_confident_errors(*given, per_pair=2, top=(most + 1) // 2, titles=True).head(most)
-    shown = pairs.rename(columns={"predicted": "called", "share": "share of the true group", "listed": "listed there too"})
+    told = (
+        f"{count_text(len(everything))} of {count_text(predictions.scores.n)} papers are in the wrong group; "
+        f"{count_text(everything['listed'].sum())} of these are listed under the group that they were given, too. "
+        f"Most often {first['true']} is called {first['predicted']}: {count_text(first['papers'])} "
+        f"{'papers' if first['papers'] > 1 else 'paper'}, {share_text(first['share'], 0)} of all {first['true']}."
+    )
+    surest = most_confident_errors(
+        *given, per_pair=2, top=(most + 1) // 2, titles=True
+    ).head(most)
+    shown = pairs.rename(
+        columns={
+            "predicted": "called",
+            "share": "share of the true group",
+            "listed": "listed there too",
+        }
+    )
     return SectionResult(
-        told, {"confused_pairs": table_records(pairs), "surest_mistakes": table_records(most_confident_errors(*given, per_pair=5, top=10))},
-        {"": shown}, files={"mistakes.csv": everything}, own=_papers_html(context, surest))
+        told,
+        {
+            "confused_pairs": table_records(pairs),
+            "surest_mistakes": table_records(
+                most_confident_errors(*given, per_pair=5, top=10)
+            ),
+        },
+        {"": shown},
+        files={"mistakes.csv": everything},
+        own=_papers_html(context, surest),
+    )
 
 # %% ../../nbs/08_report/00_sections.ipynb #e3213cb6
 def _held_out_probabilities(
     context: EvaluationContext,
 ) -> tuple[np.ndarray, str]:  # probabilities (n, 8) of train, then validation; whose
     "Probabilities of the papers that were learnt from, by models that have not seen them."
-    (papers, labels), (others, _) = (context.prepared.subset(name) for name in ("train", "validation"))
-    for classifier, whose in ((context.classifier, "this model"), (context.linear, "the linear family")):
-        kept = getattr(classifier, "held_out_proba_", None)  # what its calibration was judged by
+    (papers, labels), (others, _) = (
+        context.prepared.subset(name) for name in ("train", "validation")
+    )
+    for classifier, whose in (
+        (context.classifier, "this model"),
+        (context.linear, "the linear family"),
+    ):
+        # what its calibration was judged by
+        kept = getattr(classifier, "held_out_proba_", None)
         if kept is not None and len(kept) == len(papers) + len(others):
             return kept, whose
     linear = clone(context.linear).set_params(C=context.linear.fitted_["C"])
-    return np.vstack([linear.out_of_fold_proba(papers, labels), context.linear.predict_proba(others)]), "the linear family"
+    return np.vstack(
+        [linear.out_of_fold_proba(papers, labels), context.linear.predict_proba(others)]
+    ), "the linear family"
 
-
+# %% ../../nbs/08_report/00_sections.ipynb #e3215ba5
 def held_out_predictions(
     context: EvaluationContext,
-) -> tuple[pd.DataFrame, np.ndarray, np.ndarray, str]:  # papers, labels, probabilities (n, 8), whose they are
+) -> tuple[
+    pd.DataFrame, np.ndarray, np.ndarray, str
+]:  # papers, labels, probabilities (n, 8), whose they are
     "Labelled papers with probabilities by models that have not seen them: train and validation, or all where nothing was trained."
     if not context.has_training_papers:
-        return context.predictions.papers, context.predictions.labels, context.predictions.probabilities, "this model"
+        return (
+            context.predictions.papers,
+            context.predictions.labels,
+            context.predictions.probabilities,
+            "this model",
+        )
     sides = [context.prepared.subset(name) for name in ("train", "validation")]
-    papers, labels = pd.concat([side[0] for side in sides]), np.concatenate([side[1] for side in sides])
+    papers, labels = (
+        pd.concat([side[0] for side in sides]),
+        np.concatenate([side[1] for side in sides]),
+    )
     return papers, labels, *_held_out_probabilities(context)
 
 # %% ../../nbs/08_report/00_sections.ipynb #dd1c4e93
@@ -874,9 +1280,11 @@ def _ambiguity_text(
     "What ambiguity leaves within reach, in words."
     if not ceiling.cross_listed:
         return "No test paper is of several groups, so ambiguity excuses no mistake."
-    return (f"Not every mistake can be avoided: {share_text(ceiling.cross_listed / ceiling.papers)} of the test papers are of several groups. "
-            f"Somebody who knew these, and chose among them no better than by habit or as this model does, would name the primary group "
-            f"of {share_text(ceiling.lower_bound)} of all papers.")
+    return (
+        f"Not every mistake can be avoided: {share_text(ceiling.cross_listed / ceiling.papers)} of the test papers are of several groups. "
+        f"Somebody who knew these, and chose among them no better than by habit or as this model does, would name the primary group "
+        f"of {share_text(ceiling.lower_bound)} of all papers."
+    )
 
 # %% ../../nbs/08_report/00_sections.ipynb #7658b1a5
 def label_issues_section(
@@ -886,26 +1294,65 @@ def label_issues_section(
     "Labels that confident learning doubts, and the ceiling that ambiguity sets. Raises `BadScores`, `BadPredictions`, `MissingExtra`."
     papers, labels, probabilities, whose = held_out_predictions(context)
     with warnings.catch_warnings():  # a group without papers has no doubtful ones
-        warnings.filterwarnings("ignore", message="May not flag all label issues in class", category=UserWarning)
+        warnings.filterwarnings(
+            "ignore",
+            message="May not flag all label issues in class",
+            category=UserWarning,
+        )
         found = label_issues_table(papers, labels, probabilities)
-    ceiling = ambiguity_bound(context.predictions.papers, context.predictions.probabilities)
-    which = "training and validation papers" if context.has_training_papers else "papers"
-    told = (f"Of {count_text(len(papers))} {which}, {count_text(len(found))} ({share_text(len(found) / len(papers))}) carry a label that "
-            f"is doubtful to {whose} ({'out of fold; ' if context.has_training_papers else ''}confident learning); "
-            f"{count_text(found['listed'].sum())} of them are also listed under the group that it would give. {_ambiguity_text(ceiling)}")
-    pairs = found.groupby(["label", "predicted"], sort=False).agg(papers=("aid", "size"), listed=("listed", "sum")).reset_index()
+    ceiling = ambiguity_bound(
+        context.predictions.papers, context.predictions.probabilities
+    )
+    which = (
+        "training and validation papers" if context.has_training_papers else "papers"
+    )
+    told = (
+        f"Of {count_text(len(papers))} {which}, {count_text(len(found))} ({share_text(len(found) / len(papers))}) carry a label that "
+        f"is doubtful to {whose} ({'out of fold; ' if context.has_training_papers else ''}confident learning); "
+        f"{count_text(found['listed'].sum())} of them are also listed under the group that it would give. {_ambiguity_text(ceiling)}"
+    )
+    pairs = (
+        found.groupby(["label", "predicted"], sort=False)
+        .agg(papers=("aid", "size"), listed=("listed", "sum"))
+        .reset_index()
+    )
     shown = pairs.sort_values("papers", ascending=False, kind="stable").head(12)
     titles = papers[["aid", "title"]].drop_duplicates("aid")
     first = found.head(most).merge(titles, on="aid", how="left").to_dict("records")
-    rows = [row | {"said": f"labelled {row['label']} ({share_text(row['p_label'])}), "
-                           f"rather {row['predicted']} ({share_text(row['p_predicted'])})"} for row in first]
+    rows = [
+        row
+        | {
+            "said": f"labelled {row['label']} ({share_text(row['p_label'])}), "
+            f"rather {row['predicted']} ({share_text(row['p_predicted'])})"
+        }
+        for row in first
+    ]
     lede = f"The most doubtful{f', of {count_text(len(found))} in suspects.csv' if len(found) > most else ''}:"
-    record = {"papers": len(papers), "found": len(found), "listed": int(found["listed"].sum()), "by": whose}
+    record = {
+        "papers": len(papers),
+        "found": len(found),
+        "listed": int(found["listed"].sum()),
+        "by": whose,
+    }
     return SectionResult(
-        told, {"suspects": record | {"first": table_records(found.head(50))}, "ceiling": asdict(ceiling) | {"at_least": ceiling.lower_bound}},
-        {"": shown.rename(columns={"predicted": "rather", "listed": "listed there too"})} if len(shown) else {},
-        own=render_template("paper_list.html", rows=rows, lede=lede) if rows else Markup(""),
-        files={"suspects.csv": found} if len(found) else {}, limits=_ambiguity_text(ceiling))
+        told,
+        {
+            "suspects": record | {"first": table_records(found.head(50))},
+            "ceiling": asdict(ceiling) | {"at_least": ceiling.lower_bound},
+        },
+        {
+            "": shown.rename(
+                columns={"predicted": "rather", "listed": "listed there too"}
+            )
+        }
+        if len(shown)
+        else {},
+        own=render_template("paper_list.html", rows=rows, lede=lede)
+        if rows
+        else Markup(""),
+        files={"suspects.csv": found} if len(found) else {},
+        limits=_ambiguity_text(ceiling),
+    )
 
 # %% ../../nbs/08_report/00_sections.ipynb #cb6f2277
 @dataclass(eq=False)
@@ -924,9 +1371,17 @@ class FixedLinearClassifier:
         check_labels(papers, labels)
         template, own = self.template, self.counts[papers.index.to_numpy()]
         self.idf = inverse_document_frequency(own)
-        weights, intercepts = fit_margins(tfidf(own, self.idf), labels, template.fitted_["C"], template.class_weight, template.seed)
+        weights, intercepts = fit_margins(
+            tfidf(own, self.idf),
+            labels,
+            template.fitted_["C"],
+            template.class_weight,
+            template.seed,
+        )
         self.weights = weights.astype(np.float32)
-        self.intercepts = intercepts + [template.fitted_["offsets"][label] for label in LABELS]
+        self.intercepts = intercepts + [
+            template.fitted_["offsets"][label] for label in LABELS
+        ]
         return self
 
     def predict_proba(
@@ -937,16 +1392,20 @@ class FixedLinearClassifier:
         features = tfidf(self.counts[papers.index.to_numpy()], self.idf)
         return self.template.calibration_(features @ self.weights.T + self.intercepts)
 
-
+# %% ../../nbs/08_report/00_sections.ipynb #cb6f4166
 def fixed_linear_classifier(
     context: EvaluationContext,
 ) -> FixedLinearClassifier:  # unfitted; each fit makes it anew
     "The linear family of a context, ready to be fitted on parts of its table. Raises `SectionUnavailable`."
     linear = context.linear
     if not context.has_training_papers or not isinstance(linear, LinearClassifier):
-        raise SectionUnavailable("a saved model was scored here; the report of the run that made it tells this")
+        raise SectionUnavailable(
+            "a saved model was scored here; the report of the run that made it tells this"
+        )
     texts = paper_texts(context.prepared.papers, linear.text_plan)
-    return FixedLinearClassifier(count_features(texts, linear.bits, linear.pairs), linear)
+    return FixedLinearClassifier(
+        count_features(texts, linear.bits, linear.pairs), linear
+    )
 
 # %% ../../nbs/08_report/00_sections.ipynb #1224c74a
 def learning_curve_section(
@@ -955,27 +1414,62 @@ def learning_curve_section(
 ) -> SectionResult:
     "What ten times the papers would bring, and which groups starve. Raises `BadCurve` and `SectionUnavailable`."
     fixed, labels = fixed_linear_classifier(context), context.prepared.labels
-    rows = [np.flatnonzero(context.prepared.split == name) for name in ("train", "test")]
+    rows = [
+        np.flatnonzero(context.prepared.split == name) for name in ("train", "test")
+    ]
     train_papers, test = ((pd.DataFrame(index=side), labels[side]) for side in rows)
-    curve = learning_curve(lambda: FixedLinearClassifier(fixed.counts, fixed.template), train_papers, test, seeds=seeds)
+    curve = learning_curve(
+        lambda: FixedLinearClassifier(fixed.counts, fixed.template),
+        train_papers,
+        test,
+        seeds=seeds,
+    )
     laws = {metric: fit_power_law(curve, metric) for metric in ("accuracy", "macro_f1")}
     groups = groups_needing_papers(curve)
     needing_papers = groups.loc[groups["starves"], "group"].tolist()
-    told = (f"Measured with the linear family at its settings. Accuracy: {laws['accuracy'].verdict}. Macro F1: {laws['macro_f1'].verdict}. "
-            + (f"Starving: {', '.join(needing_papers)}. They are below the mean, and each doubling of their papers still pays: gather these first."
-               if needing_papers else "No group starves: none is both below the mean and still rising by more than chance."))
-    shown = groups.rename(columns={"learnt": "training papers", "test": "test papers", "f1": "F1", "per_doubling": "gain per doubling"})
-    steps = ", ".join(f"{score_text(row['accuracy'])} with {count_text(size)}" for size, row in curve.mean.iterrows())
+    told = (
+        f"Measured with the linear family at its settings. Accuracy: {laws['accuracy'].verdict}. Macro F1: {laws['macro_f1'].verdict}. "
+        + (
+            f"Starving: {', '.join(needing_papers)}. They are below the mean, and each doubling of their papers still pays: gather these first."
+            if needing_papers
+            else "No group starves: none is both below the mean and still rising by more than chance."
+        )
+    )
+    shown = groups.rename(
+        columns={
+            "learnt": "training papers",
+            "test": "test papers",
+            "f1": "F1",
+            "per_doubling": "gain per doubling",
+        }
+    )
+    steps = ", ".join(
+        f"{score_text(row['accuracy'])} with {count_text(size)}"
+        for size, row in curve.mean.iterrows()
+    )
     pictures = {
         "learning_curve.png": draw(
-            lambda axes: plot_learning_curve(curve, "accuracy", laws["accuracy"], axes), f"Accuracy by training papers: {steps}.", (5, 3.2),
-            caption="Accuracy on test of the linear family, trained on ever more papers."),
+            lambda axes: plot_learning_curve(curve, "accuracy", laws["accuracy"], axes),
+            f"Accuracy by training papers: {steps}.",
+            (5, 3.2),
+            caption="Accuracy on test of the linear family, trained on ever more papers.",
+        ),
         "learning_groups.png": draw(
-            lambda axes: plot_group_curves(curve, axes), "F1 of each group by its own training papers; the table has the ends.", (5, 3.2),
-            caption="A curve that still rises asks for papers of its group."),
+            lambda axes: plot_group_curves(curve, axes),
+            "F1 of each group by its own training papers; the table has the ends.",
+            (5, 3.2),
+            caption="A curve that still rises asks for papers of its group.",
+        ),
     }
-    record = {"family": "linear", **curve.to_dict(), "laws": {metric: power_law.to_dict() for metric, power_law in laws.items()}, "starving": needing_papers}
-    return SectionResult(told, {"learning_curve": record}, {"": shown.drop(columns="error")}, pictures)
+    record = {
+        "family": "linear",
+        **curve.to_dict(),
+        "laws": {metric: power_law.to_dict() for metric, power_law in laws.items()},
+        "starving": needing_papers,
+    }
+    return SectionResult(
+        told, {"learning_curve": record}, {"": shown.drop(columns="error")}, pictures
+    )
 
 # %% ../../nbs/08_report/00_sections.ipynb #8ae913a9
 def temporal_drift_section(
@@ -983,26 +1477,59 @@ def temporal_drift_section(
 ) -> SectionResult:
     "Accuracy by month, and the drop from older to newer papers. Raises `BadDrift`, `CannotSplit` and `SectionUnavailable`."
     predictions = context.predictions
-    months = score_by_month(predictions.papers, predictions.labels, predictions.probabilities)
+    months = score_by_month(
+        predictions.papers, predictions.labels, predictions.probabilities
+    )
     record: dict[str, Any] = {"by_month": table_records(months)}
-    ends = [f"{score_text(low)} to {score_text(high)}" for low, high in zip(months["low"], months["high"], strict=True)]
-    shown = months.assign(**{"95 % interval": ends})[["month", "papers", "accuracy", "95 % interval", "macro_f1", "log_loss"]]
-    tables = {"This model, by month of the test papers:": shown.rename(columns={"macro_f1": "macro F1", "log_loss": "log loss"})}
+    ends = [
+        f"{score_text(low)} to {score_text(high)}"
+        for low, high in zip(months["low"], months["high"], strict=True)
+    ]
+    shown = months.assign(**{"95 % interval": ends})[
+        ["month", "papers", "accuracy", "95 % interval", "macro_f1", "log_loss"]
+    ]
+    tables = {
+        "This model, by month of the test papers:": shown.rename(
+            columns={"macro_f1": "macro F1", "log_loss": "log loss"}
+        )
+    }
     if not context.has_training_papers:
-        told = ", ".join(f"{score_text(row['accuracy'])} in {row['month']}" for _, row in months.iloc[[0, -1]].drop_duplicates().iterrows())
+        told = ", ".join(
+            f"{score_text(row['accuracy'])} in {row['month']}"
+            for _, row in months.iloc[[0, -1]].drop_duplicates().iterrows()
+        )
         return SectionResult(f"Accuracy was {told}.", {"over_time": record}, tables)
     fixed = fixed_linear_classifier(context)
-    drop = temporal_split_scores(lambda: FixedLinearClassifier(fixed.counts, fixed.template), context.prepared.papers.reset_index(drop=True))
+    drop = temporal_split_scores(
+        lambda: FixedLinearClassifier(fixed.counts, fixed.template),
+        context.prepared.papers.reset_index(drop=True),
+    )
     verdict = drift_verdict(drop)
-    record |= {"family": "linear", "older_and_newer": table_records(drop), "verdict": verdict}
+    record |= {
+        "family": "linear",
+        "older_and_newer": table_records(drop),
+        "verdict": verdict,
+    }
     alt = f"Accuracy by month of the linear family, trained on older papers: {verdict}."
-    picture = draw(lambda axes: plot_over_time(drop, axes), alt, (5.4, 3.2),
-                   caption="The linear family, trained on older papers alone: on older papers that were held out, and on the newest.")
+    picture = draw(
+        lambda axes: plot_over_time(drop, axes),
+        alt,
+        (5.4, 3.2),
+        caption="The linear family, trained on older papers alone: on older papers that were held out, and on the newest.",
+    )
     told = f"A model of the linear family that was trained on older papers alone: {verdict}."
-    return SectionResult(told, {"over_time": record}, tables, {"over_time.png": picture})
+    return SectionResult(
+        told, {"over_time": record}, tables, {"over_time.png": picture}
+    )
 
 # %% ../../nbs/08_report/00_sections.ipynb #b56e63f9
 SECTIONS: dict[str, Section] = {
-    "certainty": confidence_interval_section, "believability": calibration_section, "silence": abstention_section, "agreement": lenient_accuracy_section,
-    "mistakes": mistakes_section, "doubts": label_issues_section, "learning": learning_curve_section, "ageing": temporal_drift_section,
+    "certainty": confidence_interval_section,
+    "believability": calibration_section,
+    "silence": abstention_section,
+    "agreement": lenient_accuracy_section,
+    "mistakes": mistakes_section,
+    "doubts": label_issues_section,
+    "learning": learning_curve_section,
+    "ageing": temporal_drift_section,
 }

@@ -86,12 +86,17 @@ class TrainingJob:
     bf16: bool = False
     compiled: bool = False
     loggers: tuple[str, ...] = ()
-    told: Callable[[int, dict[str, float]], None] | None = None  # called with the number and the metrics of each epoch
+    # called with the number and the metrics of each epoch
+    told: Callable[[int, dict[str, float]], None] | None = None
 
     @property
     def digest(self) -> str:
         "Names what was asked, so that a checkpoint is not taken for another's."
-        settings = asdict(self.recipe) | {"encoder": self.encoder.digest, "seed": self.seed, "bf16": self.bf16}
+        settings = asdict(self.recipe) | {
+            "encoder": self.encoder.digest,
+            "seed": self.seed,
+            "bf16": self.bf16,
+        }
         return request_digest(settings, self.train, self.validation)
 
 # %% ../../nbs/05_training/02_training.ipynb #1ae9ff8b
@@ -106,20 +111,41 @@ def training_arguments(
 
     recipe, kind = job.recipe, accelerator().kind
     if unknown := set(job.loggers) - set(get_available_reporting_integrations()):
-        raise BadSettings(f"logger {min(unknown)!r} is not known, or not installed: see the Trainer's report_to for names")
-    rows = max(1, (recipe.batch_size or 8) // (gradient_accumulation * int(os.environ.get("WORLD_SIZE", 1))))
+        raise BadSettings(
+            f"logger {min(unknown)!r} is not known, or not installed: see the Trainer's report_to for names"
+        )
+    rows = max(
+        1,
+        (recipe.batch_size or 8)
+        // (gradient_accumulation * int(os.environ.get("WORLD_SIZE", 1))),
+    )
     arguments = TrainingArguments(
-        output_dir=str(job.folder), seed=job.seed, use_cpu=kind == "cpu", bf16=job.bf16, dataloader_pin_memory=kind == "cuda",
-        num_train_epochs=recipe.epochs, learning_rate=recipe.learning_rate or 0.0, weight_decay=recipe.weight_decay,
-        warmup_steps=recipe.warmup, gradient_accumulation_steps=gradient_accumulation,
-        per_device_train_batch_size=rows, per_device_eval_batch_size=rows,
-        eval_strategy="epoch", logging_strategy="epoch", save_strategy="epoch", load_best_model_at_end=True,
-        metric_for_best_model=metric_name(recipe.metric_for_best), greater_is_better=recipe.metric_for_best != "log_loss",
+        output_dir=str(job.folder),
+        seed=job.seed,
+        use_cpu=kind == "cpu",
+        bf16=job.bf16,
+        dataloader_pin_memory=kind == "cuda",
+        num_train_epochs=recipe.epochs,
+        learning_rate=recipe.learning_rate or 0.0,
+        weight_decay=recipe.weight_decay,
+        warmup_steps=recipe.warmup,
+        gradient_accumulation_steps=gradient_accumulation,
+        per_device_train_batch_size=rows,
+        per_device_eval_batch_size=rows,
+        eval_strategy="epoch",
+        logging_strategy="epoch",
+        save_strategy="epoch",
+        load_best_model_at_end=True,
+        metric_for_best_model=metric_name(recipe.metric_for_best),
+        greater_is_better=recipe.metric_for_best != "log_loss",
         restore_callback_states_from_checkpoint=True,  # early stopping goes on counting
-        logging_nan_inf_filter=False, ddp_find_unused_parameters=False, report_to=list(job.loggers) or "none",
+        logging_nan_inf_filter=False,
+        ddp_find_unused_parameters=False,
+        report_to=list(job.loggers) or "none",
         disable_tqdm=not (is_in_notebook() or sys.stderr.isatty()),
     )
-    if arguments.n_gpu > 1:  # one process drives one card; torchrun starts as many as there are
+    # one process drives one card; torchrun starts as many as there are
+    if arguments.n_gpu > 1:
         arguments._n_gpu = 1
     return arguments
 
@@ -128,18 +154,41 @@ def _data(
     job: TrainingJob,
     tokenizer: "PreTrainedTokenizerBase",
     arguments: "TrainingArguments",
-) -> tuple[Any, Any, Tokens]:  # for training, for validation, and the tokens to learn from
+) -> tuple[
+    Any, Any, Tokens
+]:  # for training, for validation, and the tokens to learn from
     "What the Trainer goes through: our batches for a token budget, the original's data sets for a batch size."
-    recipe, (texts, labels), (unseen_texts, truth) = job.recipe, job.train, job.validation
+    recipe, (texts, labels), (unseen_texts, truth) = (
+        job.recipe,
+        job.train,
+        job.validation,
+    )
     tokens = tokenize(tokenizer, texts, recipe.window, recipe.keep)
     if not recipe.tokens_per_batch:
-        train, validation = (fixed_length_dataset(tokenizer, *part, recipe.window) for part in (job.train, job.validation))
+        train, validation = (
+            fixed_length_dataset(tokenizer, *part, recipe.window)
+            for part in (job.train, job.validation)
+        )
         return train, validation, tokens
     unseen = tokenize(tokenizer, unseen_texts, recipe.window, recipe.keep)
-    max_tokens, gradient_accumulation, pad_id = recipe.tokens_per_batch, arguments.gradient_accumulation_steps, tokenizer.pad_token_id
-    spread = {"parts": gradient_accumulation, "world": arguments.world_size, "rank": arguments.process_index}
-    batches = LengthBucketBatches(tokens, labels, max_tokens, pad_id, length_noise=0.05, seed=job.seed, **spread)
-    return batches, LengthBucketBatches(unseen, truth, max_tokens // gradient_accumulation, pad_id), tokens
+    max_tokens, gradient_accumulation, pad_id = (
+        recipe.tokens_per_batch,
+        arguments.gradient_accumulation_steps,
+        tokenizer.pad_token_id,
+    )
+    spread = {
+        "parts": gradient_accumulation,
+        "world": arguments.world_size,
+        "rank": arguments.process_index,
+    }
+    batches = LengthBucketBatches(
+        tokens, labels, max_tokens, pad_id, length_noise=0.05, seed=job.seed, **spread
+    )
+    return (
+        batches,
+        LengthBucketBatches(unseen, truth, max_tokens // gradient_accumulation, pad_id),
+        tokens,
+    )
 
 # %% ../../nbs/05_training/02_training.ipynb #cee7d054
 @dataclass(frozen=True, eq=False)
@@ -151,14 +200,19 @@ class TrainingResult:
     training_loss: TrainingLoss
     record: dict[str, Any]  # how it went, as plain JSON values
 
-
+# %% ../../nbs/05_training/02_training.ipynb #cee7ef43
 def _record(trainer: "Trainer", tokens: Tokens) -> dict[str, Any]:
     rows, state = epoch_rows(trainer.state.log_history), trainer.state
     seconds = sum(row.get("seconds", 0.0) for row in rows)
     per_epoch = state.max_steps / state.num_train_epochs
     return {
-        "epochs": rows, "best_epoch": round((state.best_global_step or state.global_step) / per_epoch), "truncated": tokens.truncated,
-        "tokens_per_second": round(tokens.lengths.sum() * len(rows) / seconds) if seconds else None, "processes": trainer.args.world_size,
+        "epochs": rows,
+        "best_epoch": round((state.best_global_step or state.global_step) / per_epoch),
+        "truncated": tokens.truncated,
+        "tokens_per_second": round(tokens.lengths.sum() * len(rows) / seconds)
+        if seconds
+        else None,
+        "processes": trainer.args.world_size,
     }
 
 # %% ../../nbs/05_training/02_training.ipynb #63a8f541
@@ -173,35 +227,60 @@ def _train_once(
     recipe, labels = job.recipe, job.train[1]
     arguments = training_arguments(job, gradient_accumulation)
     if arguments.process_index == 0:
-        last_checkpoint(job.folder, job.digest)  # removes what does not count, before the others look
+        # removes what does not count, before the others look
+        last_checkpoint(job.folder, job.digest)
     if arguments.world_size > 1:
         distributed.barrier()
     checkpoint = last_checkpoint(job.folder, job.digest)
     set_seed(job.seed)
-    tokenizer, model = load_tokenizer(job.encoder), load_for_classification(job.encoder, dropout=recipe.dropout)
+    tokenizer, model = (
+        load_tokenizer(job.encoder),
+        load_for_classification(job.encoder, dropout=recipe.dropout),
+    )
     model.get_input_embeddings().requires_grad_(recipe.train_embeddings)
     train_on, validate_on, tokens = _data(job, tokenizer, arguments)
     if tokens.truncated and arguments.process_index == 0:
-        log.info("%d of %d texts are longer than window=%d tokens: %s is read", tokens.truncated, len(labels), recipe.window, recipe.keep)
+        log.info(
+            "%d of %d texts are longer than window=%d tokens: %s is read",
+            tokens.truncated,
+            len(labels),
+            recipe.window,
+            recipe.keep,
+        )
     per_update = len(labels) / train_on.updates if recipe.tokens_per_batch else None
-    training_loss = make_loss(recipe.loss, labels, recipe.label_smoothing, recipe.class_weight, per_update)
+    training_loss = make_loss(
+        recipe.loss, labels, recipe.label_smoothing, recipe.class_weight, per_update
+    )
     if job.compiled:
         model.compile(dynamic=True)
     trainer = new_trainer(
-        recipe, model=model, args=arguments, train_dataset=train_on, eval_dataset=validate_on, processing_class=tokenizer,
-        compute_loss_func=training_loss, compute_metrics=lambda found: epoch_metrics(found.predictions, found.label_ids, training_loss),
-        callbacks=[EarlyStoppingCallback(recipe.patience)] * bool(recipe.patience) + [epoch_logger(job.told), checkpoint_callback()],
+        recipe,
+        model=model,
+        args=arguments,
+        train_dataset=train_on,
+        eval_dataset=validate_on,
+        processing_class=tokenizer,
+        compute_loss_func=training_loss,
+        compute_metrics=lambda found: epoch_metrics(
+            found.predictions, found.label_ids, training_loss
+        ),
+        callbacks=[EarlyStoppingCallback(recipe.patience)] * bool(recipe.patience)
+        + [epoch_logger(job.told), checkpoint_callback()],
     )
-    if checkpoint is not None and is_finished_training(state := trainer_state(checkpoint)):
+    if checkpoint is not None and is_finished_training(
+        state := trainer_state(checkpoint)
+    ):
         arguments.num_train_epochs = round(state["epoch"])
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-    return TrainingResult(trainer.model, tokenizer, training_loss, _record(trainer, tokens))
+    return TrainingResult(
+        trainer.model, tokenizer, training_loss, _record(trainer, tokens)
+    )
 
 # %% ../../nbs/05_training/02_training.ipynb #eb92723d
 class OutOfMemory(ArxivNbclfError):
     "The model and one batch do not fit."
 
-
+# %% ../../nbs/05_training/02_training.ipynb #eb92912c
 def _retry(
     error: BaseException,  # what ended a training
     job: TrainingJob,
@@ -211,22 +290,42 @@ def _retry(
     import torch
 
     card = isinstance(error, torch.OutOfMemoryError)
-    if not card and not isinstance(error, MemoryError) and "DefaultCPUAllocator" not in str(error):
+    if (
+        not card
+        and not isinstance(error, MemoryError)
+        and "DefaultCPUAllocator" not in str(error)
+    ):
         if (trouble := cannot_write(error, job.folder)) is None:
             raise error
-        last_checkpoint(job.folder, job.digest)  # removes the torn one, which makes room
+        # removes the torn one, which makes room
+        last_checkpoint(job.folder, job.digest)
         raise trouble from error
     recipe = job.recipe
-    size, smallest = (recipe.tokens_per_batch, recipe.window) if recipe.tokens_per_batch else (recipe.batch_size or 1, 1)
+    size, smallest = (
+        (recipe.tokens_per_batch, recipe.window)
+        if recipe.tokens_per_batch
+        else (recipe.batch_size or 1, 1)
+    )
     unit = "tokens_per_batch" if recipe.tokens_per_batch else "batch_size"
-    if not card or size // (2 * gradient_accumulation) < smallest or "WORLD_SIZE" in os.environ:
+    if (
+        not card
+        or size // (2 * gradient_accumulation) < smallest
+        or "WORLD_SIZE" in os.environ
+    ):
         advice = f"lower {unit} (it was {size}) or window (it was {recipe.window}), or take a smaller encoder"
-        raise OutOfMemory(f"out of memory, at {size // gradient_accumulation} of {unit} at once: {advice}")
+        raise OutOfMemory(
+            f"out of memory, at {size // gradient_accumulation} of {unit} at once: {advice}"
+        )
     half = size // (2 * gradient_accumulation)
-    log.warning("out of memory: going on with half as much at once, %d of %s=%d; the updates stay the same", half, unit, size)
+    log.warning(
+        "out of memory: going on with half as much at once, %d of %s=%d; the updates stay the same",
+        half,
+        unit,
+        size,
+    )
     return 2 * gradient_accumulation
 
-
+# %% ../../nbs/05_training/02_training.ipynb #eb92b01b
 def train(
     job: TrainingJob,
 ) -> TrainingResult:
@@ -241,7 +340,8 @@ def train(
             raise
         except Exception as error:
             gradient_accumulation = _retry(error, job, gradient_accumulation)
-        gc.collect()  # what the failed attempt held goes only now that its traceback is gone
+        # what the failed attempt held goes only now that its traceback is gone
+        gc.collect()
         torch.cuda.empty_cache()
 
 # %% ../../nbs/05_training/02_training.ipynb #6618732d
@@ -250,7 +350,8 @@ class FineTuningSettings(Classifier):
     "What can be set; `FineTunedClassifier` does it."
 
     encoder: str = "distilbert"  # a name that `find_encoder` knows, or a folder
-    recipe: str = "fast"  # one of RECIPES; the settings below change it, and None is what the recipe says
+    # one of RECIPES; the settings below change it, and None is what the recipe says
+    recipe: str = "fast"
     epochs: int | None = None
     learning_rate: float | None = None
     head_learning_rate: float | None = None
@@ -268,21 +369,28 @@ class FineTuningSettings(Classifier):
     patience: int | None = None
     metric_for_best: str | None = None
     precision: str | None = None
-    compile: bool | None = None  # torch.compile; None: on a CUDA card, for COMPILE_FROM papers or more
+    # torch.compile; None: on a CUDA card, for COMPILE_FROM papers or more
+    compile: bool | None = None
     loggers: Sequence[str] = ()  # names that the Trainer knows, such as tensorboard
     seed: int = 42
     text_plan: str | None = None  # type: ignore[assignment]
 
     family: ClassVar[str] = "finetuned"
     distributed: ClassVar[bool] = True
-    COMPILE_FROM: ClassVar[int] = 5_000  # compiling takes a minute, which fewer papers do not win back
+    # compiling takes a minute, which fewer papers do not win back
+    COMPILE_FROM: ClassVar[int] = 5_000
 
     def resolved(self) -> Recipe:
         "The recipe with this classifier's changes."
         if self.recipe not in RECIPES:
-            raise BadSettings(f"recipe={self.recipe!r} is not known: take one of {', '.join(RECIPES)}")
+            raise BadSettings(
+                f"recipe={self.recipe!r} is not known: take one of {', '.join(RECIPES)}"
+            )
         changes = {field.name: getattr(self, field.name) for field in fields(Recipe)}
-        return replace(RECIPES[self.recipe], **{name: value for name, value in changes.items() if value is not None})
+        return replace(
+            RECIPES[self.recipe],
+            **{name: value for name, value in changes.items() if value is not None},
+        )
 
     def _check_settings(self) -> None:
         check_types(self)
@@ -297,36 +405,80 @@ class FineTunedClassifier(FineTuningSettings):
     "A pretrained transformer with a head for the eight groups, trained as a whole."
 
     def _fit(
-        self, texts: list[str], labels: np.ndarray, validation: tuple[list[str], np.ndarray] | None
+        self,
+        texts: list[str],
+        labels: np.ndarray,
+        validation: tuple[list[str], np.ndarray] | None,
     ) -> HeldOut:
         require_extra("train", "torch", "transformers", "datasets", "accelerate")
         if validation is None:
             (texts, labels), validation = validation_holdout((texts, labels), self.seed)
         encoder, machine = find_encoder(self.encoder), accelerator()
         recipe = resolve_for_encoder(self.resolved(), describe_encoder(encoder))
-        self._bf16 = machine.bf16 if recipe.precision == "auto" else recipe.precision == "bf16"
-        compiled = machine.kind == "cuda" and len(texts) >= self.COMPILE_FROM if self.compile is None else self.compile
-        with isolated_state(machine.kind, tf32=self.recipe != "original"), checkpoint_folder(self.work_folder) as folder:
+        self._bf16 = (
+            machine.bf16 if recipe.precision == "auto" else recipe.precision == "bf16"
+        )
+        compiled = (
+            machine.kind == "cuda" and len(texts) >= self.COMPILE_FROM
+            if self.compile is None
+            else self.compile
+        )
+        with (
+            isolated_state(machine.kind, tf32=self.recipe != "original"),
+            checkpoint_folder(self.work_folder) as folder,
+        ):
             job = TrainingJob(
-                encoder, recipe, (texts, labels), validation, folder, self.seed, self._bf16, compiled, tuple(self.loggers), self.on_epoch
+                encoder,
+                recipe,
+                (texts, labels),
+                validation,
+                folder,
+                self.seed,
+                self._bf16,
+                compiled,
+                tuple(self.loggers),
+                self.on_epoch,
             )
             trained = train(job)
-        self.model_, self.tokenizer_, prior = trained.model, trained.tokenizer, trained.training_loss.prior
+        self.model_, self.tokenizer_, prior = (
+            trained.model,
+            trained.tokenizer,
+            trained.training_loss.prior,
+        )
         self.offsets_ = np.zeros_like(prior)
         scores = self._scores(validation[0])
-        tau = choose_tau(scores, validation[1], prior) if recipe.loss == "balanced_softmax" else 0.0
-        self.offsets_ = np.where(np.bincount(labels, minlength=len(LABELS)), np.float32(tau) * prior, np.float32(ABSENT_CLASS_SCORE))
+        tau = (
+            choose_tau(scores, validation[1], prior)
+            if recipe.loss == "balanced_softmax"
+            else 0.0
+        )
+        self.offsets_ = np.where(
+            np.bincount(labels, minlength=len(LABELS)),
+            np.float32(tau) * prior,
+            np.float32(ABSENT_CLASS_SCORE),
+        )
         self.fitted_ = {
-            "encoder": {"name": Path(encoder.name).name, "digest": encoder.digest}, "recipe": {"name": self.recipe, **asdict(recipe)},
-            "n_train": len(texts), "n_validation": len(validation[0]), "tau": tau, **trained.record,
-            "device": machine.name, "precision": "bf16" if self._bf16 else "fp32", "compiled": compiled,
+            "encoder": {"name": Path(encoder.name).name, "digest": encoder.digest},
+            "recipe": {"name": self.recipe, **asdict(recipe)},
+            "n_train": len(texts),
+            "n_validation": len(validation[0]),
+            "tau": tau,
+            **trained.record,
+            "device": machine.name,
+            "precision": "bf16" if self._bf16 else "fp32",
+            "compiled": compiled,
         }
         return HeldOut(scores + self.offsets_, validation[1], includes_validation=True)
 
     def _scores(self, texts: list[str]) -> np.ndarray:
         recipe = self.resolved()
         tokens = tokenize(self.tokenizer_, texts, recipe.window, recipe.keep)
-        return score_tokens(self.model_, tokens, self.tokenizer_.pad_token_id, bf16=self._bf16) + self.offsets_
+        return (
+            score_tokens(
+                self.model_, tokens, self.tokenizer_.pad_token_id, bf16=self._bf16
+            )
+            + self.offsets_
+        )
 
     def _save_weights(self, folder: Path) -> None:
         with quiet_transformers():
@@ -336,9 +488,18 @@ class FineTunedClassifier(FineTuningSettings):
 
     def _load_weights(self, folder: Path) -> None:
         require_extra("train", "torch", "transformers")
-        encoder, machine, precision = find_encoder(str(folder / "encoder")), accelerator(), self.resolved().precision
-        self.model_, self.tokenizer_ = load_for_classification(encoder, whole=True), load_tokenizer(encoder)
+        encoder, machine, precision = (
+            find_encoder(str(folder / "encoder")),
+            accelerator(),
+            self.resolved().precision,
+        )
+        self.model_, self.tokenizer_ = (
+            load_for_classification(encoder, whole=True),
+            load_tokenizer(encoder),
+        )
         self.model_.to(machine.kind)
         self._bf16 = machine.bf16 if precision == "auto" else precision == "bf16"
-        self.offsets_ = load_arrays(folder / "offsets.safetensors", {"offsets": (len(LABELS),)})["offsets"]
+        self.offsets_ = load_arrays(
+            folder / "offsets.safetensors", {"offsets": (len(LABELS),)}
+        )["offsets"]
         self.loggers = tuple(self.loggers)

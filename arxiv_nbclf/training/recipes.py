@@ -31,10 +31,11 @@ def log_prior(
     counts = np.maximum(np.bincount(labels, minlength=len(LABELS)), 0.5)
     return np.log(counts / counts.sum()).astype(np.float32)
 
-
+# %% ../../nbs/05_training/00_recipes.ipynb #6b03fbe7
 def class_weights(
     labels: np.ndarray,  # (n_papers,) label ids of the papers to learn from
-    power: float = 0.5,  # 0: all weigh the same; 1: each group weighs the same, however small
+    # 0: all weigh the same; 1: each group weighs the same, however small
+    power: float = 0.5,
 ) -> np.ndarray:  # (8,) float32
     "How much a paper of each group counts: n**-power, and 1 for the average paper."
     counts = np.maximum(np.bincount(labels, minlength=len(LABELS)), 1)
@@ -43,6 +44,8 @@ def class_weights(
 
 # %% ../../nbs/05_training/00_recipes.ipynb #15e5b0a2
 LOSSES = ("cross_entropy", "weighted", "balanced_softmax", "focal")
+
+
 FOCAL_GAMMA = 2.0  # the exponent of the focal loss, as in its paper
 
 
@@ -54,7 +57,8 @@ class TrainingLoss:
     prior: np.ndarray  # (8,) from `log_prior`
     weights: np.ndarray  # (8,) from `class_weights`
     smoothing: float = 0.0  # the part of the target that is spread over all groups
-    papers_per_update: float | None = None  # what the sum over papers is divided by; None: the papers that are there
+    # what the sum over papers is divided by; None: the papers that are there
+    papers_per_update: float | None = None
 
     def per_paper(
         self,
@@ -68,8 +72,14 @@ class TrainingLoss:
         scores = scores.float()
         if self.loss == "balanced_softmax":
             scores = scores + as_tensor(self.prior, device=scores.device)
-        weight = as_tensor(self.weights, device=scores.device) if self.loss == "weighted" else None
-        loss = cross_entropy(scores, labels, weight, reduction="none", label_smoothing=self.smoothing)
+        weight = (
+            as_tensor(self.weights, device=scores.device)
+            if self.loss == "weighted"
+            else None
+        )
+        loss = cross_entropy(
+            scores, labels, weight, reduction="none", label_smoothing=self.smoothing
+        )
         if self.loss == "focal":
             sure = softmax(scores, dim=1).gather(1, labels.clamp(min=0)[:, None])[:, 0]
             loss = loss * (1 - sure) ** FOCAL_GAMMA
@@ -79,7 +89,8 @@ class TrainingLoss:
         self,
         outputs: Any,  # of the model, with its `logits`
         labels: "Tensor",  # (n_papers,) label ids
-        num_items_in_batch: "Tensor | int | None" = None,  # papers of the whole update, counted by the Trainer
+        # papers of the whole update, counted by the Trainer
+        num_items_in_batch: "Tensor | int | None" = None,
     ) -> "Tensor":  # one number
         "The loss of a batch, in the form that the Trainer takes as `compute_loss_func`."
         total = self.per_paper(outputs.logits, labels).sum()
@@ -89,16 +100,28 @@ class TrainingLoss:
 def make_loss(
     loss: str,  # one of LOSSES
     labels: np.ndarray,  # (n_papers,) label ids of the papers to learn from
-    smoothing: float = 0.0,  # the part of the target that is spread over all groups, 0 … 1
+    # the part of the target that is spread over all groups, 0 … 1
+    smoothing: float = 0.0,
     power: float = 0.5,  # of the class weights; only the weighted loss looks at it
-    papers_per_update: float | None = None,  # what the sum over papers is divided by; None: the papers that are there
+    # what the sum over papers is divided by; None: the papers that are there
+    papers_per_update: float | None = None,
 ) -> TrainingLoss:
     "A loss that knows the groups' shares. Raises `BadSettings`."
     if loss not in LOSSES:
-        raise BadSettings(f"loss={loss!r} is not known: take one of {', '.join(LOSSES)}")
+        raise BadSettings(
+            f"loss={loss!r} is not known: take one of {', '.join(LOSSES)}"
+        )
     if not 0 <= smoothing < 1:
-        raise BadSettings(f"label_smoothing={smoothing} is out of range: take 0 up to, but not, 1")
-    return TrainingLoss(loss, log_prior(labels), class_weights(labels, power), smoothing, papers_per_update)
+        raise BadSettings(
+            f"label_smoothing={smoothing} is out of range: take 0 up to, but not, 1"
+        )
+    return TrainingLoss(
+        loss,
+        log_prior(labels),
+        class_weights(labels, power),
+        smoothing,
+        papers_per_update,
+    )
 
 # %% ../../nbs/05_training/00_recipes.ipynb #74f3e2f8
 TAU_GRID = tuple(np.linspace(0, 1, 9).tolist())
@@ -110,7 +133,9 @@ def choose_tau(
     prior: np.ndarray,  # (8,) from `log_prior`
 ) -> float:  # one of TAUS
     "How little of the prior can be given back without a loss of accuracy that is more than chance."
-    right = np.array([(scores + tau * prior).argmax(axis=1) == labels for tau in TAU_GRID])
+    right = np.array(
+        [(scores + tau * prior).argmax(axis=1) == labels for tau in TAU_GRID]
+    )
     best = right[int(right.sum(axis=1).argmax())]
     lost, won = (best & ~right).sum(axis=1), (right & ~best).sum(axis=1)
     return TAU_GRID[int(np.argmax(lost - won <= np.sqrt(lost + won)))]
@@ -121,21 +146,29 @@ class Recipe:
     "How to fine-tune."
 
     epochs: int = 4  # passes over the papers, at most
-    learning_rate: float | None = None  # of the pretrained part; None: by the encoder's width
+    # of the pretrained part; None: by the encoder's width
+    learning_rate: float | None = None
     head_learning_rate: float = 10.0  # times that for the new head
     weight_decay: float = 0.01  # pull of the weight matrices towards zero
-    warmup: float = 0.1  # share of the steps in which the learning rate rises; it falls to 0 in the others
+    # share of the steps in which the learning rate rises; it falls to 0 in the others
+    warmup: float = 0.1
     window: int = 256  # tokens that the model sees of a text
     keep: str = "head"  # which ones: see `tokenize`
-    tokens_per_batch: int | None = 4096  # per update, filling included; None: batch_size decides
+    # per update, filling included; None: batch_size decides
+    tokens_per_batch: int | None = 4096
     batch_size: int | None = None  # papers per update; None: tokens_per_batch decides
     loss: str = "balanced_softmax"  # one of LOSSES
     class_weight: float = 0.5  # power of the class weights of loss="weighted"
     label_smoothing: float = 0.0
-    dropout: float | None = 0.0  # share of values that training drops; None: as the encoder has it, which costs a processor a third
-    train_embeddings: bool = False  # whether the table of word vectors learns too: half of a small encoder's weights
-    patience: int = 2  # epochs that may bring nothing better before training ends; 0: never end early
-    metric_for_best: str = "accuracy+macro_f1"  # one of GOALS: which epoch is best, on validation
+    # share of values that training drops; None: as the encoder has it, which costs a
+    # processor a third
+    dropout: float | None = 0.0
+    # whether the table of word vectors learns too: half of a small encoder's weights
+    train_embeddings: bool = False
+    # epochs that may bring nothing better before training ends; 0: never end early
+    patience: int = 2
+    # one of GOALS: which epoch is best, on validation
+    metric_for_best: str = "accuracy+macro_f1"
     precision: str = "auto"  # fp32, bf16, or auto: what the machine is good at
     text_plan: str = "raw"  # one of TEXT_PLANS
 
@@ -143,20 +176,48 @@ class Recipe:
 RECIPES = {
     "fast": Recipe(),
     "original": Recipe(
-        epochs=10, learning_rate=2e-5, head_learning_rate=1.0, weight_decay=0.01, warmup=0.0, window=512, tokens_per_batch=None,
-        batch_size=8, loss="cross_entropy", dropout=None, train_embeddings=True, patience=0, metric_for_best="weighted_f1", precision="fp32",
+        epochs=10,
+        learning_rate=2e-5,
+        head_learning_rate=1.0,
+        weight_decay=0.01,
+        warmup=0.0,
+        window=512,
+        tokens_per_batch=None,
+        batch_size=8,
+        loss="cross_entropy",
+        dropout=None,
+        train_embeddings=True,
+        patience=0,
+        metric_for_best="weighted_f1",
+        precision="fp32",
         text_plan="letters",
     ),
 }
 
 # %% ../../nbs/05_training/00_recipes.ipynb #d577b101
-BEST_EPOCH_METRICS = ("accuracy+macro_f1", "accuracy", "macro_f1", "weighted_f1", "log_loss")  # of the last one, less is better
+# of the last one, less is better
+BEST_EPOCH_METRICS = (
+    "accuracy+macro_f1",
+    "accuracy",
+    "macro_f1",
+    "weighted_f1",
+    "log_loss",
+)
 
 # %% ../../nbs/05_training/00_recipes.ipynb #5249d301
 LIMITS: dict[str, tuple[float, float]] = {
-    "epochs": (1, 1_000), "learning_rate": (1e-9, 1), "head_learning_rate": (1e-3, 1e3), "weight_decay": (0, 1), "warmup": (0, 0.99),
-    "window": (8, 1 << 20), "tokens_per_batch": (8, 1 << 24), "batch_size": (1, 1 << 16), "class_weight": (0, 2),
-    "label_smoothing": (0, 0.99), "dropout": (0, 0.99), "patience": (0, 1_000),
+    "epochs": (1, 1_000),
+    "learning_rate": (1e-9, 1),
+    "head_learning_rate": (1e-3, 1e3),
+    "weight_decay": (0, 1),
+    "warmup": (0, 0.99),
+    "window": (8, 1 << 20),
+    "tokens_per_batch": (8, 1 << 24),
+    "batch_size": (1, 1 << 16),
+    "class_weight": (0, 2),
+    "label_smoothing": (0, 0.99),
+    "dropout": (0, 0.99),
+    "patience": (0, 1_000),
 }
 
 # %% ../../nbs/05_training/00_recipes.ipynb #2f03972e
@@ -164,18 +225,32 @@ def check_recipe(
     recipe: Recipe,
 ) -> None:  # or BadSettings
     "Refuse a recipe that cannot work."
-    choices = {"loss": LOSSES, "goal": BEST_EPOCH_METRICS, "keep": TRUNCATIONS, "text_plan": tuple(TEXT_CLEANERS), "precision": ("auto", "fp32", "bf16")}
+    choices = {
+        "loss": LOSSES,
+        "goal": BEST_EPOCH_METRICS,
+        "keep": TRUNCATIONS,
+        "text_plan": tuple(TEXT_CLEANERS),
+        "precision": ("auto", "fp32", "bf16"),
+    }
     for name, known in choices.items():
         if getattr(recipe, name) not in known:
-            raise BadSettings(f"{name}={getattr(recipe, name)!r} is not known: take one of {', '.join(known)}")
+            raise BadSettings(
+                f"{name}={getattr(recipe, name)!r} is not known: take one of {', '.join(known)}"
+            )
     for name, (low, high) in LIMITS.items():
         value = getattr(recipe, name)
         if value is not None and not low <= value <= high:
-            raise BadSettings(f"{name}={value} is out of range: take {low:g} to {high:g}")
+            raise BadSettings(
+                f"{name}={value} is out of range: take {low:g} to {high:g}"
+            )
     if recipe.tokens_per_batch and recipe.batch_size:
-        raise BadSettings("batch_size belongs to the original recipe, tokens_per_batch to the fast one: set the one that fits")
+        raise BadSettings(
+            "batch_size belongs to the original recipe, tokens_per_batch to the fast one: set the one that fits"
+        )
     if recipe.tokens_per_batch and recipe.tokens_per_batch < recipe.window:
-        raise BadSettings(f"tokens_per_batch={recipe.tokens_per_batch} has no room for a text of window={recipe.window} tokens: raise it")
+        raise BadSettings(
+            f"tokens_per_batch={recipe.tokens_per_batch} has no room for a text of window={recipe.window} tokens: raise it"
+        )
 
 # %% ../../nbs/05_training/00_recipes.ipynb #5605a6f2
 def resolve_for_encoder(
@@ -184,8 +259,13 @@ def resolve_for_encoder(
 ) -> Recipe:  # with nothing left open
     "Settle what depends on the encoder: small ones stand, and need, larger steps. Raises `BadSettings`."
     if recipe.window > backbone.positions:
-        raise BadSettings(f"window={recipe.window} is more than the encoder's {backbone.positions} positions: lower it")
-    return replace(recipe, learning_rate=recipe.learning_rate or (1e-4 if backbone.width < 512 else 5e-5))
+        raise BadSettings(
+            f"window={recipe.window} is more than the encoder's {backbone.positions} positions: lower it"
+        )
+    return replace(
+        recipe,
+        learning_rate=recipe.learning_rate or (1e-4 if backbone.width < 512 else 5e-5),
+    )
 
 # %% ../../nbs/05_training/00_recipes.ipynb #f7b58d85
 LabelledTexts: TypeAlias = tuple[list[str], np.ndarray]  # texts and their label ids
@@ -197,7 +277,10 @@ def validation_holdout(
 ) -> tuple[LabelledTexts, LabelledTexts]:  # to learn from; to validate on
     "Hold papers out for validation; where none can be spared, all are used for both."
     texts, labels = papers
-    train_papers, validate = (([texts[i] for i in side], labels[side]) for side in holdout_split(labels, seed=seed))
+    train_papers, validate = (
+        ([texts[i] for i in side], labels[side])
+        for side in holdout_split(labels, seed=seed)
+    )
     return (train_papers, validate) if validate[0] else (papers, papers)
 
 # %% ../../nbs/05_training/00_recipes.ipynb #8d7ab7d4
@@ -211,14 +294,27 @@ def epoch_metrics(
     from torch import from_numpy, nn
 
     loss = training_loss.per_paper(from_numpy(scores), from_numpy(labels)).mean().item()
-    tau = choose_tau(scores, labels, training_loss.prior) if training_loss.loss == "balanced_softmax" else 0.0
+    tau = (
+        choose_tau(scores, labels, training_loss.prior)
+        if training_loss.loss == "balanced_softmax"
+        else 0.0
+    )
     final = scores + np.float32(tau) * training_loss.prior
     predicted = final.argmax(axis=1)
     log_loss = nn.functional.cross_entropy(from_numpy(final), from_numpy(labels)).item()
-    f1 = {f"{kind}_f1": float(f1_score(labels, predicted, average=kind, zero_division=0)) for kind in ("weighted", "macro")}
+    f1 = {
+        f"{kind}_f1": float(f1_score(labels, predicted, average=kind, zero_division=0))
+        for kind in ("weighted", "macro")
+    }
     both = accuracy_plus_macro_f1(labels, predicted)
     accuracy = float((predicted == labels).mean())
-    return {"loss": loss, "log_loss": log_loss, "accuracy": accuracy, **f1, "accuracy_plus_macro_f1": both}
+    return {
+        "loss": loss,
+        "log_loss": log_loss,
+        "accuracy": accuracy,
+        **f1,
+        "accuracy_plus_macro_f1": both,
+    }
 
 # %% ../../nbs/05_training/00_recipes.ipynb #117de0a6
 def metric_name(
@@ -228,8 +324,14 @@ def metric_name(
     return metric_for_best.replace("+", "_plus_")
 
 # %% ../../nbs/05_training/00_recipes.ipynb #dfd99987
-EPOCH_COLUMNS = {"loss": "training loss", "eval_loss": "validation loss", "eval_weighted_f1": "weighted F1", "eval_macro_f1": "macro F1",
-           "eval_accuracy": "accuracy", "seconds": "seconds"}
+EPOCH_COLUMNS = {
+    "loss": "training loss",
+    "eval_loss": "validation loss",
+    "eval_weighted_f1": "weighted F1",
+    "eval_macro_f1": "macro F1",
+    "eval_accuracy": "accuracy",
+    "seconds": "seconds",
+}
 
 
 def epoch_rows(
@@ -240,4 +342,8 @@ def epoch_rows(
     for entry in history:
         if "loss" in entry or "eval_loss" in entry:
             rows.setdefault(round(entry["epoch"]), {}).update(entry)
-    return [{"epoch": epoch} | {name: row[key] for key, name in EPOCH_COLUMNS.items() if key in row} for epoch, row in sorted(rows.items())]
+    return [
+        {"epoch": epoch}
+        | {name: row[key] for key, name in EPOCH_COLUMNS.items() if key in row}
+        for epoch, row in sorted(rows.items())
+    ]

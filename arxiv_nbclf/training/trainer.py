@@ -58,29 +58,36 @@ MANIFEST_FILE = "whole.json"
 
 
 def _digests(folder: Path) -> dict[str, str]:
-    return {path.name: file_sha256(path) for path in sorted(folder.iterdir()) if path.is_file() and path.name != MANIFEST_FILE}
+    return {
+        path.name: file_sha256(path)
+        for path in sorted(folder.iterdir())
+        if path.is_file() and path.name != MANIFEST_FILE
+    }
 
-
+# %% ../../nbs/05_training/01_trainer.ipynb #df9dfb56
 def write_manifest(
     folder: Path,  # a checkpoint that is written wholly
 ) -> None:
     "Say that a checkpoint is whole, by the digests of its files. Raises `CannotWrite`."
     write_json(folder / MANIFEST_FILE, _digests(folder))
 
-
+# %% ../../nbs/05_training/01_trainer.ipynb #df9e1a45
 def is_complete(
     folder: Path,  # a checkpoint
 ) -> bool:  # whether it was sealed, and is still as it was then
     "Whether a checkpoint counts."
     try:
-        return json.loads((folder / MANIFEST_FILE).read_text(encoding="utf-8")) == _digests(folder)
+        return json.loads(
+            (folder / MANIFEST_FILE).read_text(encoding="utf-8")
+        ) == _digests(folder)
     except (OSError, ValueError):
         return False
 
 # %% ../../nbs/05_training/01_trainer.ipynb #c076a45c
 def request_digest(
     settings: dict[str, Any],  # plain JSON values, all that has a say in the result
-    *papers: tuple[list[str], np.ndarray],  # texts and label ids: of train, of validation
+    # texts and label ids: of train, of validation
+    *papers: tuple[list[str], np.ndarray],
 ) -> str:  # 64 hexadecimal digits
     "Names what a training was asked for."
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
@@ -100,20 +107,24 @@ def trainer_state(
     "How far a training had come."
     return json.loads((checkpoint / "trainer_state.json").read_text(encoding="utf-8"))
 
-
+# %% ../../nbs/05_training/01_trainer.ipynb #a75d5cc5
 def checkpoints(
     folder: Path,  # where they are
 ) -> list[Path]:  # by step
     "The checkpoints of a training, whole or not, oldest first."
-    found = [path for path in folder.glob("checkpoint-*") if path.name.partition("-")[2].isdigit()]
+    found = [
+        path
+        for path in folder.glob("checkpoint-*")
+        if path.name.partition("-")[2].isdigit()
+    ]
     return sorted(found, key=lambda path: int(path.name.partition("-")[2]))
 
-
+# %% ../../nbs/05_training/01_trainer.ipynb #a75d7bb4
 def _remove(paths: Iterable[Path]) -> None:
     for path in paths:
         shutil.rmtree(path, ignore_errors=True)
 
-
+# %% ../../nbs/05_training/01_trainer.ipynb #a75d9aa3
 def last_checkpoint(
     folder: Path,  # where checkpoints are, or will be; it is made
     digest: str,  # from `request_digest`; checkpoints of another request are removed
@@ -128,10 +139,18 @@ def last_checkpoint(
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise CannotWrite(error_line(folder, f"cannot be made: {reason(error)}; choose another place")) from error
+            raise CannotWrite(
+                error_line(
+                    folder, f"cannot be made: {reason(error)}; choose another place"
+                )
+            ) from error
         write_json(folder / REQUEST_FILE, {"digest": digest})
     whole = [path for path in checkpoints(folder) if is_complete(path)]
-    usable = [path for path in whole if folder / f"checkpoint-{trainer_state(path).get('best_global_step')}" in whole]
+    usable = [
+        path
+        for path in whole
+        if folder / f"checkpoint-{trainer_state(path).get('best_global_step')}" in whole
+    ]
     if usable:
         best = folder / f"checkpoint-{trainer_state(usable[-1])['best_global_step']}"
         _remove(path for path in checkpoints(folder) if path not in (best, usable[-1]))
@@ -156,9 +175,12 @@ def checkpoint_callback() -> "TrainerCallback":
     from transformers import TrainerCallback
 
     class CheckpointKeeper(TrainerCallback):
-        def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        def on_train_begin(
+            self, args: Any, state: Any, control: Any, **kwargs: Any
+        ) -> None:
             best = Path(args.output_dir) / f"checkpoint-{state.best_global_step}"
-            if state.best_global_step and best.is_dir():  # the folder may have been moved since
+            # the folder may have been moved since
+            if state.best_global_step and best.is_dir():
                 state.best_model_checkpoint = str(best)
 
         def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
@@ -169,12 +191,20 @@ def checkpoint_callback() -> "TrainerCallback":
                 last = folder / f"checkpoint-{state.global_step}"
                 write_manifest(last)
                 best = folder / f"checkpoint-{state.best_global_step}"
-                _remove(path for path in checkpoints(folder) if path not in (best, last))
+                _remove(
+                    path for path in checkpoints(folder) if path not in (best, last)
+                )
 
     return CheckpointKeeper()
 
 # %% ../../nbs/05_training/01_trainer.ipynb #4da00e1a
-_WRITER_SIGNS = ("PytorchStreamWriter", "inline_container", "iostream error", "I/O error", "os error")
+_WRITER_SIGNS = (
+    "PytorchStreamWriter",
+    "inline_container",
+    "iostream error",
+    "I/O error",
+    "os error",
+)
 
 
 def cannot_write(
@@ -185,7 +215,9 @@ def cannot_write(
     words = str(error).partition("\n")[0]
     if (found := system_error(error)) is not None:
         words = reason(found)
-    elif type(error).__name__ not in ("SafetensorError", "RuntimeError") or not any(sign in words for sign in _WRITER_SIGNS):
+    elif type(error).__name__ not in ("SafetensorError", "RuntimeError") or not any(
+        sign in words for sign in _WRITER_SIGNS
+    ):
         return None
     elif type(error) is RuntimeError:
         words = f"it seems that no room is left (PyTorch says: {words.rpartition('] . ')[2]})"
@@ -200,12 +232,21 @@ def fixed_length_dataset(
     window: int,  # tokens that stay of a text
 ) -> "Dataset":  # input_ids, attention_mask, label
     "A data set as the original notebook makes it: padded to the longest of a thousand texts."
-    from datasets import Dataset, disable_progress_bars, enable_progress_bars, is_progress_bar_enabled
+    from datasets import (
+        Dataset,
+        disable_progress_bars,
+        enable_progress_bars,
+        is_progress_bar_enabled,
+    )
 
     def encode(batch: dict[str, list]) -> Any:
-        return tokenizer(batch["text"], padding_ratio=True, truncation=True, max_length=window)
+        return tokenizer(
+            batch["text"], padding_ratio=True, truncation=True, max_length=window
+        )
 
-    dataset = Dataset.from_pandas(pd.DataFrame({"text": texts, "label": labels}), preserve_index=False)
+    dataset = Dataset.from_pandas(
+        pd.DataFrame({"text": texts, "label": labels}), preserve_index=False
+    )
     bars = is_progress_bar_enabled()
     disable_progress_bars()
     try:
@@ -223,9 +264,11 @@ class LengthBucketBatches:
     labels: np.ndarray  # (n_papers,) label ids
     max_tokens: int  # tokens per update, filling included
     pad_id: int  # the tokeniser's pad_token_id
-    length_noise: float = 0.0  # over 0: other batches in each epoch; 0: the same ones, longest first
+    # over 0: other batches in each epoch; 0: the same ones, longest first
+    length_noise: float = 0.0
     seed: int = 0
-    gradient_accumulation: int = 1  # an update is worked off in so many parts, one after the other
+    # an update is worked off in so many parts, one after the other
+    gradient_accumulation: int = 1
     world: int = 1  # and by so many processes at once
     rank: int = 0  # which of them this is
     epoch: int = 0  # the Trainer sets it
@@ -249,18 +292,28 @@ class LengthBucketBatches:
     def rows(self) -> Iterator[np.ndarray]:
         "The rows of each batch of this process in this epoch."
         seed = self.seed * 10_000 + self.epoch
-        for batch in bucket_by_length(self.tokens.lengths, self.max_tokens, self.length_noise, seed):
+        for batch in bucket_by_length(
+            self.tokens.lengths, self.max_tokens, self.length_noise, seed
+        ):
             for part in range(self.gradient_accumulation):
-                yield batch[part * self.world + self.rank :: self.gradient_accumulation * self.world]
+                yield batch[
+                    part * self.world + self.rank :: self.gradient_accumulation
+                    * self.world
+                ]
 
     def __iter__(self) -> Iterator[dict[str, "Tensor"]]:
         from torch import from_numpy
 
         for rows in self.rows():
-            there = rows if len(rows) else np.zeros(1, dtype=np.int64)  # all processes must make a step
+            # all processes must make a step
+            there = rows if len(rows) else np.zeros(1, dtype=np.int64)
             ids, mask = pad(self.tokens, there, self.pad_id)
             labels = self.labels[there] if len(rows) else np.full(1, -100)
-            yield {"input_ids": from_numpy(ids), "attention_mask": from_numpy(mask), "labels": from_numpy(labels)}
+            yield {
+                "input_ids": from_numpy(ids),
+                "attention_mask": from_numpy(mask),
+                "labels": from_numpy(labels),
+            }
 
 # %% ../../nbs/05_training/01_trainer.ipynb #5fb831d1
 def discriminative_learning_rates(
@@ -272,11 +325,20 @@ def discriminative_learning_rates(
 
     body, rate = model.base_model_prefix + ".", recipe.learning_rate or 0.0
     groups: dict[tuple[float, float], list[Any]] = {}
-    learning = [(name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad]
+    learning = [
+        (name, parameter)
+        for name, parameter in model.named_parameters()
+        if parameter.requires_grad
+    ]
     for name, parameter in learning:
         speed = 1.0 if name.startswith(body) else recipe.head_learning_rate
-        groups.setdefault((rate * speed, recipe.weight_decay * (parameter.ndim > 1)), []).append(parameter)
-    params = [{"params": found, "lr": lr, "weight_decay": decay} for (lr, decay), found in groups.items()]
+        groups.setdefault(
+            (rate * speed, recipe.weight_decay * (parameter.ndim > 1)), []
+        ).append(parameter)
+    params = [
+        {"params": found, "lr": lr, "weight_decay": decay}
+        for (lr, decay), found in groups.items()
+    ]
     return AdamW, {"lr": rate, "fused": True, "params": params}
 
 # %% ../../nbs/05_training/01_trainer.ipynb #4f38b110
@@ -286,7 +348,9 @@ class TrainingDiverged(ArxivNbclfError):
 
 def _diverged(state: Any, args: "TrainingArguments") -> TrainingDiverged:
     where = f"in epoch {int(state.epoch or 0) + 1}, by step {state.global_step + 1}"
-    return TrainingDiverged(f"the loss is no number any more {where}: lower the learning rate (it was {args.learning_rate:g})")
+    return TrainingDiverged(
+        f"the loss is no number any more {where}: lower the learning rate (it was {args.learning_rate:g})"
+    )
 
 # %% ../../nbs/05_training/01_trainer.ipynb #00a7e8bd
 def _progress(trainer: "Trainer") -> None:
@@ -302,7 +366,8 @@ def _progress(trainer: "Trainer") -> None:
         trainer.add_callback(Bars)
 
 # %% ../../nbs/05_training/01_trainer.ipynb #32cf5510
-LOSS_CHECK_STEPS = 50  # steps between two looks at the loss on a graphics card, which has to stop for each
+# steps between two looks at the loss on a graphics card, which has to stop for each
+LOSS_CHECK_STEPS = 50
 
 
 def new_trainer(
@@ -317,52 +382,87 @@ def new_trainer(
         losses: Any = 0.0  # summed up on the device
 
         def get_train_dataloader(self) -> Any:
-            return self.train_dataset if isinstance(self.train_dataset, LengthBucketBatches) else super().get_train_dataloader()
+            return (
+                self.train_dataset
+                if isinstance(self.train_dataset, LengthBucketBatches)
+                else super().get_train_dataloader()
+            )
 
         def get_eval_dataloader(self, eval_dataset: Any = None) -> Any:
             own = isinstance(self.eval_dataset, LengthBucketBatches)
-            return self.eval_dataset if own else super().get_eval_dataloader(eval_dataset)
+            return (
+                self.eval_dataset if own else super().get_eval_dataloader(eval_dataset)
+            )
 
         def training_step(self, *args: Any, **kwargs: Any) -> Any:
             loss = super().training_step(*args, **kwargs)
             self.losses = self.losses + loss
-            look = loss.device.type == "cpu" or self.state.global_step % LOSS_CHECK_STEPS == 0
+            look = (
+                loss.device.type == "cpu"
+                or self.state.global_step % LOSS_CHECK_STEPS == 0
+            )
             if look and not isfinite(self.losses):
                 raise _diverged(self.state, self.args)
             return loss
 
     if recipe.head_learning_rate != 1:
-        options["optimizer_cls_and_kwargs"] = discriminative_learning_rates(options["model"], recipe)
+        options["optimizer_cls_and_kwargs"] = discriminative_learning_rates(
+            options["model"], recipe
+        )
     trainer = WatchedTrainer(**options)
     _progress(trainer)
     return trainer
 
 # %% ../../nbs/05_training/01_trainer.ipynb #2bca2cc7
 def epoch_logger(
-    told: Callable[[int, dict[str, float]], None] | None = None,  # called with the number and the metrics of each epoch
+    # called with the number and the metrics of each epoch
+    told: Callable[[int, dict[str, float]], None] | None = None,
 ) -> "TrainerCallback":
     "A callback that tells of each epoch, times it, and ends a training whose loss is no number."
     from transformers import TrainerCallback
 
     class EpochLog(TrainerCallback):
-        def on_epoch_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        def on_epoch_begin(
+            self, args: Any, state: Any, control: Any, **kwargs: Any
+        ) -> None:
             self.began = time.perf_counter()
 
-        def on_epoch_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        def on_epoch_end(
+            self, args: Any, state: Any, control: Any, **kwargs: Any
+        ) -> None:
             self.seconds = round(time.perf_counter() - self.began, 3)
 
-        def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
-            if not all(np.isfinite(logs.get(key, 0.0)) for key in ("loss", "eval_loss")):
+        def on_log(
+            self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any
+        ) -> None:
+            if not all(
+                np.isfinite(logs.get(key, 0.0)) for key in ("loss", "eval_loss")
+            ):
                 raise _diverged(state, args)
 
-        def on_evaluate(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        def on_evaluate(
+            self, args: Any, state: Any, control: Any, **kwargs: Any
+        ) -> None:
             state.log_history[-1]["seconds"] = self.seconds
             last, row = state.log_history[-1], epoch_rows(state.log_history)[-1]
             if state.is_world_process_zero:
-                words = ", ".join(f"{name} {value:.4g}" for name, value in row.items() if name != "epoch")
-                log.info("epoch %d of %d: %s", row["epoch"], state.num_train_epochs, words)
+                words = ", ".join(
+                    f"{name} {value:.4g}"
+                    for name, value in row.items()
+                    if name != "epoch"
+                )
+                log.info(
+                    "epoch %d of %d: %s", row["epoch"], state.num_train_epochs, words
+                )
             if told:
-                told(round(last["epoch"]), {key.removeprefix("eval_"): value for key, value in last.items() if key.startswith("eval_")})
+                told(
+                    round(last["epoch"]),
+                    {
+                        key.removeprefix("eval_"): value
+                        for key, value in last.items()
+                        if key.startswith("eval_")
+                    },
+                )
 
     return EpochLog()
 
@@ -374,7 +474,8 @@ def quiet_transformers() -> Iterator[None]:
 
     verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()
-    logging.disable_progress_bar()  # of loading and saving weights; training has its own
+    # of loading and saving weights; training has its own
+    logging.disable_progress_bar()
     try:
         yield
     finally:
@@ -392,9 +493,18 @@ def isolated_state(
     import torch
 
     python, numpy = random.getstate(), np.random.get_state()
-    products, strict = torch.get_float32_matmul_precision(), torch.are_deterministic_algorithms_enabled()
-    torch.set_flush_denormal(kind == "cpu")  # moments of rare tokens' embeddings get that small, and slow to compute with
-    with quiet_transformers(), torch.random.fork_rng(devices=range(torch.cuda.device_count()) if kind == "cuda" else []):
+    products, strict = (
+        torch.get_float32_matmul_precision(),
+        torch.are_deterministic_algorithms_enabled(),
+    )
+    # moments of rare tokens' embeddings get that small, and slow to compute with
+    torch.set_flush_denormal(kind == "cpu")
+    with (
+        quiet_transformers(),
+        torch.random.fork_rng(
+            devices=range(torch.cuda.device_count()) if kind == "cuda" else []
+        ),
+    ):
         try:
             if kind == "cuda":
                 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
@@ -444,14 +554,16 @@ def checkpoint_folder(
         names = [folder]
         distributed.broadcast_object_list(names)
         yield Path(names[0])
-        distributed.barrier()  # the first process removes it, when all have taken the best weights
+        # the first process removes it, when all have taken the best weights
+        distributed.barrier()
 
 # %% ../../nbs/05_training/01_trainer.ipynb #5b8597c1
 def score_tokens(
     model: "PreTrainedModel",
     tokens: Tokens,
     pad_id: int,  # the tokeniser's pad_token_id
-    max_tokens: int | None = None,  # tokens per batch, filling included; None: what suits the device
+    # tokens per batch, filling included; None: what suits the device
+    max_tokens: int | None = None,
     bf16: bool = False,  # whether to compute in bfloat16
 ) -> np.ndarray:  # (n_texts, 8) float32, in the order of the texts
     "The model's scores, computed in batches of like lengths."
@@ -461,9 +573,28 @@ def score_tokens(
     model.eval()
     scores = np.zeros((len(tokens), len(LABELS)), dtype=np.float32)
     half = torch.autocast(model.device.type, torch.bfloat16) if bf16 else nullcontext()
-    with torch.inference_mode(), half, tqdm(total=len(tokens), desc="scoring", unit="paper", leave=False, disable=None, delay=1) as bar:
-        for rows in bucket_by_length(tokens.lengths, max_tokens or (4_096 if model.device.type == "cpu" else 65_536)):
-            ids, mask = (torch.from_numpy(part).to(model.device) for part in pad(tokens, rows, pad_id))
-            scores[rows] = model(input_ids=ids, attention_mask=mask).logits.float().cpu().numpy()
+    with (
+        torch.inference_mode(),
+        half,
+        tqdm(
+            total=len(tokens),
+            desc="scoring",
+            unit="paper",
+            leave=False,
+            disable=None,
+            delay=1,
+        ) as bar,
+    ):
+        for rows in bucket_by_length(
+            tokens.lengths,
+            max_tokens or (4_096 if model.device.type == "cpu" else 65_536),
+        ):
+            ids, mask = (
+                torch.from_numpy(part).to(model.device)
+                for part in pad(tokens, rows, pad_id)
+            )
+            scores[rows] = (
+                model(input_ids=ids, attention_mask=mask).logits.float().cpu().numpy()
+            )
             bar.update(len(rows))
     return scores

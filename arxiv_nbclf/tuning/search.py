@@ -49,7 +49,15 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial, Trial
 
 # %% ../../nbs/06_tuning/02_tuning.ipynb #09427df4
-OBJECTIVES = {"macro_f1": "macro F1", "weighted_f1": "weighted F1", "accuracy": "accuracy", "log_loss": "log loss"}  # as the log shows them
+# as the log shows them
+OBJECTIVES = {
+    "macro_f1": "macro F1",
+    "weighted_f1": "weighted F1",
+    "accuracy": "accuracy",
+    "log_loss": "log loss",
+}
+
+
 MINIMIZED = ("log_loss",)
 
 
@@ -66,7 +74,11 @@ def objective_value(
     predicted = probabilities.argmax(axis=1)
     if objective == "accuracy":
         return float(accuracy_score(labels, predicted))
-    return float(f1_score(labels, predicted, average=objective.removesuffix("_f1"), zero_division=0))
+    return float(
+        f1_score(
+            labels, predicted, average=objective.removesuffix("_f1"), zero_division=0
+        )
+    )
 
 # %% ../../nbs/06_tuning/02_tuning.ipynb #5a243da6
 @dataclass(frozen=True)
@@ -78,9 +90,14 @@ class Search:
     objective: str = "macro_f1"  # one of OBJECTIVES
     trials: int = 50  # finished ones, in total
     minutes: float | None = None  # no trial begins after so many; None: no limit
-    folds: int = 0  # judge by so many folds of the training papers; 0: by the validation papers
-    check_folds: int | None = None  # folds by which the winner is judged once more; None: 5 where a fit takes seconds, otherwise 0
-    retrain: bool = False  # whether the best settings are fitted anew, instead of keeping the weights of the best trial
+    # judge by so many folds of the training papers; 0: by the validation papers
+    folds: int = 0
+    # folds by which the winner is judged once more; None: 5 where a fit takes seconds,
+    # otherwise 0
+    check_folds: int | None = None
+    # whether the best settings are fitted anew, instead of keeping the weights of the
+    # best trial
+    retrain: bool = False
     sampler: str = "tpe"  # one of SAMPLERS
     pruner: str = "median"  # one of PRUNERS
     seed: int = 42  # of the sampler and the folds
@@ -88,10 +105,17 @@ class Search:
     def check(self) -> None:
         "Raise `BadStudy` if something is out of range."
         if self.objective not in OBJECTIVES:
-            raise BadStudy(f"objective {self.objective!r} is not known: take one of {', '.join(OBJECTIVES)}")
+            raise BadStudy(
+                f"objective {self.objective!r} is not known: take one of {', '.join(OBJECTIVES)}"
+            )
         if self.trials < 1 or (self.minutes is not None and self.minutes <= 0):
             raise BadStudy("a search needs at least one trial, and minutes above 0")
-        if self.folds == 1 or self.folds < 0 or self.check_folds == 1 or (self.check_folds or 0) < 0:
+        if (
+            self.folds == 1
+            or self.folds < 0
+            or self.check_folds == 1
+            or (self.check_folds or 0) < 0
+        ):
             raise BadStudy("papers can be divided into 2 folds or more; 0 is none")
         new_sampler(self.sampler), new_pruner(self.pruner)
 
@@ -120,20 +144,28 @@ def fold_probabilities(
     train_papers: LabelledPapers,  # papers and label ids
     folds: int,  # at least 2
     seed: int = 42,  # of the folds
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:  # after each fold: its positions among the papers, their probabilities (n, 8)
+) -> Iterator[
+    tuple[np.ndarray, np.ndarray]
+]:  # after each fold: its positions among the papers, their probabilities (n, 8)
     "Probabilities of each fold's papers from a classifier that has not seen them."
     from sklearn.model_selection import StratifiedKFold
 
     papers, labels = train_papers
     ids = np.asarray(labels)
     rare = int(np.bincount(ids).max())
-    for fit, held_out in StratifiedKFold(min(folds, rare), shuffle=True, random_state=seed).split(ids, ids):
+    for fit, held_out in StratifiedKFold(
+        min(folds, rare), shuffle=True, random_state=seed
+    ).split(ids, ids):
         classifier = new().fit(_rows(papers, fit), ids[fit], validation=None)
         yield held_out, classifier.predict_proba(_rows(papers, held_out))
 
-
+# %% ../../nbs/06_tuning/02_tuning.ipynb #0602d0ab
 def _rows(papers: Any, rows: np.ndarray) -> Any:
-    return papers.iloc[rows] if isinstance(papers, pd.DataFrame) else [papers[row] for row in rows]
+    return (
+        papers.iloc[rows]
+        if isinstance(papers, pd.DataFrame)
+        else [papers[row] for row in rows]
+    )
 
 # %% ../../nbs/06_tuning/02_tuning.ipynb #c8b1808b
 def evaluate_trial(
@@ -141,27 +173,39 @@ def evaluate_trial(
     search: Search,  # what is searched, and how a trial is judged
     train_papers: LabelledPapers,  # the training papers
     validation: LabelledPapers,  # the validation papers
-    report: Callable[[float, int], None],  # called with the score so far and the epoch or fold; it may raise
+    # called with the score so far and the epoch or fold; it may raise
+    report: Callable[[float, int], None],
 ) -> float:
     "Fit, and say how good the settings are."
     objective, ids = search.objective, np.asarray(train_papers[1])
     if not search.folds:
         classifier.on_epoch = lambda epoch, metrics: report(metrics[objective], epoch)
         classifier.fit(*train_papers, validation=validation)
-        return objective_value(objective, np.asarray(validation[1]), classifier.predict_proba(validation[0]))
+        return objective_value(
+            objective,
+            np.asarray(validation[1]),
+            classifier.predict_proba(validation[0]),
+        )
     if "folds" in classifier.get_params():
         classifier.set_params(folds=search.folds)
     folds = count(1)
-    classifier.on_fold = lambda seen, scores: report(_objective_of_scores(objective, ids[seen], scores), next(folds))
+    classifier.on_fold = lambda seen, scores: report(
+        _objective_of_scores(objective, ids[seen], scores), next(folds)
+    )
     if (scores := classifier.out_of_fold_scores(*train_papers)) is not None:
         return _objective_of_scores(objective, ids, scores)
     seen, found = np.zeros(len(ids), dtype=bool), np.zeros((len(ids), len(LABELS)))
-    for fold, (held_out, probabilities) in enumerate(fold_probabilities(lambda: _clone(classifier), train_papers, search.folds, search.seed), start=1):
+    for fold, (held_out, probabilities) in enumerate(
+        fold_probabilities(
+            lambda: _clone(classifier), train_papers, search.folds, search.seed
+        ),
+        start=1,
+    ):
         seen[held_out], found[held_out] = True, probabilities
         report(objective_value(objective, ids[seen], found[seen]), fold)
     return objective_value(objective, ids, found)
 
-
+# %% ../../nbs/06_tuning/02_tuning.ipynb #c8b19f7a
 def _clone(classifier: Classifier) -> Classifier:
     from sklearn.base import clone
 
@@ -170,19 +214,32 @@ def _clone(classifier: Classifier) -> Classifier:
 
 def _objective_of_scores(objective: str, ids: np.ndarray, scores: np.ndarray) -> float:
     "How good scores are; log loss needs probabilities, the others only ask which score is the highest."
-    return objective_value(objective, ids, cross_calibrate(scores, ids) if objective == "log_loss" else softmax(scores))
+    return objective_value(
+        objective,
+        ids,
+        cross_calibrate(scores, ids) if objective == "log_loss" else softmax(scores),
+    )
 
 # %% ../../nbs/06_tuning/02_tuning.ipynb #de0e5dd3
-BEST_MODEL_FOLDER = "best-{}"  # in the work folder: the model of the best trial, by its number
+# in the work folder: the model of the best trial, by its number
+BEST_MODEL_FOLDER = "best-{}"
 
 
 def best_value(
     study: "Study",  # the trials so far
 ) -> float | None:  # None before the first one is done
     "The best score so far."
-    return study.best_value if any(trial.value is not None for trial in finished_trials(study) if trial.state.name == "COMPLETE") else None
+    return (
+        study.best_value
+        if any(
+            trial.value is not None
+            for trial in finished_trials(study)
+            if trial.state.name == "COMPLETE"
+        )
+        else None
+    )
 
-
+# %% ../../nbs/06_tuning/02_tuning.ipynb #de0e7cc2
 def run_trial(
     trial: "Trial",  # draws the settings
     search: Search,  # what is searched, and how a trial is judged
@@ -193,12 +250,18 @@ def run_trial(
     "Judge one draw of settings."
     from optuna import TrialPruned
 
-    values = {name: values.suggest(trial, name) for name, values in search.space.hyperparameters.items()}
-    if "home" not in trial.user_attrs:  # a trial that is tried again finds the checkpoints of the first attempt
+    values = {
+        name: values.suggest(trial, name)
+        for name, values in search.space.hyperparameters.items()
+    }
+    # a trial that is tried again finds the checkpoints of the first attempt
+    if "home" not in trial.user_attrs:
         trial.set_user_attr("home", trial.number)
     classifier = search.classifier(values)
     checkpoint_folder = folder / f"trial-{trial.user_attrs['checkpoint_folder']}"
-    classifier.work_folder = folder / "members" if search.space.family == "ensemble" else checkpoint_folder
+    classifier.work_folder = (
+        folder / "members" if search.space.family == "ensemble" else checkpoint_folder
+    )
 
     def report(value: float, step: int) -> None:
         trial.report(value, step)
@@ -221,9 +284,15 @@ MAX_FAILURES = 5  # in a row; then the search ends
 
 
 def _duration(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min" if seconds < 6_000 else f"{seconds / 3_600:.1f} h"
+    return (
+        f"{seconds:.0f} s"
+        if seconds < 100
+        else f"{seconds / 60:.0f} min"
+        if seconds < 6_000
+        else f"{seconds / 3_600:.1f} h"
+    )
 
-
+# %% ../../nbs/06_tuning/02_tuning.ipynb #7b3cd9ab
 @contextmanager
 def quiet_log(
     really: bool = True,  # False: change nothing
@@ -236,14 +305,15 @@ def quiet_log(
     finally:
         log.setLevel(level)
 
-
+# %% ../../nbs/06_tuning/02_tuning.ipynb #7b3cf89a
 def _next_trial(
     study: "Study",  # the trials so far
     search: Search,  # what is searched, and how a trial is judged
     train_papers: LabelledPapers,  # the training papers
     validation: LabelledPapers,  # the validation papers
     folder: Path,  # for checkpoints and the best model
-    heartbeat: int | None,  # seconds between two signs of life; None: no other process works on the study
+    # seconds between two signs of life; None: no other process works on the study
+    heartbeat: int | None,
 ) -> "FrozenTrial":
     from optuna.storages import RetryHeartbeatStaleTrialCallback
     from optuna.trial import TrialState
@@ -257,11 +327,18 @@ def _next_trial(
             raise
 
     numbers: list[int] = []
-    study.sampler = new_sampler(search.sampler, search.seed + len(finished_trials(study)) if heartbeat is None else None)
-    with quiet_optuna(), quiet_log(search.space.family != "finetuned"):  # the epochs of a long trial are news, what each fit repeats is not
+    study.sampler = new_sampler(
+        search.sampler,
+        search.seed + len(finished_trials(study)) if heartbeat is None else None,
+    )
+    # the epochs of a long trial are news, what each fit repeats is not
+    with quiet_optuna(), quiet_log(search.space.family != "finetuned"):
         try:
-            study.optimize(attempt, n_trials=1, catch=(OutOfMemory, TrainingDiverged, BadSettings))
-        except KeyboardInterrupt:  # Optuna marks the trial as failed, and nobody would try it again
+            study.optimize(
+                attempt, n_trials=1, catch=(OutOfMemory, TrainingDiverged, BadSettings)
+            )
+        except KeyboardInterrupt:
+            # Optuna marks the trial as failed, and nobody would try it again
             RetryHeartbeatStaleTrialCallback()(study, study.get_trials()[numbers[0]])
             raise
     done = study.get_trials(deepcopy=False)[numbers[0]]
@@ -269,13 +346,15 @@ def _next_trial(
         log.warning("trial %d failed: %s", done.number, done.user_attrs["failure"])
     return done
 
-
+# %% ../../nbs/06_tuning/02_tuning.ipynb #7b3d1789
 def _remove_old_models(
     study: "Study",  # the trials so far
     folder: Path,  # of the best models
 ) -> None:
     "Of the models that were the best at some time, only the best one stays."
-    wanted = folder / BEST_MODEL_FOLDER.format(study.best_trial.number if best_value(study) is not None else "none")
+    wanted = folder / BEST_MODEL_FOLDER.format(
+        study.best_trial.number if best_value(study) is not None else "none"
+    )
     for other in folder.glob(BEST_MODEL_FOLDER.format("*")):
         if other != wanted:
             shutil.rmtree(other, ignore_errors=True)
@@ -287,30 +366,40 @@ def run_trials(
     train_papers: LabelledPapers,  # the training papers
     validation: LabelledPapers,  # the validation papers
     folder: Path,  # for checkpoints and the best model
-    heartbeat: int | None = None,  # seconds between two signs of life; None: no other process works on the study
+    # seconds between two signs of life; None: no other process works on the study
+    heartbeat: int | None = None,
 ) -> None:
     "Go on until enough trials are finished. Raises `BadStudy` after too many failures."
     from tqdm import tqdm
 
     study.pruner = new_pruner(search.pruner)
     began, failures = time.monotonic(), 0
-    with tqdm(total=search.trials, desc="trials", unit="trial", leave=False, disable=None) as bar:
+    with tqdm(
+        total=search.trials, desc="trials", unit="trial", leave=False, disable=None
+    ) as bar:
         while (finished := len(finished_trials(study))) < search.trials:
             bar.update(finished - bar.n)
-            if search.minutes is not None and time.monotonic() - began > 60 * search.minutes:
+            if (
+                search.minutes is not None
+                and time.monotonic() - began > 60 * search.minutes
+            ):
                 log.info("time is up after %d of %d trials", finished, search.trials)
                 break
             before, start = best_value(study), time.monotonic()
-            done = _next_trial(study, search, train_papers, validation, folder, heartbeat)
+            done = _next_trial(
+                study, search, train_papers, validation, folder, heartbeat
+            )
             failures = failures + 1 if done.state.name == "FAIL" else 0
             if failures >= MAX_FAILURES:
-                raise BadStudy(f"{failures} trials in a row have failed; the last one: {done.user_attrs['failure']}")
+                raise BadStudy(
+                    f"{failures} trials in a row have failed; the last one: {done.user_attrs['failure']}"
+                )
             _remove_old_models(study, folder)
             _report_trial(study, search, done, before, time.monotonic() - start)
             if (now := best_value(study)) is not None:
                 bar.set_postfix_str(f"best {OBJECTIVES[search.objective]} {now:.4f}")
 
-
+# %% ../../nbs/06_tuning/02_tuning.ipynb #495675a8
 def _report_trial(
     study: "Study",  # the trials so far
     search: Search,  # what is searched, and how a trial is judged
@@ -319,7 +408,11 @@ def _report_trial(
     seconds: float,  # that the trial took
 ) -> None:
     "A line for each new best, and for each trial that took a while."
-    is_best = done.state.name == "COMPLETE" and done.value is not None and (before is None or search.better(done.value, before))
+    is_best = (
+        done.state.name == "COMPLETE"
+        and done.value is not None
+        and (before is None or search.better(done.value, before))
+    )
     if done.state.name == "FAIL" or not (is_best or seconds > 5):
         return
     finished = finished_trials(study)
@@ -328,7 +421,14 @@ def _report_trial(
     name, best = OBJECTIVES[search.objective], best_value(study)
     result = "pruned" if done.state.name == "PRUNED" else f"{name} {done.value:.4f}"
     rank = " (best)" if is_best else "" if best is None else f" (best {best:.4f})"
-    log.info("trial %d of %d: %s%s, %s left", len(finished), search.trials, result, rank, left)
+    log.info(
+        "trial %d of %d: %s%s, %s left",
+        len(finished),
+        search.trials,
+        result,
+        rank,
+        left,
+    )
 
 # %% ../../nbs/06_tuning/02_tuning.ipynb #8a2fc188
 @dataclass(frozen=True, eq=False, repr=False)
@@ -341,8 +441,14 @@ class SearchResult:
     values: dict[str, Any] = field(default_factory=dict)  # the best trial's settings
 
     def __str__(self) -> str:
-        best, metric_for_best = self.record["best"], OBJECTIVES[self.record["objective"]]
-        words = ", ".join(f"{name}={value:.3g}" if isinstance(value, float) else f"{name}={value}" for name, value in self.values.items())
+        best, metric_for_best = (
+            self.record["best"],
+            OBJECTIVES[self.record["objective"]],
+        )
+        words = ", ".join(
+            f"{name}={value:.3g}" if isinstance(value, float) else f"{name}={value}"
+            for name, value in self.values.items()
+        )
         gap = self.record.get("check")
         checked = f"; by {gap['folds']} folds {gap['value']:.4f}" if gap else ""
         return f"best of {self.record['finished']} trials: {metric_for_best} {best['value']:.4f}{checked} with {words}"
@@ -350,16 +456,22 @@ class SearchResult:
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        return f"<p>{escape(str(self))}</p>" + self.trials.head(10).to_html(index=False, float_format="{:.4g}".format)
+        return f"<p>{escape(str(self))}</p>" + self.trials.head(10).to_html(
+            index=False, float_format="{:.4g}".format
+        )
 
-
+# %% ../../nbs/06_tuning/02_tuning.ipynb #8a2fe077
 def check_folds(
     search: Search,  # what is searched, and how a trial is judged
 ) -> int:  # 0 where it would take too long
     "By how many folds the winner is judged once more."
     if search.check_folds is not None:
         return search.check_folds
-    members = search.space.settings.get("members", ("finetuned",)) if search.space.family == "ensemble" else (search.space.family,)
+    members = (
+        search.space.settings.get("members", ("finetuned",))
+        if search.space.family == "ensemble"
+        else (search.space.family,)
+    )
     return 0 if "finetuned" in members else 5
 
 # %% ../../nbs/06_tuning/02_tuning.ipynb #c509aa08
@@ -372,8 +484,13 @@ def best_classifier(
 ) -> SearchResult:
     "The best settings as a fitted classifier, and how they were found. Raises `BadStudy` if no trial has a score."
     if best_value(study) is None:
-        raise BadStudy("no trial is finished with a score: ask for more trials or more minutes")
-    best, checkpoint_folder = study.best_trial, folder / BEST_MODEL_FOLDER.format(study.best_trial.number)
+        raise BadStudy(
+            "no trial is finished with a score: ask for more trials or more minutes"
+        )
+    best, checkpoint_folder = (
+        study.best_trial,
+        folder / BEST_MODEL_FOLDER.format(study.best_trial.number),
+    )
     values = dict(best.params)
     if checkpoint_folder.is_dir() and not search.retrain:
         classifier = load_classifier(checkpoint_folder)
@@ -392,14 +509,18 @@ def best_classifier(
     }  # fmt: skip
     return SearchResult(classifier, table, record, values)
 
-
-def _check(search: Search, values: dict[str, Any], value: float, train_papers: LabelledPapers) -> dict[str, Any] | None:
+# %% ../../nbs/06_tuning/02_tuning.ipynb #c509c8f7
+def _check(
+    search: Search, values: dict[str, Any], value: float, train_papers: LabelledPapers
+) -> dict[str, Any] | None:
     if not (folds := check_folds(search)):
         return None
     ids = np.asarray(train_papers[1])
     found = np.zeros((len(ids), len(LABELS)))
     with quiet_log():
-        for held_out, probabilities in fold_probabilities(lambda: search.classifier(values), train_papers, folds, search.seed + 1):
+        for held_out, probabilities in fold_probabilities(
+            lambda: search.classifier(values), train_papers, folds, search.seed + 1
+        ):
             found[held_out] = probabilities
     checked = objective_value(search.objective, ids, found)
     return {"folds": folds, "value": checked, "gap": value - checked}

@@ -157,7 +157,7 @@ def _parse_number(
     "A number from text. Raises `ValueError`."
     return int(text) if text.strip().lstrip("+-").isdigit() else float(text)
 
-
+# %% ../../nbs/06_tuning/00_spaces.ipynb #dd4f4e03
 def _parse_range(
     text: str,  # 0.05..2:log or 2..6
 ) -> Interval:  # with a lower end below the upper one
@@ -176,7 +176,7 @@ def _parse_range(
         raise BadSpace(f"{text}: the lower end comes first{positive}")
     return found
 
-
+# %% ../../nbs/06_tuning/00_spaces.ipynb #dd4f6cf2
 def parse_hyperparameter(
     text: str,  # 0.05..2:log, 2..6, or 4,8,16
 ) -> Hyperparameter | None:  # None for a single value
@@ -238,7 +238,7 @@ def _is_fixed(
         return name in settings
     return setting in ((settings.get("settings") or {}).get(member) or {})
 
-
+# %% ../../nbs/06_tuning/00_spaces.ipynb #f1ec5aa8
 def _check_ends(
     space: Space,  # the space that a search is about to use
     encoder: str | None,  # for families that have one

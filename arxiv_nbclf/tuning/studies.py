@@ -66,7 +66,7 @@ def quiet_optuna() -> Iterator[None]:
 class BadStudy(ArxivNbclfError):
     "A study cannot be opened, or belongs to something else."
 
-
+# %% ../../nbs/06_tuning/01_studies.ipynb #32434113
 def without_password(
     url: str,  # of a database
 ) -> str:  # with *** in place of the password
@@ -101,7 +101,7 @@ def _heartbeat_options(
         "heartbeat_stale_trial_callback": RetryHeartbeatStaleTrialCallback(MAX_RETRIES),
     }
 
-
+# %% ../../nbs/06_tuning/01_studies.ipynb #e7846d74
 def _new_storage(
     url: str,  # of a database
     heartbeat: int | None,  # seconds between two heartbeats; None: without
@@ -131,7 +131,7 @@ def _reason(
     "Why a database refused."
     return str(error.__cause__ or error).splitlines()[0]
 
-
+# %% ../../nbs/06_tuning/01_studies.ipynb #6b93a536
 def _check_file(
     path: Path,  # of a study; it need not exist
 ) -> None:
@@ -141,7 +141,7 @@ def _check_file(
             if file.read(16) != b"SQLite format 3\0":
                 raise BadStudy(f"{path} is no study: give another, or remove it")
 
-
+# %% ../../nbs/06_tuning/01_studies.ipynb #6b93c425
 def open_storage(
     place: str | Path,  # a file, made if it is not there; or the URL of a database
     heartbeat: int = 30,  # seconds, on a database; a worker is dead after four missed
@@ -251,6 +251,8 @@ def record_heartbeats(
 
 # %% ../../nbs/06_tuning/01_studies.ipynb #05e35045
 SAMPLERS = ("tpe", "gp", "random")
+
+
 PRUNERS = ("median", "percentile", "hyperband", "none")
 
 
@@ -273,7 +275,7 @@ def new_sampler(
     with quiet_optuna():
         return makers[name]()
 
-
+# %% ../../nbs/06_tuning/01_studies.ipynb #05e36f34
 def new_pruner(
     name: str = "median",  # one of PRUNERS
 ) -> "BasePruner":
@@ -364,7 +366,7 @@ def _scored(
     maximized = study.direction == StudyDirection.MAXIMIZE
     return sorted(finite, key=lambda trial: trial.values[0], reverse=maximized)
 
-
+# %% ../../nbs/06_tuning/01_studies.ipynb #8ebf6f4c
 def _varied(
     trials: "list[FrozenTrial]",  # see `_scored`
 ) -> list[str]:  # names in alphabetical order, as in Optuna's plots
@@ -384,7 +386,7 @@ def _number(
         return math.nan
     return float(value) if abs(value) < 1e15 else math.nan
 
-
+# %% ../../nbs/06_tuning/01_studies.ipynb #0a9b4662
 def value_text(
     value: object,  # of a hyperparameter
 ) -> str:  # numbers with three digits, whole ones with all of theirs
@@ -421,7 +423,8 @@ def _isolated_plots() -> Iterator[None]:
 
     before = set(plt.get_fignums())
     context: Any = {"interactive": False}  # plt.ioff() takes hooks from IPython
-    style: Any = ["default", {"axes.formatter.min_exponent": 5}]  # ticks of 20, not 2×10¹
+    # ticks of 20, not 2×10¹
+    style: Any = ["default", {"axes.formatter.min_exponent": 5}]
     with plt.rc_context(context), plt.style.context(style), quiet_optuna():
         try:
             warnings.simplefilter("ignore", ExperimentalWarning)
@@ -430,7 +433,7 @@ def _isolated_plots() -> Iterator[None]:
             for number in set(plt.get_fignums()) - before:
                 plt.close(number)
 
-
+# %% ../../nbs/06_tuning/01_studies.ipynb #270fde27
 def _as_picture(
     axes: Any,  # what Optuna returns: matplotlib's axes, or an array of them
     alt: str,  # what it shows, in words
@@ -459,7 +462,7 @@ def _improvements(
             found.append(trial)
     return found
 
-
+# %% ../../nbs/06_tuning/01_studies.ipynb #30fa5773
 def _draw_history(
     study: "Study",  # finished or not
     trials: "list[FrozenTrial]",  # see `_scored`
@@ -506,7 +509,7 @@ def _is_categorical(
     kinds = (trial.distributions.get(name) for trial in trials)
     return any(isinstance(kind, CategoricalDistribution) for kind in kinds)
 
-
+# %% ../../nbs/06_tuning/01_studies.ipynb #9a7e4c02
 def _values_of(
     trials: "list[FrozenTrial]",  # see `_scored`
     name: str,  # of a hyperparameter
@@ -518,7 +521,7 @@ def _values_of(
     ends = dict.fromkeys(map(value_text, (min(values), max(values))))
     return f"{name} {' to '.join(ends)}"
 
-
+# %% ../../nbs/06_tuning/01_studies.ipynb #9a7e6af1
 def _draw_slices(
     study: "Study",  # finished or not
     trials: "list[FrozenTrial]",  # see `_scored`
@@ -572,7 +575,7 @@ def _importances(
         return {}
     return get_param_importances(study, params=names)
 
-
+# %% ../../nbs/06_tuning/01_studies.ipynb #37f3074a
 def draw_search(
     study: "Study",  # finished or not
 ) -> dict[str, Picture]:  # file name to picture
@@ -604,7 +607,7 @@ def _subrecord(
     inner = holder.get(key) if isinstance(holder, Mapping) else None
     return inner if isinstance(inner, Mapping) else {}
 
-
+# %% ../../nbs/06_tuning/01_studies.ipynb #535775c7
 def trials_table(
     record: Mapping[str, Any],  # a run's record, with the search under `tuning`
 ) -> pd.DataFrame:  # trial, state (unless all are complete), value, time, settings
@@ -631,7 +634,7 @@ def trials_table(
         table.insert(1, "state", states)
     return table
 
-
+# %% ../../nbs/06_tuning/01_studies.ipynb #535794b6
 def trial_formats(
     table: pd.DataFrame,  # see `trials_table`
 ) -> dict[str, Callable[[Any], str]]:  # by column
@@ -652,13 +655,16 @@ def _range_text(
     ends = f"{low} to {high}" if dots else ", ".join(low.split(","))
     return ends + ", log scale" * str(word).endswith(":log")
 
-
+# %% ../../nbs/06_tuning/01_studies.ipynb #dda88d86
 def space_table(
     record: Mapping[str, Any],  # a run's record
 ) -> pd.DataFrame:  # hyperparameter, range, best as text; empty without a search
     "The search space, and the best value of each hyperparameter."
     tuning = _subrecord(record, "tuning")
-    space, best = _subrecord(tuning, "space"), _subrecord(_subrecord(tuning, "best"), "settings")
+    space, best = (
+        _subrecord(tuning, "space"),
+        _subrecord(_subrecord(tuning, "best"), "settings"),
+    )
     rows = [
         (str(name), _range_text(space.get(name)), value_text(best.get(name)))
         for name in space or best
@@ -673,7 +679,7 @@ def _counted(
     "A count with its noun."
     return f"{count_text(count)} {noun}{'' if count == 1 else 's'}"
 
-
+# %% ../../nbs/06_tuning/01_studies.ipynb #b5e93ecb
 def _lost_trials(
     pruned: float,  # how many trials; NaN if that is not known
     failed: float,  # likewise
@@ -687,7 +693,7 @@ def _lost_trials(
         parts.append(f"{count_text(failed)} more failed")
     return " and ".join(parts) + "." if parts else ""
 
-
+# %% ../../nbs/06_tuning/01_studies.ipynb #b5e95dba
 def _describe_request(
     tuning: Mapping[str, Any],  # a search's part of a record
 ) -> str:  # a sentence or two
@@ -710,7 +716,7 @@ def _describe_request(
     lost = _lost_trials(*(_number(trials.get(state)) for state in ("pruned", "fail")))
     return f"{text}. {lost}".strip()
 
-
+# %% ../../nbs/06_tuning/01_studies.ipynb #b5e97ca9
 def _describe_best(
     tuning: Mapping[str, Any],  # a search's part of a record
 ) -> str:  # nothing if nothing is known
@@ -756,7 +762,7 @@ def _describe_optimism(
         causes += ", and from the fewer papers that each fold learns from"
     return f"{text}, {score_text(abs(gap))} {less}; such a difference {causes}."
 
-
+# %% ../../nbs/06_tuning/01_studies.ipynb #5d805d1e
 def describe_search(
     record: Mapping[str, Any],  # a run's record
 ) -> str:  # some sentences; nothing where there was no search
