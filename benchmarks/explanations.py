@@ -37,7 +37,7 @@ def by_captum(classifier: Classifier, text: str, group: int, spans: Spans) -> di
 
     def without(kept: np.ndarray) -> str:
         pieces, end = [], 0
-        for start, stop in sorted(place for places, keep in zip(spans.values(), kept, strict=True) if not keep for place in places):
+        for start, stop in sorted(place for places, truncation in zip(spans.values(), kept, strict=True) if not truncation for place in places):
             pieces.append(text[end:start])
             end = stop
         return " ".join([*pieces, text[end:]])

@@ -40,7 +40,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     papers = read_papers(sample(64, seed=1)).papers
     LinearClassifier(bits=10).fit(papers, label_ids(papers)).save(place / "linear")
     encoder = tiny_encoder(place / "tiny", paper_texts(papers), layers=1)
-    tuned = FineTunedClassifier(encoder=str(encoder.folder), window=32, epochs=1)  # what a fit would leave, without its minutes
+    tuned = FineTunedClassifier(encoder=str(encoder.folder), max_length=32, epochs=1)  # what a fit would leave, without its minutes
     tuned.model_, tuned.tokenizer_ = load_for_classification(encoder), load_tokenizer(encoder)
     tuned.offsets_, tuned._bf16, tuned.fitted_, tuned.thresholds_ = np.zeros(8, dtype=np.float32), False, {}, {}
     tuned.calibration_ = LinearClassifier.load(place / "linear").calibration_

@@ -5,9 +5,10 @@
 # %% auto #0
 __all__ = ['Shape', 'MAX_WEIGHT', 'BUNDLE_JSON', 'METADATA_FILES', 'BUNDLE_FORMAT', 'MAX_BUNDLE_JSON_BYTES', 'FIELD_TYPES',
            'IGNORED_SUFFIXES', 'ACCEPTED_TYPES', 'Papers', 'LabelledPapers', 'FAMILIES', 'EXPORTED_FAMILIES',
-           'Estimator', 'check_is_fitted', 'BadBundle', 'save_arrays', 'load_arrays', 'write_bundle', 'read_bundle',
-           'BadSettings', 'check_types', 'check_ranges', 'check_choices', 'HeldOut', 'ModelFamily', 'Persistable',
-           'Classifier', 'holdout_split', 'family_class', 'new_classifier', 'save_classifier', 'load_classifier']
+           'RENAMED_SETTINGS', 'Estimator', 'check_is_fitted', 'BadBundle', 'save_arrays', 'load_arrays',
+           'write_bundle', 'read_bundle', 'BadSettings', 'check_types', 'check_ranges', 'check_choices', 'HeldOut',
+           'ModelFamily', 'Persistable', 'Classifier', 'holdout_split', 'family_class', 'new_classifier',
+           'save_classifier', 'load_classifier']
 
 # %% ../../nbs/04_classifiers/01_classifier.ipynb #e38fc5bc
 import json
@@ -706,14 +707,22 @@ def family_class(
     module, _, cls = home.rpartition(".")
     return getattr(import_module(module), cls)
 
+# %% ../../nbs/04_classifiers/01_classifier.ipynb #5e771002
+RENAMED_SETTINGS = {  # name in version 0.1.0 → name now
+    "goal": "metric_for_best",
+    "keep": "truncation",
+    "window": "max_length",
+}
+
 # %% ../../nbs/04_classifiers/01_classifier.ipynb #bda5fa78
 def new_classifier(
     family: str,  # a key of FAMILIES
     **settings: Any,  # the family's own settings; the rest keep their defaults
 ) -> Classifier:  # unfitted
-    "A fresh classifier of a family, by name."
+    "A fresh classifier of a family, by name. Raises `BadSettings`."
     cls = family_class(family)
     known = cls._get_param_names()
+    settings = {RENAMED_SETTINGS.get(name, name): value for name, value in settings.items()}
     for name in settings:
         if name not in known:
             raise BadSettings(

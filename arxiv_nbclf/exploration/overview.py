@@ -689,14 +689,14 @@ _SECTIONS = (  # field of the record, title, rows to show, what to look for
         "Groups of different age invite a model to learn the era instead of the subject.",
     ),
     (
-        "eras",
+        "group_years",
         "Eras",
         8,
         "First, middle and last month of each group; the year where it stands out most, its share there and that of "
         "the others; and how much of the group would have to be moved to have the years of the others.",
     ),
     (
-        "twins",
+        "duplicate_titles",
         "Near-duplicates",
         20,
         "Papers whose titles are the same but for small words, marks and order. A random split may put one "

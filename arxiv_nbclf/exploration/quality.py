@@ -427,7 +427,7 @@ def check_lengths(
             share,
             f"{papers_text(count, ('is', 'are'))} longer than {count_text(max_length)} tokens",
             "an encoder with this window does not see the rest of them",
-            "widen the window if the encoder allows it (--set window=512), or keep both ends of a text (--set keep=head+tail)",
+            "raise the maximum length if the encoder allows it (--set max_length=512), or keep both ends of a text (--set truncation=head+tail)",
         )
     ]
 

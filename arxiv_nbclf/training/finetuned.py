@@ -163,14 +163,14 @@ def _data(
         job.train,
         job.validation,
     )
-    tokens = tokenize(tokenizer, texts, recipe.window, recipe.keep)
+    tokens = tokenize(tokenizer, texts, recipe.max_length, recipe.truncation)
     if not recipe.tokens_per_batch:
         train, validation = (
-            fixed_length_dataset(tokenizer, *part, recipe.window)
+            fixed_length_dataset(tokenizer, *part, recipe.max_length)
             for part in (job.train, job.validation)
         )
         return train, validation, tokens
-    unseen = tokenize(tokenizer, unseen_texts, recipe.window, recipe.keep)
+    unseen = tokenize(tokenizer, unseen_texts, recipe.max_length, recipe.truncation)
     max_tokens, gradient_accumulation, pad_id = (
         recipe.tokens_per_batch,
         arguments.gradient_accumulation_steps,
@@ -241,11 +241,11 @@ def _train_once(
     train_on, validate_on, tokens = _data(job, tokenizer, arguments)
     if tokens.truncated and arguments.process_index == 0:
         log.info(
-            "%d of %d texts are longer than window=%d tokens: %s is read",
+            "%d of %d texts are longer than max_length=%d tokens: %s is read",
             tokens.truncated,
             len(labels),
-            recipe.window,
-            recipe.keep,
+            recipe.max_length,
+            recipe.truncation,
         )
     per_update = len(labels) / train_on.updates if recipe.tokens_per_batch else None
     training_loss = make_loss(
@@ -302,7 +302,7 @@ def _retry(
         raise trouble from error
     recipe = job.recipe
     size, smallest = (
-        (recipe.tokens_per_batch, recipe.window)
+        (recipe.tokens_per_batch, recipe.max_length)
         if recipe.tokens_per_batch
         else (recipe.batch_size or 1, 1)
     )
@@ -312,7 +312,7 @@ def _retry(
         or size // (2 * gradient_accumulation) < smallest
         or "WORLD_SIZE" in os.environ
     ):
-        advice = f"lower {unit} (it was {size}) or window (it was {recipe.window}), or take a smaller encoder"
+        advice = f"lower {unit} (it was {size}) or window (it was {recipe.max_length}), or take a smaller encoder"
         raise OutOfMemory(
             f"out of memory, at {size // gradient_accumulation} of {unit} at once: {advice}"
         )
@@ -357,8 +357,8 @@ class FineTuningSettings(Classifier):
     head_learning_rate: float | None = None
     weight_decay: float | None = None
     warmup: float | None = None
-    window: int | None = None
-    keep: str | None = None
+    max_length: int | None = None
+    truncation: str | None = None
     tokens_per_batch: int | None = None  # of the fast recipe
     batch_size: int | None = None  # of the original recipe
     loss: str | None = None
@@ -472,7 +472,7 @@ class FineTunedClassifier(FineTuningSettings):
 
     def _scores(self, texts: list[str]) -> np.ndarray:
         recipe = self.resolved()
-        tokens = tokenize(self.tokenizer_, texts, recipe.window, recipe.keep)
+        tokens = tokenize(self.tokenizer_, texts, recipe.max_length, recipe.truncation)
         return (
             score_tokens(
                 self.model_, tokens, self.tokenizer_.pad_token_id, bf16=self._bf16

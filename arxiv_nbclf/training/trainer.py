@@ -229,7 +229,7 @@ def fixed_length_dataset(
     tokenizer: "PreTrainedTokenizerBase",
     texts: list[str],
     labels: np.ndarray,  # (n_texts,)
-    window: int,  # tokens that stay of a text
+    max_length: int,  # tokens that stay of a text
 ) -> "Dataset":  # input_ids, attention_mask, label
     "A data set as the original notebook makes it: padded to the longest of a thousand texts."
     from datasets import (
@@ -241,7 +241,7 @@ def fixed_length_dataset(
 
     def encode(batch: dict[str, list]) -> Any:
         return tokenizer(
-            batch["text"], padding_ratio=True, truncation=True, max_length=window
+            batch["text"], padding=True, truncation=True, max_length=max_length
         )
 
     dataset = Dataset.from_pandas(

@@ -135,7 +135,7 @@ class Search:
         "The family with a trial's settings, unfitted. A fine-tuning keeps the epoch that does best by the search's objective."
         settings = with_values(dict(self.space.settings), values)
         if self.space.family == "finetuned":
-            settings.setdefault("goal", self.objective)
+            settings.setdefault("metric_for_best", self.objective)
         return make_classifier(self.space.family, self.encoder, settings)
 
 # %% ../../nbs/06_tuning/02_tuning.ipynb #0602b1bc
@@ -258,7 +258,7 @@ def run_trial(
     if "home" not in trial.user_attrs:
         trial.set_user_attr("home", trial.number)
     classifier = search.classifier(values)
-    checkpoint_folder = folder / f"trial-{trial.user_attrs['checkpoint_folder']}"
+    checkpoint_folder = folder / f"trial-{trial.user_attrs['home']}"
     classifier.work_folder = (
         folder / "members" if search.space.family == "ensemble" else checkpoint_folder
     )
