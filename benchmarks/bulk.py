@@ -27,13 +27,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from _origin import origin
 
-from arxiv_nbclf.deployment.prediction import packaged_model
 from arxiv_nbclf.data.papers import read_papers
+from arxiv_nbclf.deployment.prediction import packaged_model
 
 PROGRAM = """
 import json, resource, sys
 from time import perf_counter
-from arxiv_nbclf.bulk import predict_stream
+from arxiv_nbclf.deployment.bulk import predict_stream
 start = perf_counter()
 stream = predict_stream(*sys.argv[1:4])
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

@@ -31,14 +31,14 @@ from arxiv_nbclf.classifiers.linear import (
     tfidf,
     tokens,
 )
+from arxiv_nbclf.classifiers.native import new_hasher, new_scorer, score_small_batch
 from arxiv_nbclf.data.papers import read_papers
 from arxiv_nbclf.preprocessing import label_ids, paper_texts, split_papers
-from arxiv_nbclf.classifiers.native import new_hasher, new_scorer, score_small_batch
 
 LOAD = """
 from time import perf_counter
-from arxiv_nbclf.linear import STOP_WORDS, fold
-from arxiv_nbclf.scorer import new_hasher, new_scorer
+from arxiv_nbclf.classifiers.linear import STOP_WORDS, fold
+from arxiv_nbclf.classifiers.native import new_hasher, new_scorer
 import numpy as np
 start = perf_counter()
 new_scorer(new_hasher(fold, STOP_WORDS), np.ones(65536), np.ones((8, 65536)), np.zeros(8))(["quark"])

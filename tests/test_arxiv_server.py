@@ -8,7 +8,17 @@ from urllib.request import urlopen
 
 import pandas as pd
 import pytest
-from arxiv_server import Answer, ArxivServer, _body, _listed, _page, _status, matching, serve_papers, write_feed
+from arxiv_server import (
+    Answer,
+    ArxivServer,
+    _body,
+    _listed,
+    _page,
+    _status,
+    matching,
+    serve_papers,
+    write_feed,
+)
 
 from arxiv_nbclf import read_papers, sample
 from arxiv_nbclf.data.arxiv_feed import Feed, parse_feed

@@ -25,17 +25,17 @@ from ray import cloudpickle  # noqa: E402
 from ray.cluster_utils import Cluster  # noqa: E402
 
 from arxiv_nbclf import cli, label_ids, new_classifier, sample  # noqa: E402
+from arxiv_nbclf.classifiers.encoders import tiny_encoder  # noqa: E402
 from arxiv_nbclf.deployment import cluster as room  # noqa: E402
-from arxiv_nbclf.deployment.bulk import (
+from arxiv_nbclf.deployment.bulk import (  # noqa: E402
     Engine,
     PredictionJob,
     StreamResult,
     local_engine,
     predict_stream,
-)  # noqa: E402
+)
 from arxiv_nbclf.deployment.cluster import BadCluster, Interrupted, ray_engine  # noqa: E402
-from arxiv_nbclf.classifiers.encoders import tiny_encoder  # noqa: E402
-from arxiv_nbclf.preprocessing import paper_texts# noqa: E402
+from arxiv_nbclf.preprocessing import paper_texts  # noqa: E402
 
 ROWS, ROWS_PER_SHARD = 3_000, 100
 
@@ -180,7 +180,7 @@ def test_what_was_written_stays_when_workers_die_too_often(machines: Cluster, pl
             for pid in workers(machines):
                 os.kill(pid, signal.SIGKILL)
 
-    with patch.object(room, "DEATHS", 0), pytest.raises(Interrupted, match="workers die, .*the same command goes on") as told:
+    with patch.object(room, "MAX_WORKER_DEATHS", 0), pytest.raises(Interrupted, match="workers die, .*the same command goes on") as told:
         predict(place, "given_up", partial(disturbed, disturb=kill))
     assert len(str(told.value).splitlines()) == 1
     stream = predict(place, "given_up", local_engine)

@@ -60,7 +60,7 @@ def finished(papers: Path) -> Path:
 def test_a_run_holds_what_it_promises(finished: Path) -> None:
     files = {"run.json", "rejects.parquet", "splits.parquet", "predictions.parquet"}
     assert {p.name for p in finished.iterdir()} == files | {"model", "report"}
-    report_files = {"report.json", "report.html", "README.md", "figures", "mistakes.csv", "suspects.csv"}
+    report_files = {"report.json", "report.html", "README.md", "figures", "mistakes.csv", "label_issues.csv"}
     assert {p.name for p in (finished / "report").iterdir()} == report_files
     report = json.loads((finished / "report" / "report.json").read_text())
     counts = {"n_train", "n_validation", "n_test", "confusion", "per_class"}
@@ -74,8 +74,8 @@ def test_a_run_holds_what_it_promises(finished: Path) -> None:
     page = (finished / "report" / "report.html").read_text()
     assert "http://" not in page.replace("http://www.w3.org", "") and html_errors(page) == []
     assert page.count("<script") == 1, "its own, which sorts tables"
-    answered = {"calibration", "abstention", "scores_by", "surest_mistakes", "suspects", "ceiling", "learning_curve", "over_time"}
-    assert answered <= report.keys() and report["left_out"] == {}
+    answered = {"calibration", "abstention", "scores_by", "surest_mistakes", "label_issues", "ceiling", "learning_curve", "over_time"}
+    assert answered <= report.keys() and report["skipped"] == {}
 
 
 def test_only_the_page_names_papers(papers: Path, finished: Path) -> None:
@@ -94,12 +94,12 @@ def odd_tables() -> dict[str, tuple[pd.DataFrame, set[str]]]:
     group = table.main_category.map(group_of)
     two = table[group.isin(["cs", "math"])].groupby(group, group_keys=False).head(30)
     return {
-        "no dates": (table.drop(columns=["published"]), {"ageing"}),
+        "no dates": (table.drop(columns=["published"]), {"temporal_drift"}),
         "no cross-lists": (table.assign(categories=table.main_category), set()),
         "two groups": (two, set()),
         "every group right": (two.assign(summary=two.main_category.map(group_of).map({"cs": "alpha", "math": "omega"})), set()),
         "one text": (two.assign(title="Same", summary="All say the same."), set()),
-        "one month": (table.assign(published="2025-04-01"), {"ageing"}),
+        "one month": (table.assign(published="2025-04-01"), {"temporal_drift"}),
     }
 
 
@@ -110,8 +110,8 @@ def test_odd_tables_cost_answers_and_never_the_run(tmp_path: Path, case: str) ->
     assert main(["--quiet", "run", str(tmp_path / "odd.csv"), "--out", str(tmp_path / "out"), "--family", "linear"]) == 0
     report = json.loads((tmp_path / "out" / "report" / "report.json").read_text())
     page = (tmp_path / "out" / "report" / "report.html").read_text()
-    assert missing <= report["left_out"].keys()
-    assert html_errors(page) == [] and page.count("Left out: ") == len(report["left_out"].keys() - {"certainty"})
+    assert missing <= report["skipped"].keys()
+    assert html_errors(page) == [] and page.count("Left out: ") == len(report["skipped"].keys() - {"confidence_intervals"})
     words = ("evaluate", tmp_path / "odd.csv", "--model", tmp_path / "out", "--out", tmp_path / "again")
     assert main(["--quiet", *map(str, words)]) == 0
 

@@ -22,10 +22,10 @@ from arxiv_nbclf.classifiers.encoders import (
     load_tokenizer,
     tiny_encoder,
 )
-from arxiv_nbclf.deployment.export import export_model
-from arxiv_nbclf.deployment.onnx import load_exported
 from arxiv_nbclf.classifiers.linear import LinearClassifier
 from arxiv_nbclf.data.papers import read_papers
+from arxiv_nbclf.deployment.export import export_model
+from arxiv_nbclf.deployment.onnx import load_exported
 from arxiv_nbclf.preprocessing import label_ids, paper_texts
 from arxiv_nbclf.training.finetuned import FineTunedClassifier
 

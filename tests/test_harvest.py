@@ -13,9 +13,10 @@ import pandas as pd
 import pytest
 from arxiv_server import FAULTS, ArxivServer, serve_papers
 
-from arxiv_nbclf.data import harvest as gathering, harvest as harvesting
 from arxiv_nbclf import harvest, read_papers, sample
 from arxiv_nbclf.cli import main
+from arxiv_nbclf.data import harvest as gathering
+from arxiv_nbclf.data import harvest as harvesting
 from arxiv_nbclf.data.taxonomy import group_of
 
 ASK = {"categories": "cs,econ,q-fin,math.*", "start": "2025-03-01", "end": "2025-04-30", "delay": 0}
@@ -23,7 +24,7 @@ WORDS = ["--categories", "cs,econ,q-fin,math.*", "--from", "2025-03-01", "--to",
 LATER = ["empty page", "nothing found", "short page", "a paper twice", "429", "503", "connection cut", "cut body", "malformed"]
 REFUSED = {"bomb": "declares what no feed of papers needs", "too long": "longer than 33,554,432 bytes",
            "web page": "a web page and no feed", "error": "reports an error", "404": "answers with status 404"}
-SMALL = "import os, sys\nfrom arxiv_nbclf import gathering, harvesting\nharvesting.WINDOW_PAPERS, gathering.PAGE = 20, 8\n"
+SMALL = "import os, sys\nfrom arxiv_nbclf.data import harvest\nharvest.WINDOW_PAPERS, harvest.PAGE = 20, 8\n"
 PROGRAM = SMALL + "harvesting.harvest({categories!r}, {start!r}, {end!r}, sys.argv[1], per_group=22, api=sys.argv[2], delay=0)"
 
 

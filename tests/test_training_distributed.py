@@ -19,10 +19,10 @@ import os, socket, sys
 from pathlib import Path
 import accelerate, datasets, numpy as np, sklearn.metrics, torch
 from transformers import EarlyStoppingCallback, Trainer, TrainingArguments
-import arxiv_nbclf.training as training
-from arxiv_nbclf.papers import read_papers
+import arxiv_nbclf.training.finetuned as training
+from arxiv_nbclf.data.papers import read_papers
 from arxiv_nbclf.preprocessing import label_ids
-from arxiv_nbclf.synthetic import sample
+from arxiv_nbclf.data.synthetic import sample
 
 torch.set_num_threads(1)
 out, encoder = Path(sys.argv[1]), sys.argv[2]
@@ -101,8 +101,8 @@ def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny encoder without dropout: random numbers differ between processes, and that is not what is looked at."""
     from arxiv_nbclf.classifiers.encoders import tiny_encoder
     from arxiv_nbclf.data.papers import read_papers
-    from arxiv_nbclf.preprocessing import paper_texts
     from arxiv_nbclf.data.synthetic import sample
+    from arxiv_nbclf.preprocessing import paper_texts
 
     folder = tmp_path_factory.mktemp("encoder")
     tiny_encoder(folder, paper_texts(read_papers(sample(100, seed=1)).papers), layers=1)

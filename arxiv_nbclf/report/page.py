@@ -41,20 +41,20 @@ _QUESTIONS = {  # name of a section → its question, in the order of the page
     "quality": "How good is it?",
     "comparison": "Is it better than the baseline?",
     "groups": "Which groups does it know?",
-    "believability": "How far can its probabilities be believed?",
-    "silence": "When should it abstain?",
-    "agreement": "How often would arXiv itself agree?",
+    "calibration": "How far can its probabilities be believed?",
+    "abstention": "When should it abstain?",
+    "lenient_accuracy": "How often would arXiv itself agree?",
     "mistakes": "Where does it fail?",
-    "doubts": "Which labels are doubtful?",
-    "learning": "What would more papers bring?",
-    "ageing": "Does it age?",
+    "label_issues": "Which labels are doubtful?",
+    "learning_curve": "What would more papers bring?",
+    "temporal_drift": "Does it age?",
     "papers": "What was it trained on?",
     "search": "How were the settings found?",
     "training": "How did the training go?",
     "usage": "How do I use it?",
     "making": "How was it made?",
 }
-_FINDINGS = {"believability", "silence", "agreement", "doubts", "learning", "ageing"}
+_FINDINGS = {"calibration", "abstention", "lenient_accuracy", "label_issues", "learning_curve", "temporal_drift"}
 
 # %% ../../nbs/08_report/02_report.ipynb #53382216
 _EVALUATION_QUESTIONS = {
@@ -130,7 +130,7 @@ def _context(
     return context | {
         "pictures": pictures,
         "found": findings.found,
-        "left_out": findings.skipped,
+        "skipped": findings.skipped,
         "show": section_html,
         "formats": SECTION_FORMATS | formats,
         "comparison": compared,

@@ -479,7 +479,7 @@ class Sections:
         }
         return to_json_types(merged) | {
             "told": {name: finding.told for name, finding in self.found.items()},
-            "left_out": self.skipped,
+            "skipped": self.skipped,
         }
 
     @property
@@ -519,7 +519,7 @@ def describe(
     "Describe a model; a section that does not apply is left out, with the reason."
     found, skipped = {}, {}
     for name, section in sections.items():
-        with stage(f"findings: {name}"):
+        with stage(f"describe: {name}"):
             try:
                 found[name] = section(context)
             except ArxivNbclfError as error:
@@ -1115,7 +1115,7 @@ def lenient_accuracy_section(
                 ["part", "papers", "strict", "95 % interval", "lenient", "macro F1"]
             ]
         },
-        {"agreement.png": draw_scores_by(tables)},
+        {"lenient_accuracy.png": draw_scores_by(tables)},
     )
 
 # %% ../../nbs/08_report/00_sections.ipynb #9041c125
@@ -1327,7 +1327,7 @@ def label_issues_section(
         }
         for row in first
     ]
-    lede = f"The most doubtful{f', of {count_text(len(found))} in suspects.csv' if len(found) > most else ''}:"
+    lede = f"The most doubtful{f', of {count_text(len(found))} in label_issues.csv' if len(found) > most else ''}:"
     record = {
         "papers": len(papers),
         "found": len(found),
@@ -1337,7 +1337,7 @@ def label_issues_section(
     return SectionResult(
         told,
         {
-            "suspects": record | {"first": table_records(found.head(50))},
+            "label_issues": record | {"first": table_records(found.head(50))},
             "ceiling": asdict(ceiling) | {"at_least": ceiling.lower_bound},
         },
         {
@@ -1350,7 +1350,7 @@ def label_issues_section(
         own=render_template("paper_list.html", rows=rows, lede=lede)
         if rows
         else Markup(""),
-        files={"suspects.csv": found} if len(found) else {},
+        files={"label_issues.csv": found} if len(found) else {},
         limits=_ambiguity_text(ceiling),
     )
 
@@ -1524,12 +1524,12 @@ def temporal_drift_section(
 
 # %% ../../nbs/08_report/00_sections.ipynb #b56e63f9
 SECTIONS: dict[str, Section] = {
-    "certainty": confidence_interval_section,
-    "believability": calibration_section,
-    "silence": abstention_section,
-    "agreement": lenient_accuracy_section,
+    "confidence_intervals": confidence_interval_section,
+    "calibration": calibration_section,
+    "abstention": abstention_section,
+    "lenient_accuracy": lenient_accuracy_section,
     "mistakes": mistakes_section,
-    "doubts": label_issues_section,
-    "learning": learning_curve_section,
-    "ageing": temporal_drift_section,
+    "label_issues": label_issues_section,
+    "learning_curve": learning_curve_section,
+    "temporal_drift": temporal_drift_section,
 }

@@ -177,7 +177,7 @@ def _data(
         tokenizer.pad_token_id,
     )
     spread = {
-        "parts": gradient_accumulation,
+        "gradient_accumulation": gradient_accumulation,
         "world": arguments.world_size,
         "rank": arguments.process_index,
     }

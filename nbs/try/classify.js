@@ -1,6 +1,6 @@
 /* The packaged model of arxiv_nbclf in a browser: from a text to words, scores, probabilities and reasons.
  *
- * Pure functions; the page is the business of page.js. Each does what the Python function of that name does (arxiv_nbclf.linear,
+ * Pure functions; the page is the business of page.js. Each does what the Python function of that name does (arxiv_nbclf.classifiers.linear,
  * calibrators and explanations), and tests/test_try.py holds the two side by side. Numbers are 64 bits wide, as in Python.
  * `read` unpacks what tools/try_model.py has written; everything else takes its result as `model`.
  */
