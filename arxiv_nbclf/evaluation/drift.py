@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 # %% ../../nbs/07_evaluation/04_drift.ipynb #c03c966a
 @dataclass(frozen=True)
 class DriftMeasure:
-    """How far two tables are apart in one respect, beside what chance brings."""
+    "How far two tables are apart in one respect, beside what chance brings."
 
     name: str  # mixture, vocabulary, new words, lengths
     distance: float  # measured
@@ -57,7 +57,7 @@ def _measure(
     permutations: np.ndarray,  # the distances of random deals
     detail: str,  # what has moved, in words
 ) -> DriftMeasure:
-    """Judge a distance against random deals."""
+    "Judge a distance against random deals."
     p = (1 + int((permutations >= distance).sum())) / (1 + len(permutations))
     shifted = p <= SIGNIFICANCE
     slight = distance - float(permutations.mean()) < SLIGHT[name]
@@ -83,7 +83,7 @@ def compare_mixture(
     permutations: int,  # how many
     rng: np.random.Generator,  # for the deals
 ) -> DriftMeasure:
-    """How far the shares of the groups have moved."""
+    "How far the shares of the groups have moved."
     counts = np.array(
         [
             [(side == group).sum() for group in (*GROUPS, "other")]
@@ -129,7 +129,7 @@ def permute_within(
     new: np.ndarray,  # (n_papers,) bool: which papers are of the new table
     rng: np.random.Generator,  # for the deal
 ) -> np.ndarray:  # the same numbers of new papers per stratum, other papers
-    """A random permutation within strata."""
+    "A random permutation within strata."
     order = np.lexsort((rng.random(len(new)), strata))  # by stratum, at random within
     places = np.argsort(strata, kind="stable")
     dealt = np.empty_like(new)
@@ -145,7 +145,7 @@ def compare_words(
     rng: np.random.Generator,  # for the deals
     detail: str,  # words that have come up
 ) -> list[DriftMeasure]:  # vocabulary, new words
-    """How far the words have moved within groups."""
+    "How far the words have moved within groups."
     counts = count_features(texts, 16)
     counts = counts[:, np.unique(counts.indices)]
     sizes = np.array(
@@ -174,7 +174,8 @@ def compare_words(
     )
     details = (
         f"words that come up: {detail}" if detail else "other word frequencies",
-        f"{share_text(here[1])} of the words were never met (by chance {share_text(float(drawn[:, 1].mean()))})",
+        f"{share_text(here[1])} of the words were never met (by chance "
+        f"{share_text(float(drawn[:, 1].mean()))})",
     )
     return [
         _measure(name, here[i], drawn[:, i], details[i])
@@ -191,7 +192,7 @@ def shifted_words(
 ) -> (
     pd.DataFrame
 ):  # word, before, after (shares of texts with the word), z; those that came up first
-    """The words whose share of papers moved furthest (z of Cochran, Mantel and Haenszel)."""
+    "The words whose share of papers moved furthest (z of Cochran, Mantel and Haenszel)."
     kinds = strata or (
         np.zeros(len(before), dtype=int),
         np.zeros(len(after), dtype=int),
@@ -246,7 +247,7 @@ def compare_lengths(
     permutations: int,  # how many
     rng: np.random.Generator,  # for the deals
 ) -> DriftMeasure:
-    """How far the lengths of summaries have moved."""
+    "How far the lengths of summaries have moved."
     from scipy.stats import ks_2samp
 
     def distance(side: np.ndarray) -> float:
@@ -264,7 +265,7 @@ def compare_lengths(
 
 # %% ../../nbs/07_evaluation/04_drift.ipynb #30ee3e03
 class BadDrift(ArxivNbclfError):
-    """Papers or probabilities of which no statement about time can be made."""
+    "Papers or probabilities of which no statement about time can be made."
 
 # %% ../../nbs/07_evaluation/04_drift.ipynb #51f6ba31
 def _month_spans(
@@ -272,7 +273,7 @@ def _month_spans(
     months: pd.Series,
     min_papers: int,  # papers of a span
 ) -> pd.Series:  # span of each paper, as 2025-04 or 2025-04 to 2025-06; missing where there is no date
-    """Months, taken together until each span has enough papers; what is left at the end joins the last span."""
+    "Months, taken together until each span has enough papers; what is left at the end joins the last span."
     counts, spans, held_out = months.value_counts().sort_index(), list[list[str]](), 0
     for month, count in counts.items():
         if not spans or held_out >= min_papers:
@@ -300,11 +301,12 @@ def score_by_month(
     # (n_papers,) bool: papers of categories that training lacked
     unseen: np.ndarray | None = None,
 ) -> pd.DataFrame:  # a row per span: month, papers, accuracy, low, high, macro_f1, log_loss; expected (with recall), unseen (a share)
-    """Scores by month of publication, with 95 % intervals; undated papers are left out. Raises `BadDrift` and `BadScores`."""
+    "Scores by month of publication, with 95 % intervals; undated papers are left out. Raises `BadDrift` and `BadScores`."
     labels, probabilities = np.asarray(labels), np.asarray(probabilities)
     if not len(papers) == len(labels) == len(probabilities):
         raise BadDrift(
-            f"{len(papers)} papers, {len(labels)} labels and {len(probabilities)} rows of probabilities: give one per paper"
+            f"{len(papers)} papers, {len(labels)} labels and {len(probabilities)} "
+            "rows of probabilities: give one per paper"
         )
     if not len(papers):
         raise BadDrift("there are no papers, so there are no months to compare")
@@ -316,7 +318,8 @@ def score_by_month(
     )
     if stamps.isna().all():
         raise BadDrift(
-            "no paper has a date in the column published, so there are no months to compare"
+            "no paper has a date in the column published, so there are no months to "
+            "compare"
         )
     spans, rows = _month_spans(stamps.dt.strftime("%Y-%m"), min_papers).to_numpy(), []
     for span in sorted({span for span in spans if isinstance(span, str)}):
@@ -346,7 +349,7 @@ def score_by_month(
 
 # %% ../../nbs/07_evaluation/04_drift.ipynb #8eee8e51
 class _Learner(Protocol):
-    """What a family offers."""
+    "What a family offers."
 
     def fit(self, papers: Any, labels: Any) -> Any: ...
 
@@ -360,7 +363,7 @@ def temporal_split_scores(
     min_papers: int = 50,  # papers of a row
     seed: int = 42,  # of who is held out
 ) -> pd.DataFrame:  # side (older or newer), and the columns of `score_by_month` with expected and unseen
-    """Fit on older papers (the split plan time), score older ones that were held out and the newest. Raises `CannotSplit`, `BadDrift`."""
+    "Fit on older papers (the split plan time), score older ones that were held out and the newest. Raises `CannotSplit`, `BadDrift`."
     labels, newer = (
         label_ids(papers),
         (split_papers(papers, plan="time") == "test").to_numpy(),
@@ -400,7 +403,7 @@ def temporal_split_scores(
 def drift_verdict(
     table: pd.DataFrame,  # from `temporal_split_scores`
 ) -> str:  # one sentence
-    """Whether accuracy on newer papers falls beyond chance."""
+    "Whether accuracy on newer papers falls beyond chance."
     newer = table[table["side"] == "newer"]
     papers, old = int(newer["papers"].sum()), table[table["side"] == "older"]
     found, expected = (
@@ -410,14 +413,18 @@ def drift_verdict(
     error = math.sqrt(
         expected * (1 - expected) * (1 / papers + 1 / max(int(old["papers"].sum()), 1))
     )
-    words = f"on {papers:,} newer papers accuracy is {score_text(found)} where {score_text(expected)} was to be expected of their groups"
+    words = (
+        f"on {papers:,} newer papers accuracy is {score_text(found)} where "
+        f"{score_text(expected)} was to be expected of their groups"
+    )
     share = (
         float(np.average(newer["unseen"], weights=newer["papers"]))
         if "unseen" in newer
         else 0.0
     )
     reason = (
-        f"; {share_text(share)} of them are of categories that no older paper has, so it need not be time"
+        f"; {share_text(share)} of them are of categories that no older paper has, so "
+        "it need not be time"
         if share > 0.2
         else ""
     )
@@ -436,7 +443,7 @@ def plot_over_time(
     table: pd.DataFrame,  # from `temporal_split_scores` or `score_by_month`
     axes: "Axes | None" = None,  # where to draw; None for a figure of its own
 ) -> "Axes":  # the drawing
-    """Accuracy by month with its 95 % interval, and what was expected of the month's groups."""
+    "Accuracy by month with its 95 % interval, and what was expected of the month's groups."
     import matplotlib.pyplot as plt
 
     axes = plt.subplots(figsize=(7, 3.2))[1] if axes is None else axes
@@ -484,7 +491,7 @@ def plot_over_time(
 # %% ../../nbs/07_evaluation/04_drift.ipynb #832f3682
 @dataclass(frozen=True, eq=False)
 class DriftReport:
-    """How far a new table of papers is from an old one, beside what chance brings."""
+    "How far a new table of papers is from an old one, beside what chance brings."
 
     before: int  # papers of the old table
     after: int  # papers of the new table
@@ -494,17 +501,20 @@ class DriftReport:
 
     @property
     def shifted(self) -> bool:
-        """Is anything beyond chance?"""
+        "Is anything beyond chance?"
         return any(part.shifted for part in self.measures)
 
     @property
     def verdict(self) -> str:
-        """One sentence."""
+        "One sentence."
         found = "; ".join(part.verdict for part in self.measures if part.shifted)
-        return f"{self.after:,} new papers against {self.before:,}: {found or 'nothing that chance would not do'}"
+        return (
+            f"{self.after:,} new papers against {self.before:,}: "
+            f"{found or 'nothing that chance would not do'}"
+        )
 
     def to_dict(self) -> dict[str, Any]:
-        """The report as JSON knows it."""
+        "The report as JSON knows it."
         words = self.words.round(4).to_dict(orient="records")
         return {
             "before": self.before,
@@ -517,7 +527,8 @@ class DriftReport:
 
     def __repr__(self) -> str:
         lines = [
-            f"  {part.name:<11} {part.distance:.4f}, by chance up to {part.chance:.4f} (p {part.p:.3f})"
+            f"  {part.name:<11} {part.distance:.4f}, by chance up to "
+            f"{part.chance:.4f} (p {part.p:.3f})"
             for part in self.measures
         ]
         return "\n".join([self.verdict, *lines])
@@ -548,10 +559,11 @@ def _sampled(
     max_papers: int,  # papers to keep
     rng: np.random.Generator,  # for the choice
 ) -> pd.DataFrame:  # at most so many of them
-    """Check a table, and take a random part of it if it is large."""
+    "Check a table, and take a random part of it if it is large."
     if not isinstance(papers, pd.DataFrame):
         raise BadDrift(
-            f"the {which} papers must be a papers table, not {type(papers).__name__}; read_papers(source).papers is one"
+            f"the {which} papers must be a papers table, not {type(papers).__name__}; "
+            "read_papers(source).papers is one"
         )
     if missing := [name for name in ("title", "summary") if name not in papers]:
         raise BadDrift(
@@ -559,7 +571,8 @@ def _sampled(
         )
     if len(papers) < 20:
         raise BadDrift(
-            f"the {which} table holds {len(papers)} papers; under 20 nothing can be told from chance"
+            f"the {which} table holds {len(papers)} papers; under 20 nothing can be "
+            "told from chance"
         )
     return (
         papers
@@ -571,7 +584,7 @@ def _sampled(
 def _known_groups(
     papers: pd.DataFrame,  # a papers table
 ) -> pd.Series | None:  # group of each paper; None where main categories are missing
-    """The groups, if all papers have one."""
+    "The groups, if all papers have one."
     if "main_category" not in papers or papers["main_category"].isna().any():
         return None
     return papers["main_category"].map(
@@ -591,10 +604,11 @@ def drift_report(
     # papers of a table that are looked at, a random choice
     max_papers: int = MAX_PAPERS,
 ) -> DriftReport:
-    """Judge whether new papers are like the old ones. Raises `BadDrift`."""
+    "Judge whether new papers are like the old ones. Raises `BadDrift`."
     if permutations < 99:
         raise BadDrift(
-            f"deals={permutations} are too few to tell {SIGNIFICANCE:.2%} from chance: take 99 or more"
+            f"deals={permutations} are too few to tell {SIGNIFICANCE:.2%} from "
+            "chance: take 99 or more"
         )
     rng = np.random.default_rng(seed)
     old, fresh = (

@@ -99,7 +99,8 @@ def _checked_predictions(
     ids = np.asarray(predicted)
     if ids.shape != (len(papers),):
         raise BadPredictions(
-            f"{len(papers)} papers but predictions of shape {ids.shape}: give one label id per paper, in their order"
+            f"{len(papers)} papers but predictions of shape {ids.shape}: give one "
+            "label id per paper, in their order"
         )
     if not len(ids):
         raise BadPredictions(
@@ -107,7 +108,8 @@ def _checked_predictions(
         )
     if ids.dtype.kind not in "iu" or (ids < 0).any() or (ids >= len(LABELS)).any():
         raise BadPredictions(
-            f"predictions must be label ids from 0 to {len(LABELS) - 1}; probabilities.argmax(axis=1) makes them"
+            f"predictions must be label ids from 0 to {len(LABELS) - 1}; "
+            "probabilities.argmax(axis=1) makes them"
         )
     return ids.astype(np.int64)
 
@@ -206,12 +208,14 @@ def _bins(
     if isinstance(by, str):
         if by not in BIN_FUNCTIONS:
             raise BadPredictions(
-                f"there is no division by {by!r}; choose one of {', '.join(BIN_FUNCTIONS)}, or give a bin for each paper"
+                f"there is no division by {by!r}; choose one of "
+                f"{', '.join(BIN_FUNCTIONS)}, or give a bin for each paper"
             )
         return BIN_FUNCTIONS[by](papers)
     if len(by) != len(papers):
         raise BadPredictions(
-            f"{len(papers)} papers but {len(by)} bins: give one per paper, in their order"
+            f"{len(papers)} papers but {len(by)} bins: give one per paper, in their "
+            "order"
         )
     return by
 
@@ -392,7 +396,8 @@ def label_issues_table(
     check_predictions(labels, probabilities, groups=2)
     if len(labels) != len(papers):
         raise BadPredictions(
-            f"{len(papers)} papers but {len(labels)} labels and rows of probabilities: give one each, in their order"
+            f"{len(papers)} papers but {len(labels)} labels and rows of "
+            "probabilities: give one each, in their order"
         )
     given, shares = (
         np.asarray(labels, dtype=np.int64),
@@ -456,7 +461,10 @@ class AmbiguityBound:
             f"{name} {score_text(value)}"
             for name, value in self.table().itertuples(index=False, name=None)
         )
-        return f"Ceiling({count_text(self.papers)} papers, {count_text(self.cross_listed)} ({share}) of several groups; {ways})"
+        return (
+            f"Ceiling({count_text(self.papers)} papers, "
+            f"{count_text(self.cross_listed)} ({share}) of several groups; {ways})"
+        )
 
     def _repr_html_(self) -> str:
         return f"<p>{escape(repr(self))}</p>" + self.table().to_html(
@@ -627,8 +635,14 @@ class Explanation:
         "What the figures are."
         if self.exact:
             shown = _signed(self.total), _signed(self.constant)
-            return f"{self.group}: score {shown[0]}, of which {shown[1]} is constant; what words add to it, exactly"
-        return f"{self.group}: probability {self.total:.4f}; by how much it falls when a unit is left out"
+            return (
+                f"{self.group}: score {shown[0]}, of which {shown[1]} is constant; "
+                "what words add to it, exactly"
+            )
+        return (
+            f"{self.group}: probability {self.total:.4f}; by how much it falls when a "
+            "unit is left out"
+        )
 
     def __repr__(self) -> str:
         lines = self.units.head(self.top)[["contribution", "times", "unit"]].itertuples(
@@ -706,7 +720,8 @@ def explain(
     "Which words spoke for and against a decision. Raises `CannotExplain`."
     if not isinstance(text, str):
         raise CannotExplain(
-            f"text is {type(text).__name__}, one text is needed; paper_texts(papers)[0] makes it of a table"
+            f"text is {type(text).__name__}, one text is needed; "
+            "paper_texts(papers)[0] makes it of a table"
         )
     if summary is not None:
         text = paper_texts(pd.DataFrame({"title": [text], "summary": [summary]}))[0]
@@ -717,7 +732,8 @@ def explain(
     spans = word_spans(seen) if unit == "word" else sentence_spans(seen)
     if not spans:
         raise CannotExplain(
-            "the text holds no words that a classifier could lean on; give a title or an abstract"
+            "the text holds no words that a classifier could lean on; give a title "
+            "or an abstract"
         )
     probability = classifier.predict_proba([text])[0]
     asked = _group_id(group, int(probability.argmax()))

@@ -300,7 +300,8 @@ def _notes(
             )
         elif papers < MIN_CLASS_PAPERS:
             notes.append(
-                f"{label}: only {papers} papers; their recall could be anything from {_span(row, 'recall')}."
+                f"{label}: only {papers} papers; their recall could be anything from "
+                f"{_span(row, 'recall')}."
             )
     return notes
 
@@ -318,7 +319,8 @@ def _check_resamples(
     "Raise `BadScores` at too few resamples."
     if resamples < 100:
         raise BadScores(
-            f"resamples={resamples}: the ends of a 95 % interval need 100 at least; 2000 is usual"
+            f"resamples={resamples}: the ends of a 95 % interval need 100 at least; "
+            "2000 is usual"
         )
 
 # %% ../../nbs/07_evaluation/01_intervals.ipynb #cd3504af
@@ -445,7 +447,8 @@ class Comparison:
         "McNemar's test in a sentence."
         test = self.mcnemar
         return (
-            f"Of {self.n:,} papers, {test.only_first_right:,} were right only before and {test.only_after:,} only after "
+            f"Of {self.n:,} papers, {test.only_first_right:,} were right only before "
+            f"and {test.only_after:,} only after "
             f"(McNemar's test, {test.method}: p = {test.p_value:.2g})."
         )
 
@@ -557,11 +560,13 @@ def _record(
         )
     except (OSError, ValueError) as error:
         raise CannotCompare(
-            f"{folder.name}: run.json cannot be read ({type(error).__name__}); name a finished run"
+            f"{folder.name}: run.json cannot be read ({type(error).__name__}); name a "
+            "finished run"
         ) from error
     if not known:
         raise CannotCompare(
-            f"{folder.name}: run.json does not say split_digest and family; run it again with this version"
+            f"{folder.name}: run.json does not say split_digest and family; run it "
+            "again with this version"
         )
     return record
 
@@ -581,16 +586,19 @@ def read_test_predictions(
             else f"cannot be read ({type(error).__name__})"
         )
         raise CannotCompare(
-            f"{folder.name}: predictions.parquet {fault}; run it again with this version"
+            f"{folder.name}: predictions.parquet {fault}; run it again with this "
+            "version"
         ) from error
     if missing := [column for column in PREDICTION_COLUMNS if column not in table]:
         raise CannotCompare(
-            f"{folder.name}: predictions.parquet has no column {', '.join(missing)}; run it again with this version"
+            f"{folder.name}: predictions.parquet has no column {', '.join(missing)}; "
+            "run it again with this version"
         )
     table = table.assign(aid=table["aid"].astype(str)).sort_values("aid", kind="stable")
     if (twice := table["aid"].duplicated()).any():
         raise CannotCompare(
-            f"{folder.name}: predictions.parquet has {table['aid'][twice].iloc[0]} twice; run it again"
+            f"{folder.name}: predictions.parquet has {table['aid'][twice].iloc[0]} "
+            "twice; run it again"
         )
     return TestPredictions(
         folder.name, record["family"], record["split_digest"], table["aid"].tolist(), table["label"].to_numpy(),
@@ -614,17 +622,20 @@ def check_same_papers(
     pair = f"{first.name} and {other.name}"
     if only := set(first.aids) ^ set(other.aids):
         raise CannotCompare(
-            f"{pair} were tested on different papers, such as {_ids_text(only)}; compare runs of one table and one split"
+            f"{pair} were tested on different papers, such as {_ids_text(only)}; "
+            "compare runs of one table and one split"
         )
     if first.split_digest != other.split_digest:
         raise CannotCompare(
-            f"{pair} were tested on the same papers but divided the others differently (split digests {first.split_digest[:8]} and "
+            f"{pair} were tested on the same papers but divided the others "
+            f"differently (split digests {first.split_digest[:8]} and "
             f"{other.split_digest[:8]}); compare runs of one table and one split"
         )
     labels = zip(first.aids, first.labels, other.labels, strict=True)
     if changed := {aid for aid, one, two in labels if one != two}:
         raise CannotCompare(
-            f"{pair} have other labels for {_ids_text(changed)}; compare runs of one table"
+            f"{pair} have other labels for {_ids_text(changed)}; compare runs of one "
+            "table"
         )
 
 # %% ../../nbs/07_evaluation/01_intervals.ipynb #727def6e

@@ -34,7 +34,7 @@ def _fit_law(
     sizes: np.ndarray,  # (n_points,)
     scores: np.ndarray,  # (n_curves, n_points)
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # a, b, c of each curve
-    """Least squares of a - b n**-c with a ≤ 1 and b ≥ 0."""
+    "Least squares of a - b n**-c with a ≤ 1 and b ≥ 0."
     # (n_rates, n_points); scaled, so that b is the error left at the largest size
     powers = (sizes / sizes.max()) ** -_RATES[:, None]
     centred = powers - powers.mean(axis=1, keepdims=True)
@@ -57,7 +57,7 @@ def _law(
     b: np.ndarray,  # (n_curves,)
     c: np.ndarray,  # (n_curves,)
 ) -> np.ndarray:  # (n_curves, n_sizes)
-    """Scores by the law."""
+    "Scores by the law."
     return a[:, None] - b[:, None] * np.asarray(sizes, dtype=float) ** -c[:, None]
 
 # %% ../../nbs/07_evaluation/03_learning_curve.ipynb #b93431db
@@ -65,18 +65,18 @@ METRICS = {"accuracy": "accuracy", "macro_f1": "macro F1", "weighted_f1": "weigh
 
 
 class BadCurve(ArxivNbclfError):
-    """Papers, sizes, seeds or points of which no learning curve can be made."""
+    "Papers, sizes, seeds or points of which no learning curve can be made."
 
 
 class _HasPoints(Protocol):
-    """A learning curve."""
+    "A learning curve."
 
     @property
     def points(self) -> pd.DataFrame: ...
 
 # %% ../../nbs/07_evaluation/03_learning_curve.ipynb #9d0533ba
 class CannotExtrapolate(ArxivNbclfError):
-    """A learning curve that does not support a statement about more papers."""
+    "A learning curve that does not support a statement about more papers."
 
 # %% ../../nbs/07_evaluation/03_learning_curve.ipynb #9d0552a9
 MAX_EXTRAPOLATION = 10  # times the largest size
@@ -87,7 +87,7 @@ MAX_INTERVAL_WIDTH = 0.1  # of an interval that is still of use
 
 @dataclass(frozen=True, repr=False)
 class PowerLaw:
-    """A power law fitted to a learning curve: score = a - b papers**-c."""
+    "A power law fitted to a learning curve: score = a - b papers**-c."
 
     metric: str  # which score
     a: float  # the score that endless papers would lead to
@@ -99,7 +99,10 @@ class PowerLaw:
     noise: float = 0.0  # standard deviation of a point around the law
 
     def __repr__(self) -> str:
-        return f"{METRICS.get(self.metric, self.metric)} = {self.a:.3f} - {self.b:.3g} n^-{self.c:.2f}: {self.verdict}"
+        return (
+            f"{METRICS.get(self.metric, self.metric)} = {self.a:.3f} - {self.b:.3g} "
+            f"n^-{self.c:.2f}: {self.verdict}"
+        )
 
     def at(
         self,
@@ -107,14 +110,15 @@ class PowerLaw:
     ) -> tuple[
         float, float, float
     ]:  # expected score, and the ends of its 95 % interval
-        """What to expect of so many papers. Raises `CannotExtrapolate`."""
+        "What to expect of so many papers. Raises `CannotExtrapolate`."
         if papers > self.largest * (1 + 1e-9) and self.refusal:
             raise CannotExtrapolate(
                 f"no statement about {papers:,} papers: {self.refusal}"
             )
         if not 2 <= papers <= MAX_EXTRAPOLATION * self.largest:
             raise CannotExtrapolate(
-                f"no statement about {papers:,} papers: the curve ends at {self.largest:,}, and ten times that is as far as it is trusted"
+                f"no statement about {papers:,} papers: the curve ends at "
+                f"{self.largest:,}, and ten times that is as far as it is trusted"
             )
         drawn = _law(np.array([papers]), *self.resampled.T)[:, 0]
         low, high = np.quantile(drawn, [0.025, 0.975])
@@ -130,7 +134,7 @@ class PowerLaw:
 
     @property
     def verdict(self) -> str:
-        """What ten times the papers would bring, in words."""
+        "What ten times the papers would bring, in words."
         if self.refusal:
             return f"what more papers would bring cannot be said: {self.refusal}"
         (now, *_), (then, low, high) = (
@@ -138,10 +142,13 @@ class PowerLaw:
             self.at(MAX_EXTRAPOLATION * self.largest),
         )
         interval = f"{score_text(low)} to {score_text(high)}"
-        return f"from {score_text(now)} with {self.largest:,} papers to about {score_text(then)} ({interval}) with ten times as many"
+        return (
+            f"from {score_text(now)} with {self.largest:,} papers to about "
+            f"{score_text(then)} ({interval}) with ten times as many"
+        )
 
     def to_dict(self) -> dict[str, Any]:
-        """The law as JSON knows it."""
+        "The law as JSON knows it."
         then = () if self.refusal else self.at(MAX_EXTRAPOLATION * self.largest)
         ten = {
             name: round(number, 4)
@@ -162,7 +169,7 @@ class PowerLaw:
 def _noise(
     residuals: np.ndarray,  # (n_points,) scores less those of the law
 ) -> float:  # standard deviation of a point
-    """How far points lie from the law; three of them were spent on its numbers."""
+    "How far points lie from the law; three of them were spent on its numbers."
     return float(np.sqrt((residuals**2).sum() / max(len(residuals) - 3, 1)))
 
 # %% ../../nbs/07_evaluation/03_learning_curve.ipynb #9f7c7d88
@@ -172,10 +179,13 @@ def _refusal(
     noise: float,  # of a point
     resampled: np.ndarray,  # (resamples, 3)
 ) -> str:  # empty: the curve supports an answer
-    """Why nothing should be said beyond the largest size."""
+    "Why nothing should be said beyond the largest size."
     different, largest = np.unique(sizes), sizes.max()
     if len(different) < 4 or largest < 8 * different[0]:
-        return f"{len(different)} sizes from {different[0]:,} to {largest:,} papers are too little of a curve (four, over a factor of 8)"
+        return (
+            f"{len(different)} sizes from {different[0]:,} to {largest:,} papers are "
+            "too little of a curve (four, over a factor of 8)"
+        )
     ends = [scores[sizes == size] for size in (different[0], largest)]
     part = sizes < largest
     before = _fit_law(sizes[part], scores[None, part])
@@ -183,15 +193,24 @@ def _refusal(
     if abs(ends[1].mean() - guess) > max(
         0.02, 4 * _noise(scores[part] - _law(sizes[part], *before)[0])
     ):
-        return f"the curve without its last size would have promised {guess:.3f} where {ends[1].mean():.3f} came"
+        return (
+            f"the curve without its last size would have promised {guess:.3f} where "
+            f"{ends[1].mean():.3f} came"
+        )
     rise = ends[1].mean() - ends[0].mean()
     if rise < 2 * noise * math.sqrt(1 / len(ends[0]) + 1 / len(ends[1])) + 1e-9:
-        return f"between {different[0]:,} and {largest:,} papers the score does not rise beyond the noise"
+        return (
+            f"between {different[0]:,} and {largest:,} papers the score does not rise "
+            "beyond the noise"
+        )
     low, high = np.quantile(
         _law(np.array([MAX_EXTRAPOLATION * largest]), *resampled.T), [0.025, 0.975]
     )
     if high - low > MAX_INTERVAL_WIDTH:
-        return f"the answers range from {low:.3f} to {high:.3f}; more sizes or seeds would narrow them"
+        return (
+            f"the answers range from {low:.3f} to {high:.3f}; more sizes or seeds "
+            "would narrow them"
+        )
     return ""
 
 # %% ../../nbs/07_evaluation/03_learning_curve.ipynb #defed573
@@ -201,16 +220,18 @@ def fit_power_law(
     resamples: int = 500,  # for the interval
     seed: int = 0,  # of the resampling
 ) -> PowerLaw:
-    """Fit a power law to a learning curve, and judge whether it may be extended. Raises `BadCurve`."""
+    "Fit a power law to a learning curve, and judge whether it may be extended. Raises `BadCurve`."
     points = curve if isinstance(curve, pd.DataFrame) else curve.points
     if metric not in points or "papers" not in points:
         raise BadCurve(
-            f"the points have no column {metric if 'papers' in points else 'papers'}; they have {', '.join(map(str, points))}"
+            f"the points have no column {metric if 'papers' in points else 'papers'}; "
+            f"they have {', '.join(map(str, points))}"
         )
     sizes, scores = (points[name].to_numpy(dtype=float) for name in ("papers", metric))
     if len(np.unique(sizes)) < 2 or sizes.min() < 1 or not np.isfinite(scores).all():
         raise BadCurve(
-            f"the points need two sizes at least, of a paper or more, and a finite {metric} each"
+            "the points need two sizes at least, of a paper or more, and a finite "
+            f"{metric} each"
         )
     power_law = _fit_law(sizes, scores[None])
     fitted = _law(sizes, *power_law)[0]
@@ -233,7 +254,7 @@ def plot_power_law(
     points: pd.DataFrame,  # columns papers and the metric
     power_law: PowerLaw,  # fitted to them
 ) -> None:
-    """Points and law; where the points support it, onwards to ten times as many papers, with the 95 % interval."""
+    "Points and law; where the points support it, onwards to ten times as many papers, with the 95 % interval."
     axes.scatter(
         points["papers"],
         points[power_law.metric],
@@ -278,7 +299,7 @@ def stratified_order(
 ) -> (
     np.ndarray
 ):  # (n_papers,) positions; any first part of them holds each group in its share
-    """Papers in an order of which every beginning has the mixture of all."""
+    "Papers in an order of which every beginning has the mixture of all."
     rng, place = np.random.default_rng(seed), np.empty(len(labels))
     for group in np.unique(labels):
         rows = rng.permutation(np.flatnonzero(labels == group))
@@ -287,7 +308,7 @@ def stratified_order(
 
 # %% ../../nbs/07_evaluation/03_learning_curve.ipynb #e2d6a2d2
 class _Learner(Protocol):
-    """What a family offers."""
+    "What a family offers."
 
     def fit(self, papers: Any, labels: Any) -> Any: ...
 
@@ -298,7 +319,7 @@ def default_sizes(
     papers: int,  # training papers that there are
     sizes: int = 6,  # how many sizes
 ) -> tuple[int, ...]:  # each half of the next; none under 50
-    """Sizes that double up to all papers."""
+    "Sizes that double up to all papers."
     return tuple(
         sorted(
             {
@@ -312,7 +333,7 @@ def default_sizes(
 # %% ../../nbs/07_evaluation/03_learning_curve.ipynb #c2bf77d7
 @dataclass(frozen=True, eq=False, repr=False)
 class LearningCurve:
-    """What a family reached with ever more training papers."""
+    "What a family reached with ever more training papers."
 
     # a row per size and seed: papers, seed, accuracy, macro_f1, weighted_f1, seconds
     points: pd.DataFrame
@@ -326,15 +347,18 @@ class LearningCurve:
             ", ".join(f"{self.mean.loc[size, name]:.3f}" for name in METRICS)
             for size in (sizes[0], sizes[-1])
         )
-        return f"Curve({', '.join(METRICS)}: {first} with {sizes[0]:,} papers, {last} with {sizes[-1]:,})"
+        return (
+            f"Curve({', '.join(METRICS)}: {first} with {sizes[0]:,} papers, {last} "
+            f"with {sizes[-1]:,})"
+        )
 
     @property
     def mean(self) -> pd.DataFrame:
-        """The mean of the seeds at each size: index papers; accuracy, macro_f1, weighted_f1, seconds."""
+        "The mean of the seeds at each size: index papers; accuracy, macro_f1, weighted_f1, seconds."
         return self.points.groupby("papers")[[*METRICS, "seconds"]].mean()
 
     def to_dict(self) -> dict[str, Any]:
-        """The curve as JSON knows it."""
+        "The curve as JSON knows it."
         rows = self.points.round(4).to_dict(orient="records")
         return {
             "points": rows,
@@ -362,18 +386,21 @@ def _planned(
     sizes: Sequence[int] | None,  # as asked
     seeds: Sequence[int],  # as asked
 ) -> list[tuple[int, int]]:  # size and seed of each fit, the small ones first
-    """Raise `BadCurve` unless a curve can be made; the whole table is fitted once only, for it is the same for every seed."""
+    "Raise `BadCurve` unless a curve can be made; the whole table is fitted once only, for it is the same for every seed."
     if n_papers != (len(labels), len(test_labels)):
         raise BadCurve(
-            f"{n_papers[0]} and {n_papers[1]} papers but {len(labels)} and {len(test_labels)} labels: give one label per paper"
+            f"{n_papers[0]} and {n_papers[1]} papers but {len(labels)} and "
+            f"{len(test_labels)} labels: give one label per paper"
         )
     if not len(labels):
         raise BadCurve(
-            "there are no papers to learn from: give the papers and labels of the train split"
+            "there are no papers to learn from: give the papers and labels of the "
+            "train split"
         )
     if not len(test_labels):
         raise BadCurve(
-            "there are no test papers, so nothing can be scored: give the papers and labels of the test split"
+            "there are no test papers, so nothing can be scored: give the papers and "
+            "labels of the test split"
         )
     if not len(seeds) or len(set(seeds)) < len(seeds):
         raise BadCurve(
@@ -382,12 +409,14 @@ def _planned(
     wanted = sorted(set(default_sizes(len(labels)) if sizes is None else sizes))
     if len(wanted) < 2 or wanted[0] < 2 or wanted[-1] > len(labels):
         raise BadCurve(
-            f"sizes={tuple(wanted)} must be two or more different sizes from 2 to the {len(labels):,} papers to learn from"
+            f"sizes={tuple(wanted)} must be two or more different sizes from 2 to the "
+            f"{len(labels):,} papers to learn from"
         )
     for seed in seeds:
         if len(np.unique(labels[stratified_order(labels, seed)[: wanted[0]]])) < 2:
             raise BadCurve(
-                f"the smallest size, {wanted[0]}, holds a single group with seed {seed}: start with more papers"
+                f"the smallest size, {wanted[0]}, holds a single group with seed "
+                f"{seed}: start with more papers"
             )
     return [
         (size, seed)
@@ -409,7 +438,7 @@ def learning_curve(
     # a bar on stderr, if this takes over a second and stderr is a terminal
     progress: bool = True,
 ) -> LearningCurve:
-    """Fit and score with ever more papers. Raises `BadCurve`."""
+    "Fit and score with ever more papers. Raises `BadCurve`."
     (papers, labels), (test_papers, test_labels) = (
         (table, np.asarray(ids)) for table, ids in (train_papers, test)
     )
@@ -463,7 +492,7 @@ MIN_GAIN = 0.02  # F1 per doubling, at least
 def groups_needing_papers(
     curve: LearningCurve,  # with three sizes or more
 ) -> pd.DataFrame:  # group, learnt, test, f1 (at the largest size), per_doubling, error, starves; the hungriest first
-    """F1 of each group with all papers, what the last doublings brought, and which groups starve."""
+    "F1 of each group with all papers, what the last doublings brought, and which groups starve."
     sizes, rows = np.sort(curve.points["papers"].unique())[-3:], []
     mean = curve.mean["macro_f1"].iloc[-1]
     for group, table in curve.groups[curve.groups["papers"].isin(sizes)].groupby(
@@ -508,7 +537,7 @@ def plot_learning_curve(
     power_law: PowerLaw | None = None,
     axes: "Axes | None" = None,  # where to draw; None for a figure of its own
 ) -> "Axes":  # the drawing
-    """Score against training papers; where the curve supports it, onwards to ten times as many, with the 95 % interval."""
+    "Score against training papers; where the curve supports it, onwards to ten times as many, with the 95 % interval."
     import matplotlib.pyplot as plt
 
     axes = plt.subplots(figsize=(6, 3.4))[1] if axes is None else axes
@@ -529,7 +558,7 @@ def plot_group_curves(
     curve: LearningCurve,  # the points
     axes: "Axes | None" = None,  # where to draw; None for a figure of its own
 ) -> "Axes":  # the drawing
-    """F1 of each group against its own training papers."""
+    "F1 of each group against its own training papers."
     import matplotlib.pyplot as plt
     import seaborn as sns
 
