@@ -522,7 +522,7 @@ _RUN = re.compile(r"(?:[^\W_][\u0300-\u036f]*)+")
 _SENTENCE = re.compile(r"\S.*?(?:[.!?](?=\s)|$)", re.DOTALL)
 Spans = dict[str, list[tuple[int, int]]]  # unit → where it stands, as start and end
 
-# %% ../../nbs/07_evaluation/02_error_analysis.ipynb #d5a4b870
+
 def word_spans(
     text: str,  # as the model sees it
 ) -> Spans:  # of tokens
