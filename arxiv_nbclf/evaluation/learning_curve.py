@@ -41,7 +41,7 @@ def stratified_order(
 # %% ../../nbs/07_evaluation/03_learning_curve.ipynb #b93431db
 METRICS = {name: METRIC_NAMES[name] for name in ("accuracy", "macro_f1", "weighted_f1")}
 
-
+# %% ../../nbs/07_evaluation/03_learning_curve.ipynb #00e95c92
 class BadCurve(ArxivNbclfError):
     "Papers, sizes, seeds or points of which no learning curve can be made."
 
@@ -202,7 +202,7 @@ def learning_curve(
 # %% ../../nbs/07_evaluation/03_learning_curve.ipynb #588ed1fc
 MIN_GAIN = 0.02  # F1 per doubling, at least
 
-
+# %% ../../nbs/07_evaluation/03_learning_curve.ipynb #cb50ae44
 def _gain_per_doubling(
     papers: np.ndarray,  # (n_points,) training papers
     f1: np.ndarray,  # (n_points,)
@@ -247,7 +247,7 @@ def groups_needing_papers(
 # %% ../../nbs/07_evaluation/03_learning_curve.ipynb #c4879eab
 _RATES = np.linspace(0.05, 2, 196)  # values of c
 
-
+# %% ../../nbs/07_evaluation/03_learning_curve.ipynb #cd6801eb
 def _fit_law(
     sizes: np.ndarray,  # (n_points,)
     scores: np.ndarray,  # (n_curves, n_points)
@@ -282,7 +282,7 @@ def _law(
 class CannotExtrapolate(ArxivNbclfError):
     "A learning curve that does not support a statement about more papers."
 
-
+# %% ../../nbs/07_evaluation/03_learning_curve.ipynb #4d712c8f
 class _HasPoints(Protocol):
     "A learning curve."
 
@@ -295,7 +295,7 @@ class _HasPoints(Protocol):
 MAX_EXTRAPOLATION = 10  # times the largest size
 MAX_INTERVAL_WIDTH = 0.1  # of an interval that is still of use
 
-
+# %% ../../nbs/07_evaluation/03_learning_curve.ipynb #3d2e55d9
 @dataclass(frozen=True, repr=False)
 class PowerLaw:
     "A power law fitted to a learning curve: score = a - b papers**-c."
@@ -369,7 +369,7 @@ def _verdict(
     start = f"from {now} with {power_law.largest:,} papers"
     return f"{start} to about {then} ({low} to {high}) with ten times as many"
 
-
+# %% ../../nbs/07_evaluation/03_learning_curve.ipynb #e957db77
 def _as_json(
     power_law: PowerLaw,  # fitted
 ) -> dict[str, Any]:  # the keys that report.json documents
@@ -415,7 +415,7 @@ def _bend(
         f"{came:.3f} came"
     )
 
-
+# %% ../../nbs/07_evaluation/03_learning_curve.ipynb #13ed0bbc
 def _refusal(
     sizes: np.ndarray,  # (n_points,)
     scores: np.ndarray,  # (n_points,)
@@ -459,7 +459,7 @@ def _curve_points(
         raise BadCurve(f"the points need {need}")
     return sizes, scores
 
-
+# %% ../../nbs/07_evaluation/03_learning_curve.ipynb #4928687e
 def fit_power_law(
     curve: _HasPoints | pd.DataFrame,  # a curve, or its points (papers and the metric)
     metric: str = "macro_f1",  # a column of the points

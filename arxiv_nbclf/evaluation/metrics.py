@@ -53,7 +53,7 @@ def _class_note(
         return f"{label}: never predicted; its precision is undefined, its F1 is 0."
     return ""
 
-
+# %% ../../nbs/07_evaluation/00_evaluation.ipynb #0dbca2fd
 def _notes(
     confusion: pd.DataFrame,  # counts: rows true, columns predicted
 ) -> list[str]:  # one sentence per class whose scores need one
@@ -84,7 +84,7 @@ METRIC_NAMES = {
     "log_loss": "log loss",
 }
 
-
+# %% ../../nbs/07_evaluation/00_evaluation.ipynb #65f9c66c
 @dataclass(frozen=True, eq=False)
 class Scores:
     "Scores of a classifier on one set of papers."
@@ -134,7 +134,7 @@ def _plain(
     "A score for JSON."
     return None if math.isnan(value) else float(value)
 
-
+# %% ../../nbs/07_evaluation/00_evaluation.ipynb #6e3374de
 def _as_json(
     scores: Scores,  # any scores
 ) -> dict[str, Any]:  # the keys that report.json documents
@@ -196,7 +196,7 @@ def _check_confusion(
             "confusion: must hold counts of papers (integers, none negative, not all 0)"
         )
 
-
+# %% ../../nbs/07_evaluation/00_evaluation.ipynb #7c5d0119
 def scores_from_confusion(
     # counts; rows true, columns predicted
     confusion: Sequence[Sequence[int]] | np.ndarray | pd.DataFrame,
@@ -273,7 +273,7 @@ def _confusion_values(
         return counts.astype(float)
     return counts.div(support.replace(0, np.nan), axis=0) * 100
 
-
+# %% ../../nbs/07_evaluation/00_evaluation.ipynb #e2534c38
 def plot_confusion(
     scores: Scores,  # whose matrix to draw
     share: bool = False,  # each row's shares in per cent instead of counts
