@@ -362,7 +362,7 @@ def temporal_split_scores(
     seed: int = 42,  # of the hold-out split
     # side (older or newer), and the columns of `score_by_month` with expected, unseen
 ) -> pd.DataFrame:  # a row per span of months, older ones first
-    "Fit on older papers, score held-out and newer ones. Raises `CannotSplit`, `BadDrift`."
+    "Fit on older papers, score later ones. Raises `CannotSplit`, `BadDrift`."
     labels = label_ids(papers)
     newer = (split_papers(papers, plan="time") == "test").to_numpy()
     older = np.flatnonzero(~newer)
@@ -434,7 +434,11 @@ def _plot_spans(
 ) -> None:
     "Draw accuracy with its 95 % interval."
     ends = [rows["accuracy"] - rows["low"], rows["high"] - rows["accuracy"]]
-    style = {"fmt": "o", "markersize": 4, "label": f"{name}, with 95 % interval"}
+    style: dict[str, Any] = {
+        "fmt": "o",
+        "markersize": 4,
+        "label": f"{name}, with 95 % interval",
+    }
     axes.errorbar(
         places, rows["accuracy"], np.clip(ends, 0, None), color=color, **style
     )
@@ -446,7 +450,12 @@ def _label_months(
 ) -> None:
     "Label at most every twelfth part of the x axis."
     shown = np.arange(len(months))[:: max(1, math.ceil(len(months) / 12))]
-    slanted = {"rotation": 45, "ha": "right", "rotation_mode": "anchor", "fontsize": 8}
+    slanted: dict[str, Any] = {
+        "rotation": 45,
+        "ha": "right",
+        "rotation_mode": "anchor",
+        "fontsize": 8,
+    }
     axes.set_xticks(shown, months[shown], **slanted)
 
 # %% ../../nbs/07_evaluation/04_drift.ipynb #6537b723
@@ -463,13 +472,17 @@ def plot_over_time(
     for name, color in zip(names.unique(), COLORS, strict=False):
         _plot_spans(axes, places[names == name], table[names == name], name, color)
     if "expected" in table:
-        style = {"marker": "_", "s": 90, "color": "#333"}
+        style: dict[str, Any] = {"marker": "_", "s": 90, "color": "#333"}
         label = "expected of its groups"
         axes.scatter(places, table["expected"], label=label, **style)
     _label_months(axes, table["month"].to_numpy())
     axes.set(ylabel="accuracy", xlabel="month of publication")
     axes.spines[["top", "right"]].set_visible(False)
-    above = {"loc": "lower center", "bbox_to_anchor": (0.5, 1), "ncols": 3}
+    above: dict[str, Any] = {
+        "loc": "lower center",
+        "bbox_to_anchor": (0.5, 1),
+        "ncols": 3,
+    }
     axes.legend(frameon=False, fontsize=8, **above)
     return axes
 

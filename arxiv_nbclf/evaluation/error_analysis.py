@@ -49,7 +49,7 @@ _ALIAS_OF = {pair.primary: pair.alias for pair in ALIASES} | {
     pair.alias: pair.primary for pair in ALIASES
 }
 
-
+# %% ../../nbs/07_evaluation/02_error_analysis.ipynb #72af6d07
 def _groups(
     categories: str,  # all codes of a paper
     primary: str,  # the first among them
@@ -74,9 +74,8 @@ def accepted_groups(
     "The groups that each paper is listed under, as primary or cross-list."
     listed = np.zeros((len(papers), len(LABELS)), dtype=bool)
     known: dict[tuple[str, str], list[int]] = {}
-    for row, codes in enumerate(
-        zip(papers["categories"], papers["main_category"], strict=True)
-    ):
+    pairs = zip(papers["categories"], papers["main_category"], strict=True)
+    for row, codes in enumerate(pairs):
         if codes not in known:
             known[codes] = _groups(*codes, include_aliases=include_aliases)
         listed[row, known[codes]] = True
@@ -151,10 +150,7 @@ def publication_periods(
     periods = dates.dt.to_period("Q" if quarterly else "Y")
     names = _merge_periods(periods.value_counts().sort_index(), min_papers)
     shown = periods.map(names).astype(object).where(dates.notna(), "no date")
-    order = [
-        *dict.fromkeys(names.values()),
-        *(["no date"] if dates.isna().any() else []),
-    ]
+    order = [*dict.fromkeys(names.values()), *["no date"] * int(dates.isna().any())]
     return pd.Series(pd.Categorical(shown, order, ordered=True), papers.index)
 
 # %% ../../nbs/07_evaluation/02_error_analysis.ipynb #087214e1
@@ -263,9 +259,17 @@ def _plot_bins(
     strict, low, high, lenient = np.array([line[2:6] for line in lines], dtype=float).T
     # where all are right, an end can be off by a rounding
     ends = np.clip([strict - low, high - strict], 0, None)
-    style = {"fmt": "o", "color": COLORS[0], "label": "strict, 95 % interval"}
+    style: dict[str, Any] = {
+        "fmt": "o",
+        "color": COLORS[0],
+        "label": "strict, 95 % interval",
+    }
     axes.errorbar(strict, places, xerr=ends, capsize=3, **style)
-    ring = {"facecolors": "none", "edgecolors": COLORS[1], "label": "lenient"}
+    ring: dict[str, Any] = {
+        "facecolors": "none",
+        "edgecolors": COLORS[1],
+        "label": "lenient",
+    }
     axes.scatter(lenient, places, zorder=3, **ring)
     axes.set_yticks(places, [f"{line[0]} ({line[1]:,})" for line in lines])
     axes.set(xlabel="accuracy", ylim=(places[-1] + 0.6, -0.6))
@@ -361,9 +365,7 @@ def _label_issues(
     from cleanlab.filter import find_label_issues
     from cleanlab.rank import get_label_quality_scores
 
-    check_predictions(labels, probabilities, groups=2)
-    given = np.asarray(labels, dtype=np.int64)
-    shares = np.asarray(probabilities, dtype=np.float64)
+    given, shares = check_predictions(labels, probabilities, groups=2)
     quality = get_label_quality_scores(given, shares, method="normalized_margin")
     issues = np.flatnonzero(
         find_label_issues(given, shares, filter_by="both", n_jobs=1)
@@ -719,10 +721,10 @@ def explain(
             "the text holds no known words; give a title or an abstract"
         )
     label = _group_id(group, int(classifier.predict_proba([text])[0].argmax()))
-    units, *figures = _contributions(classifier, text, seen, label, unit)
+    units, exact, total, constant = _contributions(classifier, text, seen, label, unit)
     order = {"by": "contribution", "key": np.abs, "ascending": False, "kind": "stable"}
     units = units.sort_values(**order, ignore_index=True)
-    return Explanation(seen, LABELS[label], *figures, units, spans, top)
+    return Explanation(seen, LABELS[label], exact, total, constant, units, spans, top)
 
 # %% ../../nbs/07_evaluation/02_error_analysis.ipynb #bc1211c1
 def probability_drop(

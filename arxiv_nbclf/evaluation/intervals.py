@@ -474,10 +474,12 @@ def _difference_metrics(
         list(COMPARED_METRICS),
     )
     rows = zip(table.index, low, high, strict=True)
-    verdicts = [verdict_of(*ends, name == "log_loss") for name, *ends in rows]
+    verdicts = [
+        verdict_of(below, above, name == "log_loss") for name, below, above in rows
+    ]
     return table.assign(verdict=verdicts)
 
-
+# %% ../../nbs/07_evaluation/01_intervals.ipynb #a2b7f3dd
 def compare_predictions(
     labels: Sequence[int] | np.ndarray | pd.Series,  # true class ids, one per paper
     # probabilities of the model to beat
@@ -537,6 +539,15 @@ def _record(
     return record
 
 # %% ../../nbs/07_evaluation/01_intervals.ipynb #877a8c0a
+def _bad_predictions(
+    folder: Path,  # of a run
+    problem: str,  # what is wrong with the file
+) -> str:
+    "The message of an error about a run's predictions."
+    remedy = "run it again with this version"
+    return f"{folder.name}: predictions.parquet {problem}; {remedy}"
+
+# %% ../../nbs/07_evaluation/01_intervals.ipynb #f837d744
 def _predictions_table(
     folder: Path,  # of a run
 ) -> pd.DataFrame:  # columns PREDICTION_COLUMNS and perhaps more, sorted by aid
@@ -556,16 +567,7 @@ def _predictions_table(
         raise CannotCompare(_bad_predictions(folder, problem))
     return table
 
-
-def _bad_predictions(
-    folder: Path,  # of a run
-    problem: str,  # what is wrong with the file
-) -> str:
-    "The message of an error about a run's predictions."
-    remedy = "run it again with this version"
-    return f"{folder.name}: predictions.parquet {problem}; {remedy}"
-
-
+# %% ../../nbs/07_evaluation/01_intervals.ipynb #5f03aea0
 def read_test_predictions(
     folder: str | Path,  # of a finished run
 ) -> TestPredictions:  # of its test papers, sorted by aid

@@ -151,6 +151,16 @@ def _planned(
         for seed in (seeds[:1] if size == len(labels) else seeds)
     ]
 
+# %% ../../nbs/07_evaluation/03_learning_curve.ipynb #8861b397
+def _rows(
+    papers: Any,  # a papers table or a list of texts
+    rows: np.ndarray,  # positions
+) -> Any:  # of the same kind
+    "Some of the papers."
+    if isinstance(papers, pd.DataFrame):
+        return papers.iloc[rows]
+    return [papers[row] for row in rows]
+
 # %% ../../nbs/07_evaluation/03_learning_curve.ipynb #82338da6
 def _fit_size(
     new: Callable[[], Learner],  # makes an unfitted classifier
@@ -162,10 +172,10 @@ def _fit_size(
     "Fit on some of the training papers, and score."
     papers, labels = train_papers
     rows = np.sort(stratified_order(labels, seed)[:size])
-    table = isinstance(papers, pd.DataFrame)
-    some = papers.iloc[rows] if table else [papers[row] for row in rows]
     start = perf_counter()
-    scores = score(test[1], new().fit(some, labels[rows]).predict_proba(test[0]))
+    scores = score(
+        test[1], new().fit(_rows(papers, rows), labels[rows]).predict_proba(test[0])
+    )
     seconds = perf_counter() - start
     point = {"papers": size, "seed": seed}
     point |= {name: getattr(scores, name) for name in METRICS} | {"seconds": seconds}
@@ -192,7 +202,7 @@ def learning_curve(
     known, unseen = ((papers, np.asarray(ids)) for papers, ids in (train_papers, test))
     _check_curve_papers(known[1], unseen[1], (len(known[0]), len(unseen[0])))
     plan = _planned(known[1], sizes, seeds)
-    bar = {"unit": "fit", "leave": False, "delay": 1}
+    bar: dict[str, Any] = {"unit": "fit", "leave": False, "delay": 1}
     steps = tqdm(plan, "learning curve", disable=None if progress else True, **bar)
     rows = [_fit_size(new, known, unseen, size, seed) for size, seed in steps]
     groups = pd.concat([table for _, table in rows], ignore_index=True)
@@ -487,7 +497,12 @@ def plot_power_law(
 ) -> None:
     "Points and law, extrapolated with its 95 % interval where the points support it."
     measured, fitted = COLORS[:2]
-    style = {"s": 16, "color": measured, "zorder": 3, "label": "measured"}
+    style: dict[str, Any] = {
+        "s": 16,
+        "color": measured,
+        "zorder": 3,
+        "label": "measured",
+    }
     axes.scatter(points["papers"], points[power_law.metric], **style)
     factor = 1 if power_law.refusal else MAX_EXTRAPOLATION
     line = np.geomspace(points["papers"].min(), factor * power_law.largest, 100)
@@ -497,7 +512,7 @@ def plot_power_law(
     if not power_law.refusal:
         drawn = _law(line, *power_law.resampled.T)
         low, high = np.quantile(drawn, [0.025, 0.975], axis=0)
-        band = {"alpha": 0.15, "linewidth": 0, "label": "95 % interval"}
+        band: dict[str, Any] = {"alpha": 0.15, "linewidth": 0, "label": "95 % interval"}
         axes.fill_between(line, low, high, color=fitted, **band)
         axes.axvline(power_law.largest, color="#888", linestyle=":", linewidth=1)
 
@@ -537,7 +552,7 @@ def plot_group_curves(
     axes = plt.subplots(figsize=(6, 3.6))[1] if axes is None else axes
     means = curve.groups.groupby(["group", "papers"])[["learnt", "f1"]].mean()
     groups = means.reset_index().groupby("group", sort=True)
-    style = {"marker": "o", "markersize": 3, "linewidth": 1.2}
+    style: dict[str, Any] = {"marker": "o", "markersize": 3, "linewidth": 1.2}
     colors = sns.color_palette("colorblind", 10)
     for color, (group, table) in zip(colors, groups, strict=False):
         shown = table[table["learnt"] > 0]

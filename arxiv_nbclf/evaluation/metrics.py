@@ -321,14 +321,27 @@ def plot_f1(
     ax = ax or plt.subplots(figsize=(6.0, 0.9 + 0.34 * len(scores.labels)))[1]
     f1, lines = scores.per_class["f1"], range(len(scores.labels))
     bars = ax.barh(lines, f1, height=0.62, color=COLORS[0])
-    beside = {"va": "center", "ha": "left", "transform": ax.get_yaxis_transform()}
+    beside: dict[str, Any] = {
+        "va": "center",
+        "ha": "left",
+        "transform": ax.get_yaxis_transform(),
+    }
     for line, value in zip(lines, f1, strict=True):
         ax.text(1.02, line, _shown(value, 2), **beside)
     if baseline is not None:
         marks = baseline.per_class["f1"].reindex(f1.index)
-        style = {"marker": "|", "s": 180, "linewidths": 2.5, "color": COLORS[1]}
+        style: dict[str, Any] = {
+            "marker": "|",
+            "s": 180,
+            "linewidths": 2.5,
+            "color": COLORS[1],
+        }
         mark = ax.scatter(marks, lines, zorder=3, **style)
-        above = {"loc": "lower center", "bbox_to_anchor": (0.5, 1), "ncols": 2}
+        above: dict[str, Any] = {
+            "loc": "lower center",
+            "bbox_to_anchor": (0.5, 1),
+            "ncols": 2,
+        }
         ax.legend([bars, mark], names, frameon=False, **above)
     ax.set_yticks(lines, _class_labels(scores))
     ax.set(xlim=(0, 1), xlabel="F1")
