@@ -12,7 +12,8 @@ import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from html import escape
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -21,9 +22,10 @@ from ..classifiers.base import holdout_split
 from ..classifiers.calibration import check_predictions
 from ..classifiers.linear import count_features, tokens
 from ..core.basics import ArxivNbclfError
-from ..core.pages import render, score_text, share_text
+from ..core.pages import COLORS, html_table, score_text, share_text
 from ..data.taxonomy import GROUPS, group_of
 from .intervals import wilson_interval
+from .learning_curve import Learner
 from .metrics import score
 from ..preprocessing import LABELS, label_ids, split_papers
 
@@ -33,79 +35,63 @@ if TYPE_CHECKING:
 # %% ../../nbs/07_evaluation/04_drift.ipynb #c03c966a
 @dataclass(frozen=True)
 class DriftMeasure:
-    """How far two tables are apart in one respect, beside what chance brings."""
+    "How far two tables are apart in one respect, with a permutation test."
 
     name: str  # mixture, vocabulary, new words, lengths
     distance: float  # measured
-    chance: float  # what 95 of 100 random deals stay under
-    # share of random deals that are as far apart (the measured one counted in)
-    p: float
-    shifted: bool  # beyond chance
-    verdict: str  # in words
+    chance: float  # 95 % of the permutations are below it
+    p: float  # share of permutations as far apart (the measured split counted in)
+    shifted: bool  # statistically significant
+    verdict: str  # a sentence
 
 # %% ../../nbs/07_evaluation/04_drift.ipynb #c03cb559
-SIGNIFICANCE = 0.0125  # of p: with four parts, 5 % of false alarms in all
-
-
-# distance beyond chance under which a move is slight
+# p: with four measures, 5 % of false positives in all
+SIGNIFICANCE = 0.0125
+# distance over the mean permutation under which a shift is slight
 SLIGHT = {"mixture": 0.05, "vocabulary": 0.01, "new words": 0.01, "lengths": 0.1}
 
-
+# %% ../../nbs/07_evaluation/04_drift.ipynb #80a08a26
 def _measure(
     name: str,  # a key of `SLIGHT`
     distance: float,  # measured
-    permutations: np.ndarray,  # the distances of random deals
-    detail: str,  # what has moved, in words
-) -> DriftMeasure:
-    """Judge a distance against random deals."""
+    permutations: np.ndarray,  # the distances of random permutations
+    detail: str,  # what has moved, as text
+) -> DriftMeasure:  # with p and a verdict
+    "Compare a distance with those of random permutations."
     p = (1 + int((permutations >= distance).sum())) / (1 + len(permutations))
-    shifted = p <= SIGNIFICANCE
+    shifted, chance = p <= SIGNIFICANCE, float(np.quantile(permutations, 0.95))
     slight = distance - float(permutations.mean()) < SLIGHT[name]
-    plural = "have" if name in ("new words", "lengths") else "has"
-    verdict = (
-        f"{name}: {plural} moved{' slightly' if slight else ''}: {detail}"
-        if shifted
-        else f"{name}: nothing that chance would not do"
-    )
-    return DriftMeasure(
-        name,
-        float(distance),
-        float(np.quantile(permutations, 0.95)),
-        p,
-        shifted,
-        verdict,
-    )
+    verb = "have moved" if name in ("new words", "lengths") else "has moved"
+    verdict = f"{name}: {verb}{' slightly' if slight else ''}: {detail}"
+    if not shifted:
+        verdict = f"{name}: no significant difference"
+    return DriftMeasure(name, float(distance), chance, p, shifted, verdict)
 
 # %% ../../nbs/07_evaluation/04_drift.ipynb #5b3ad76b
 def compare_mixture(
     before: pd.Series,  # group of each old paper
     after: pd.Series,  # group of each new paper
     permutations: int,  # how many
-    rng: np.random.Generator,  # for the deals
-) -> DriftMeasure:
-    """How far the shares of the groups have moved."""
+    rng: np.random.Generator,  # for the permutations
+) -> DriftMeasure:  # names the groups that moved most
+    "How far the class distribution has moved."
+    names = (*GROUPS, "other")
     counts = np.array(
-        [
-            [(side == group).sum() for group in (*GROUPS, "other")]
-            for side in (before, after)
-        ]
+        [[(table == group).sum() for group in names] for table in (before, after)]
     )
-    pooled = counts.sum(axis=0)
-    dealt = rng.multivariate_hypergeometric(
-        pooled, int(counts[1].sum()), size=permutations
-    )
-    old, new = counts / counts.sum(axis=1, keepdims=True)
-    distances = 0.5 * np.abs(
-        (pooled - dealt) / counts[0].sum() - dealt / counts[1].sum()
-    ).sum(axis=1)
-    max_papers = np.argsort(-np.abs(new - old), kind="stable")[:3]
+    pooled, sizes = counts.sum(axis=0), counts.sum(axis=1)
+    drawn = rng.multivariate_hypergeometric(pooled, int(sizes[1]), size=permutations)
+    gaps = (pooled - drawn) / sizes[0] - drawn / sizes[1]
+    old, new = counts / sizes[:, None]
+    largest = np.argsort(-np.abs(new - old), kind="stable")[:3]
     moves = [
-        f"{(*GROUPS, 'other')[i]} from {share_text(old[i])} to {share_text(new[i])}"
-        for i in max_papers
+        f"{names[i]} from {share_text(old[i])} to {share_text(new[i])}"
+        for i in largest
         if old[i] != new[i]
     ]
+    distance = 0.5 * np.abs(new - old).sum()
     return _measure(
-        "mixture", 0.5 * np.abs(new - old).sum(), distances, ", ".join(moves)
+        "mixture", distance, 0.5 * np.abs(gaps).sum(axis=1), ", ".join(moves)
     )
 
 # %% ../../nbs/07_evaluation/04_drift.ipynb #867fb893
@@ -125,56 +111,59 @@ def word_divergence(
 
 # %% ../../nbs/07_evaluation/04_drift.ipynb #867fd782
 def permute_within(
-    strata: np.ndarray,  # (n_papers,) within which papers are dealt out
+    strata: np.ndarray,  # (n_papers,) within which papers are permuted out
     new: np.ndarray,  # (n_papers,) bool: which papers are of the new table
-    rng: np.random.Generator,  # for the deal
+    rng: np.random.Generator,  # for the permutation
 ) -> np.ndarray:  # the same numbers of new papers per stratum, other papers
-    """A random permutation within strata."""
+    "A random permutation within strata."
     order = np.lexsort((rng.random(len(new)), strata))  # by stratum, at random within
     places = np.argsort(strata, kind="stable")
-    dealt = np.empty_like(new)
-    dealt[places] = new[order]
-    return dealt
+    permuted = np.empty_like(new)
+    permuted[places] = new[order]
+    return permuted
 
 # %% ../../nbs/07_evaluation/04_drift.ipynb #5c833605
+def _paper_weights(
+    strata: np.ndarray,  # (n_papers,) groups as numbers
+    new: np.ndarray,  # (n_papers,) bool: which are of the new table
+) -> tuple[np.ndarray, np.ndarray]:  # (n_papers,) weight of an old, of a new paper
+    "Weights that give the new table the class distribution of the old one."
+    old_sizes, new_sizes = (
+        np.bincount(strata[rows], minlength=strata.max() + 1)
+        for rows in (np.flatnonzero(~new), np.flatnonzero(new))
+    )
+    # a group that only one table has belongs to the class distribution
+    both = (old_sizes > 0) & (new_sizes > 0)
+    weights = np.where(both, old_sizes / np.maximum(new_sizes, 1), 0)
+    return both[strata].astype(float), weights[strata]
+
+# %% ../../nbs/07_evaluation/04_drift.ipynb #20f5cad4
 def compare_words(
     texts: Sequence[str],  # of all papers, old and new
     new: np.ndarray,  # (n_papers,) bool: which are of the new table
     strata: np.ndarray,  # (n_papers,) groups as numbers; all 0 where they are not known
     permutations: int,  # how many
-    rng: np.random.Generator,  # for the deals
-    detail: str,  # words that have come up
+    rng: np.random.Generator,  # for the permutations
+    detail: str,  # words that are more frequent now
 ) -> list[DriftMeasure]:  # vocabulary, new words
-    """How far the words have moved within groups."""
+    "How far the words have moved within groups."
     counts = count_features(texts, 16)
     counts = counts[:, np.unique(counts.indices)]
-    sizes = np.array(
-        [
-            np.bincount(strata[rows], minlength=strata.max() + 1)
-            for rows in (np.flatnonzero(~new), np.flatnonzero(new))
-        ]
-    )
-    # a group that only one table has is a matter of the mixture
-    both = sizes.min(axis=0) > 0
-    # of a new paper
-    weight = np.where(both, sizes[0] / np.maximum(sizes[1], 1), 0)[strata]
-    kept = both[strata].astype(float)
+    kept, weight = _paper_weights(strata, new)
 
-    def measure(side: np.ndarray) -> tuple[float, float]:
-        old, fresh = (~side * kept) @ counts, (side * weight) @ counts
-        return word_divergence(old, fresh), float(
-            fresh[old == 0].sum() / max(fresh.sum(), 1e-300)
-        )
+    def measure(rows: np.ndarray) -> tuple[float, float]:
+        old, fresh = (~rows * kept) @ counts, (rows * weight) @ counts
+        unknown = float(fresh[old == 0].sum() / max(fresh.sum(), 1e-300))
+        return word_divergence(old, fresh), unknown
 
-    here, drawn = (
-        measure(new),
-        np.array(
-            [measure(permute_within(strata, new, rng)) for _ in range(permutations)]
-        ),
+    here = measure(new)
+    drawn = np.array(
+        [measure(permute_within(strata, new, rng)) for _ in range(permutations)]
     )
+    by_chance = share_text(float(drawn[:, 1].mean()))
     details = (
-        f"words that come up: {detail}" if detail else "other word frequencies",
-        f"{share_text(here[1])} of the words were never met (by chance {share_text(float(drawn[:, 1].mean()))})",
+        f"more frequent words: {detail}" if detail else "other word frequencies",
+        f"{share_text(here[1])} of the words are new (by chance {by_chance})",
     )
     return [
         _measure(name, here[i], drawn[:, i], details[i])
@@ -182,79 +171,93 @@ def compare_words(
     ]
 
 # %% ../../nbs/07_evaluation/04_drift.ipynb #caf80ecb
+def _paper_counts(
+    texts: Sequence[str],  # of a table
+    strata: np.ndarray,  # (n_texts,) groups as numbers
+    n_strata: int,  # how many groups
+) -> list[Counter[str]]:  # of each group: word → texts with the word
+    "In how many texts of each group a word occurs."
+    counts = [Counter[str]() for _ in range(n_strata)]
+    for text, number in zip(texts, strata, strict=True):
+        counts[int(number)].update(set(tokens(text)))
+    return counts
+
+# %% ../../nbs/07_evaluation/04_drift.ipynb #e0a2ba4f
+def _word_z(
+    hits: Sequence[tuple[np.ndarray, np.ndarray]],  # of each group: (n_words,) old, new
+    sizes: Sequence[tuple[int, int]],  # of each group: texts, old and new
+) -> np.ndarray:  # (n_words,) z of Cochran, Mantel and Haenszel; positive: more now
+    "By how many standard errors the share of texts with a word moved within groups."
+    surplus, variance = np.zeros(len(hits[0][0])), np.full(len(hits[0][0]), 1e-12)
+    for (had, found), (before, after) in zip(hits, sizes, strict=True):
+        n, both = before + after, had + found
+        if min(before, after) and n > 1:
+            surplus += found - after * both / n
+            variance += before * after * both * (n - both) / (n**2 * (n - 1))
+    return surplus / np.sqrt(variance)
+
+# %% ../../nbs/07_evaluation/04_drift.ipynb #4898076c
+def _extremes(
+    table: pd.DataFrame,  # sorted by z, the largest first
+    max_rows: int,  # rows to keep, half of them from each end
+) -> pd.DataFrame:  # the largest above 0, then the smallest below 0
+    "Both ends of a table of words."
+    rise, fall = table[table["z"] > 0], table[table["z"] < 0]
+    ends = [rise.head((max_rows + 1) // 2), fall.tail(max_rows // 2)]
+    return pd.concat(ends).reset_index(drop=True)
+
+# %% ../../nbs/07_evaluation/04_drift.ipynb #5a2da783
 def shifted_words(
     before: Sequence[str],  # texts
     after: Sequence[str],  # texts
-    max_papers: int = 20,  # words to list
+    max_words: int = 20,  # words to list
     # groups of the texts as numbers, to compare within; None: all in one
     strata: tuple[np.ndarray, np.ndarray] | None = None,
-) -> (
-    pd.DataFrame
-):  # word, before, after (shares of texts with the word), z; those that came up first
-    """The words whose share of papers moved furthest (z of Cochran, Mantel and Haenszel)."""
-    kinds = strata or (
-        np.zeros(len(before), dtype=int),
-        np.zeros(len(after), dtype=int),
-    )
-    hits = [
-        [Counter[str]() for _ in range(int(max(map(max, kinds))) + 1)] for _ in kinds
-    ]
-    for counts, texts, kind in zip(hits, (before, after), kinds, strict=True):
-        for text, number in zip(texts, kind, strict=True):
-            counts[int(number)].update(set(tokens(text)))
-    whole = [sum(counts, Counter[str]()) for counts in hits]
+    # word, before, after (shares of texts with the word), z; more frequent ones first
+) -> pd.DataFrame:
+    "The words whose share of papers moved furthest within groups."
+    zeros = (np.zeros(len(texts), dtype=int) for texts in (before, after))
+    old_kinds, new_kinds = strata or zeros
+    n_strata = int(max(old_kinds.max(), new_kinds.max())) + 1
+    old = _paper_counts(before, old_kinds, n_strata)
+    new = _paper_counts(after, new_kinds, n_strata)
+    whole = [sum(counts, Counter[str]()) for counts in (old, new)]
     words = [word for word, count in (whole[0] + whole[1]).items() if count >= 5]
-    surplus, variance = np.zeros(len(words)), np.full(len(words), 1e-12)
-    for number, (old, new) in enumerate(zip(*hits, strict=True)):
-        sizes = [int((kind == number).sum()) for kind in kinds]
-        if min(sizes) and (n := sum(sizes)) > 1:
-            found, had = (
-                np.array([side[word] for word in words], dtype=float)
-                for side in (new, old)
-            )
-            surplus += found - sizes[1] * (found + had) / n
-            variance += (
-                sizes[0]
-                * sizes[1]
-                * (found + had)
-                * (n - found - had)
-                / (n**2 * (n - 1))
-            )
-    shares = [
-        [side[word] / len(texts) for word in words]
-        for side, texts in zip(whole, (before, after), strict=True)
+    sizes = [
+        (int((old_kinds == kind).sum()), int((new_kinds == kind).sum()))
+        for kind in range(n_strata)
     ]
-    table = pd.DataFrame(
-        {
-            "word": words,
-            "before": shares[0],
-            "after": shares[1],
-            "z": surplus / np.sqrt(variance),
-        }
-    )
-    table = table.sort_values(["z", "word"], ascending=[False, True])
-    rise, fall = (
-        table[table["z"] > 0].head((max_papers + 1) // 2),
-        table[table["z"] < 0].tail(max_papers // 2),
-    )
-    return pd.concat([rise, fall]).reset_index(drop=True)
+
+    def column(counts: Counter[str]) -> np.ndarray:
+        return np.array([counts[word] for word in words], dtype=float)
+
+    hits = [(column(had), column(found)) for had, found in zip(old, new, strict=True)]
+    columns = {
+        "word": words,
+        "before": [whole[0][word] / len(before) for word in words],
+        "after": [whole[1][word] / len(after) for word in words],
+        "z": _word_z(hits, sizes),
+    }
+    order = {"by": ["z", "word"], "ascending": [False, True]}
+    table = pd.DataFrame(columns).sort_values(**order)
+    return _extremes(table, max_words)
 
 # %% ../../nbs/07_evaluation/04_drift.ipynb #e782bb49
 def compare_lengths(
     lengths: np.ndarray,  # (n_papers,) words of all papers' summaries, old and new
     new: np.ndarray,  # (n_papers,) bool: which are of the new table
     permutations: int,  # how many
-    rng: np.random.Generator,  # for the deals
-) -> DriftMeasure:
-    """How far the lengths of summaries have moved."""
+    rng: np.random.Generator,  # for the permutations
+) -> DriftMeasure:  # names the medians
+    "How far the lengths of summaries have moved."
     from scipy.stats import ks_2samp
 
-    def distance(side: np.ndarray) -> float:
-        test = ks_2samp(lengths[~side], lengths[side], method="asymp")
+    def distance(rows: np.ndarray) -> float:
+        test = ks_2samp(lengths[~rows], lengths[rows], method="asymp")
         return round(float(test.statistic), 12)  # so that equal gaps are ties
 
     apart = [distance(rng.permutation(new)) for _ in range(permutations)]
-    medians = [f"{np.median(lengths[side]):.0f}" for side in (~new, new)]
+    medians = [f"{np.median(lengths[rows]):.0f}" for rows in (~new, new)]
     return _measure(
         "lengths",
         distance(new),
@@ -264,227 +267,229 @@ def compare_lengths(
 
 # %% ../../nbs/07_evaluation/04_drift.ipynb #30ee3e03
 class BadDrift(ArxivNbclfError):
-    """Papers or probabilities of which no statement about time can be made."""
+    "Papers or probabilities of which no statement about time can be made."
 
 # %% ../../nbs/07_evaluation/04_drift.ipynb #51f6ba31
 def _month_spans(
     # month of each paper, as 2025-04; missing where there is no date
     months: pd.Series,
     min_papers: int,  # papers of a span
-) -> pd.Series:  # span of each paper, as 2025-04 or 2025-04 to 2025-06; missing where there is no date
-    """Months, taken together until each span has enough papers; what is left at the end joins the last span."""
-    counts, spans, held_out = months.value_counts().sort_index(), list[list[str]](), 0
-    for month, count in counts.items():
-        if not spans or held_out >= min_papers:
-            spans, held_out = [*spans, []], 0
+) -> pd.Series:  # such as 2025-04 or 2025-04 to 2025-06; missing where there is no date
+    "Merge months until each span has enough papers; a remainder joins the last one."
+    spans, papers = list[list[str]](), 0
+    for month, count in months.value_counts().sort_index().items():
+        if not spans or papers >= min_papers:
+            spans, papers = [*spans, []], 0
         spans[-1].append(str(month))
-        held_out += count
-    if len(spans) > 1 and held_out < min_papers:
+        papers += count
+    if len(spans) > 1 and papers < min_papers:
         spans = [*spans[:-2], spans[-2] + spans[-1]]
-    return months.map(
-        {
-            month: span[0] if len(span) == 1 else f"{span[0]} to {span[-1]}"
-            for span in spans
-            for month in span
-        }
-    )
+    names = {
+        month: span[0] if len(span) == 1 else f"{span[0]} to {span[-1]}"
+        for span in spans
+        for month in span
+    }
+    return months.map(names)
 
 # %% ../../nbs/07_evaluation/04_drift.ipynb #51f6d920
+def _check_dated(
+    papers: pd.DataFrame,  # with or without the column published
+    labels: np.ndarray,  # (n_papers,) label ids
+    probabilities: np.ndarray,  # (n_papers, 8)
+) -> pd.Series:  # month of each paper, as 2025-04; missing where there is no date
+    "Months of papers that can be scored. Raises `BadDrift` and `BadScores`."
+    if not len(papers) == len(labels) == len(probabilities):
+        counts = f"{len(papers)} papers, {len(labels)} labels"
+        rows = f"{len(probabilities)} rows of probabilities"
+        raise BadDrift(f"{counts} and {rows}: give one per paper")
+    if not len(papers):
+        raise BadDrift("there are no papers, so there are no months to compare")
+    check_predictions(labels, probabilities)
+    dates = papers.get("published", pd.Series(pd.NaT, papers.index))
+    stamps = pd.to_datetime(dates, utc=True, errors="coerce")
+    if stamps.isna().all():
+        problem = "no paper has a date in the column published"
+        raise BadDrift(f"{problem}, so there are no months to compare")
+    return stamps.dt.strftime("%Y-%m")
+
+# %% ../../nbs/07_evaluation/04_drift.ipynb #74ff12da
 def score_by_month(
     papers: pd.DataFrame,  # published is read
     labels: np.ndarray,  # (n_papers,) label ids
     probabilities: np.ndarray,  # (n_papers, 8)
-    min_papers: int = 50,  # papers of a row; months with fewer are taken together
-    # (8,) share of each group that is recognised elsewhere, for `expected`
+    min_papers: int = 50,  # papers of a row; months with fewer are merged
+    # (8,) recall of each group elsewhere, for `expected`
     recall: Sequence[float] | np.ndarray | None = None,
     # (n_papers,) bool: papers of categories that training lacked
     unseen: np.ndarray | None = None,
-) -> pd.DataFrame:  # a row per span: month, papers, accuracy, low, high, macro_f1, log_loss; expected (with recall), unseen (a share)
-    """Scores by month of publication, with 95 % intervals; undated papers are left out. Raises `BadDrift` and `BadScores`."""
+    # month, papers, accuracy, low, high, macro_f1, log_loss; expected (with recall),
+    # unseen (a share)
+) -> pd.DataFrame:  # a row per span of months
+    "Scores by month with 95 % intervals. Raises `BadDrift` and `BadScores`."
     labels, probabilities = np.asarray(labels), np.asarray(probabilities)
-    if not len(papers) == len(labels) == len(probabilities):
-        raise BadDrift(
-            f"{len(papers)} papers, {len(labels)} labels and {len(probabilities)} rows of probabilities: give one per paper"
-        )
-    if not len(papers):
-        raise BadDrift("there are no papers, so there are no months to compare")
-    check_predictions(labels, probabilities)
-    stamps = (
-        pd.to_datetime(papers["published"], utc=True, errors="coerce")
-        if "published" in papers
-        else pd.Series(pd.NaT, papers.index)
-    )
-    if stamps.isna().all():
-        raise BadDrift(
-            "no paper has a date in the column published, so there are no months to compare"
-        )
-    spans, rows = _month_spans(stamps.dt.strftime("%Y-%m"), min_papers).to_numpy(), []
+    months = _check_dated(papers, labels, probabilities)
+    spans, rows = _month_spans(months, min_papers).to_numpy(), []
     for span in sorted({span for span in spans if isinstance(span, str)}):
         of = spans == span
         scores = score(labels[of], probabilities[of])
         low, high = wilson_interval(round(scores.accuracy * scores.n), scores.n)
-        row = {
-            "month": span,
-            "papers": scores.n,
-            "accuracy": scores.accuracy,
-            "low": float(low),
-            "high": float(high),
-            "macro_f1": scores.macro_f1,
-            "log_loss": scores.log_loss,
-        }
-        more = (
-            {}
-            if recall is None
-            else {"expected": float(np.asarray(recall)[labels[of]].mean())}
-        )
-        rows.append(
-            row
-            | more
-            | ({} if unseen is None else {"unseen": float(unseen[of].mean())})
-        )
+        row = {"month": span, "papers": scores.n, "accuracy": scores.accuracy}
+        row |= {"low": float(low), "high": float(high)}
+        row |= {"macro_f1": scores.macro_f1, "log_loss": scores.log_loss}
+        if recall is not None:
+            row["expected"] = float(np.asarray(recall)[labels[of]].mean())
+        if unseen is not None:
+            row["unseen"] = float(unseen[of].mean())
+        rows.append(row)
     return pd.DataFrame(rows)
 
-# %% ../../nbs/07_evaluation/04_drift.ipynb #8eee8e51
-class _Learner(Protocol):
-    """What a family offers."""
-
-    def fit(self, papers: Any, labels: Any) -> Any: ...
-
-    def predict_proba(self, papers: Any) -> np.ndarray: ...
-
 # %% ../../nbs/07_evaluation/04_drift.ipynb #8eeead40
+def _recalls(
+    labels: np.ndarray,  # (n_papers,) label ids
+    probabilities: np.ndarray,  # (n_papers, 8)
+) -> np.ndarray:  # (8,); the accuracy for a group without papers
+    "Recall of each group."
+    right = probabilities.argmax(axis=1) == labels
+    rows = [labels == label for label in range(len(LABELS))]
+    return np.array([right[of].mean() if of.any() else right.mean() for of in rows])
+
+# %% ../../nbs/07_evaluation/04_drift.ipynb #27d0f6b2
 def temporal_split_scores(
     # makes an unfitted classifier, such as `LinearClassifier`
-    new: Callable[[], _Learner],
+    new: Callable[[], Learner],
     papers: pd.DataFrame,  # a papers table with dates
     min_papers: int = 50,  # papers of a row
-    seed: int = 42,  # of who is held out
-) -> pd.DataFrame:  # side (older or newer), and the columns of `score_by_month` with expected and unseen
-    """Fit on older papers (the split plan time), score older ones that were held out and the newest. Raises `CannotSplit`, `BadDrift`."""
-    labels, newer = (
-        label_ids(papers),
-        (split_papers(papers, plan="time") == "test").to_numpy(),
-    )
+    seed: int = 42,  # of the hold-out split
+    # side (older or newer), and the columns of `score_by_month` with expected, unseen
+) -> pd.DataFrame:  # a row per span of months, older ones first
+    "Fit on older papers, score later ones. Raises `CannotSplit`, `BadDrift`."
+    labels = label_ids(papers)
+    newer = (split_papers(papers, plan="time") == "test").to_numpy()
     older = np.flatnonzero(~newer)
-    fit, held_out = (
-        older[rows] for rows in holdout_split(labels[older], share=0.2, seed=seed)
-    )
+    parts = holdout_split(labels[older], share=0.2, seed=seed)
+    fit, held_out = (older[rows] for rows in parts)
     classifier = new().fit(papers.iloc[fit], labels[fit])
-    sides, tables = {"older": held_out, "newer": np.flatnonzero(newer)}, []
-    shares = {
-        side: classifier.predict_proba(papers.iloc[rows])
-        for side, rows in sides.items()
-    }
-    right, of = shares["older"].argmax(axis=1) == labels[held_out], labels[held_out]
-    recall = np.array(
-        [
-            right[of == label].mean() if (of == label).any() else right.mean()
-            for label in range(len(LABELS))
-        ]
-    )
-    for side, rows in sides.items():
-        unseen = (
-            ~papers["main_category"]
-            .iloc[rows]
-            .isin(papers["main_category"].iloc[fit])
-            .to_numpy()
-        )
-        table = score_by_month(
-            papers.iloc[rows], labels[rows], shares[side], min_papers, recall, unseen
-        )
-        table.insert(0, "side", side)
-        tables.append(table)
+    categories = papers["main_category"]
+    unseen = ~categories.isin(categories.iloc[fit]).to_numpy()
+    recall, tables = None, []
+    for name, rows in {"older": held_out, "newer": np.flatnonzero(newer)}.items():
+        some, ids = papers.iloc[rows], labels[rows]
+        shares = classifier.predict_proba(some)
+        recall = _recalls(ids, shares) if recall is None else recall
+        figures = score_by_month(some, ids, shares, min_papers, recall, unseen[rows])
+        figures.insert(0, "side", name)
+        tables.append(figures)
     return pd.concat(tables, ignore_index=True)
 
 # %% ../../nbs/07_evaluation/04_drift.ipynb #9157808d
+def _mean_of_papers(
+    table: pd.DataFrame,  # with papers
+    name: str,  # a column
+) -> float:  # 0 where the table has no such column
+    "Mean of a column, weighted by papers."
+    return (
+        float(np.average(table[name], weights=table["papers"]))
+        if name in table
+        else 0.0
+    )
+
+# %% ../../nbs/07_evaluation/04_drift.ipynb #04f7e169
+def _fall_text(
+    fall: float,  # of accuracy
+    unseen: float,  # share of papers of categories that no older paper has
+) -> str:  # part of a sentence
+    "A significant fall, and what else than time can be its reason."
+    reason = f"{share_text(unseen)} of them are of categories that no older paper has"
+    cause = f"; {reason}, so it need not be time" if unseen > 0.2 else ""
+    return f"a significant fall of {score_text(fall)}{cause}"
+
+# %% ../../nbs/07_evaluation/04_drift.ipynb #7f5c1dab
 def drift_verdict(
     table: pd.DataFrame,  # from `temporal_split_scores`
 ) -> str:  # one sentence
-    """Whether accuracy on newer papers falls beyond chance."""
-    newer = table[table["side"] == "newer"]
-    papers, old = int(newer["papers"].sum()), table[table["side"] == "older"]
-    found, expected = (
-        float(np.average(newer[name], weights=newer["papers"]))
-        for name in ("accuracy", "expected")
+    "Whether accuracy on newer papers falls significantly."
+    older, newer = (table[table["side"] == name] for name in ("older", "newer"))
+    n_old, n_new = int(older["papers"].sum()), int(newer["papers"].sum())
+    names = "accuracy", "expected", "unseen"
+    accuracy, expected, unseen = (_mean_of_papers(newer, name) for name in names)
+    variance = expected * (1 - expected)
+    error = math.sqrt(variance * (1 / n_new + 1 / max(n_old, 1)))
+    result = (
+        f"on {n_new:,} newer papers accuracy is {score_text(accuracy)}, "
+        f"{score_text(expected)} was expected of their groups"
     )
-    error = math.sqrt(
-        expected * (1 - expected) * (1 / papers + 1 / max(int(old["papers"].sum()), 1))
-    )
-    words = f"on {papers:,} newer papers accuracy is {score_text(found)} where {score_text(expected)} was to be expected of their groups"
-    share = (
-        float(np.average(newer["unseen"], weights=newer["papers"]))
-        if "unseen" in newer
-        else 0.0
-    )
-    reason = (
-        f"; {share_text(share)} of them are of categories that no older paper has, so it need not be time"
-        if share > 0.2
-        else ""
-    )
-    if found < expected - 2 * error:
-        return (
-            f"{words}: a fall of {score_text(expected - found)}, beyond chance{reason}"
-        )
-    return f"{words}: " + (
-        "no fall that chance would not bring"
-        if found <= expected + 2 * error
-        else "no fall, they are even easier"
-    )
+    if accuracy > expected + 2 * error:
+        return f"{result}: a significant rise"
+    if accuracy >= expected - 2 * error:
+        return f"{result}: no significant fall"
+    return f"{result}: {_fall_text(expected - accuracy, unseen)}"
 
 # %% ../../nbs/07_evaluation/04_drift.ipynb #f87acfd2
+def _plot_spans(
+    axes: Any,  # matplotlib axes
+    places: np.ndarray,  # (n_rows,) where on the x axis
+    rows: pd.DataFrame,  # rows of `score_by_month`
+    name: str,  # of the papers, for the legend
+    color: str,  # of the marks
+) -> None:
+    "Draw accuracy with its 95 % interval."
+    ends = [rows["accuracy"] - rows["low"], rows["high"] - rows["accuracy"]]
+    style: dict[str, Any] = {
+        "fmt": "o",
+        "markersize": 4,
+        "label": f"{name}, with 95 % interval",
+    }
+    axes.errorbar(
+        places, rows["accuracy"], np.clip(ends, 0, None), color=color, **style
+    )
+
+# %% ../../nbs/07_evaluation/04_drift.ipynb #db5d9566
+def _label_months(
+    axes: Any,  # matplotlib axes
+    months: np.ndarray,  # (n_rows,) names of spans
+) -> None:
+    "Label at most every twelfth part of the x axis."
+    shown = np.arange(len(months))[:: max(1, math.ceil(len(months) / 12))]
+    slanted: dict[str, Any] = {
+        "rotation": 45,
+        "ha": "right",
+        "rotation_mode": "anchor",
+        "fontsize": 8,
+    }
+    axes.set_xticks(shown, months[shown], **slanted)
+
+# %% ../../nbs/07_evaluation/04_drift.ipynb #6537b723
 def plot_over_time(
     table: pd.DataFrame,  # from `temporal_split_scores` or `score_by_month`
     axes: "Axes | None" = None,  # where to draw; None for a figure of its own
 ) -> "Axes":  # the drawing
-    """Accuracy by month with its 95 % interval, and what was expected of the month's groups."""
+    "Accuracy by month, and what was expected of the month's groups."
     import matplotlib.pyplot as plt
 
     axes = plt.subplots(figsize=(7, 3.2))[1] if axes is None else axes
-    sides = table["side"] if "side" in table else pd.Series("papers", index=table.index)
+    names = table["side"] if "side" in table else pd.Series("papers", index=table.index)
     places = np.arange(len(table))
-    for side, colour in zip(sides.unique(), ("#4c78a8", "#e45756"), strict=False):
-        of, rows = places[sides == side], table[sides == side]
-        bars = np.clip(
-            [rows["accuracy"] - rows["low"], rows["high"] - rows["accuracy"]], 0, None
-        )
-        axes.errorbar(
-            of,
-            rows["accuracy"],
-            bars,
-            fmt="o",
-            markersize=4,
-            color=colour,
-            label=f"{side}, with 95 % interval",
-        )
+    for name, color in zip(names.unique(), COLORS, strict=False):
+        _plot_spans(axes, places[names == name], table[names == name], name, color)
     if "expected" in table:
-        axes.scatter(
-            places,
-            table["expected"],
-            marker="_",
-            s=90,
-            color="#333",
-            label="expected of its groups",
-        )
-    shown = places[:: max(1, math.ceil(len(places) / 12))]
-    axes.set_xticks(
-        shown,
-        table["month"].to_numpy()[shown],
-        rotation=45,
-        ha="right",
-        rotation_mode="anchor",
-        fontsize=8,
-    )
+        style: dict[str, Any] = {"marker": "_", "s": 90, "color": "#333"}
+        label = "expected of its groups"
+        axes.scatter(places, table["expected"], label=label, **style)
+    _label_months(axes, table["month"].to_numpy())
     axes.set(ylabel="accuracy", xlabel="month of publication")
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(
-        loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3, frameon=False, fontsize=8
-    )
+    above: dict[str, Any] = {
+        "loc": "lower center",
+        "bbox_to_anchor": (0.5, 1),
+        "ncols": 3,
+    }
+    axes.legend(frameon=False, fontsize=8, **above)
     return axes
 
 # %% ../../nbs/07_evaluation/04_drift.ipynb #832f3682
 @dataclass(frozen=True, eq=False)
 class DriftReport:
-    """How far a new table of papers is from an old one, beside what chance brings."""
+    "How far a new table of papers is from an old one, with permutation tests."
 
     before: int  # papers of the old table
     after: int  # papers of the new table
@@ -494,136 +499,130 @@ class DriftReport:
 
     @property
     def shifted(self) -> bool:
-        """Is anything beyond chance?"""
+        "Whether any difference is significant."
         return any(part.shifted for part in self.measures)
 
     @property
     def verdict(self) -> str:
-        """One sentence."""
+        "One sentence."
         found = "; ".join(part.verdict for part in self.measures if part.shifted)
-        return f"{self.after:,} new papers against {self.before:,}: {found or 'nothing that chance would not do'}"
+        tables = f"{self.after:,} new papers against {self.before:,}"
+        return f"{tables}: {found or 'no significant difference'}"
 
     def to_dict(self) -> dict[str, Any]:
-        """The report as JSON knows it."""
-        words = self.words.round(4).to_dict(orient="records")
+        "The report for JSON."
         return {
             "before": self.before,
             "after": self.after,
             "moved": self.shifted,
             "verdict": self.verdict,
             "parts": [asdict(part) for part in self.measures],
-            "words": words,
+            "words": self.words.round(4).to_dict(orient="records"),
         }
 
     def __repr__(self) -> str:
         lines = [
-            f"  {part.name:<11} {part.distance:.4f}, by chance up to {part.chance:.4f} (p {part.p:.3f})"
+            f"  {part.name:<11} {part.distance:.4f}, "
+            f"by chance up to {part.chance:.4f} (p {part.p:.3f})"
             for part in self.measures
         ]
         return "\n".join([self.verdict, *lines])
 
     def _repr_html_(self) -> str:
         table = pd.DataFrame([asdict(part) for part in self.measures])
-        table = table.rename(
-            columns={"distance": "how far apart", "chance": "by chance up to"}
-        )
-        return str(
-            render(
-                "<p>{{ verdict }}</p>{{ table | table(formats) }}",
-                verdict=self.verdict,
-                table=table,
-                formats=dict.fromkeys(
-                    ["how far apart", "by chance up to"], "{:.4f}".format
-                ),
-            )
-        )
+        names = {"distance": "how far apart", "chance": "by chance up to"}
+        formats = dict.fromkeys(names.values(), "{:.4f}".format)
+        rows = html_table(table.rename(columns=names), formats)
+        return f"<p>{escape(self.verdict)}</p>{rows}"
 
 # %% ../../nbs/07_evaluation/04_drift.ipynb #7c366602
-MAX_PAPERS = 4_000  # papers of a table that are looked at; more would change little
+MAX_PAPERS = 4_000  # papers of a table that are compared; more would change little
 
-
+# %% ../../nbs/07_evaluation/04_drift.ipynb #2682c82a
 def _sampled(
     papers: pd.DataFrame,  # a papers table
     which: str,  # old or new, for the message
     max_papers: int,  # papers to keep
     rng: np.random.Generator,  # for the choice
 ) -> pd.DataFrame:  # at most so many of them
-    """Check a table, and take a random part of it if it is large."""
+    "Check a table, and sample it if it is large. Raises `BadDrift`."
     if not isinstance(papers, pd.DataFrame):
-        raise BadDrift(
-            f"the {which} papers must be a papers table, not {type(papers).__name__}; read_papers(source).papers is one"
-        )
+        need = f"must be a papers table, not {type(papers).__name__}"
+        remedy = "read_papers(source).papers is one"
+        raise BadDrift(f"the {which} papers {need}; {remedy}")
     if missing := [name for name in ("title", "summary") if name not in papers]:
-        raise BadDrift(
-            f"the {which} table has no column {' and no column '.join(missing)}"
-        )
+        columns = " and no column ".join(missing)
+        raise BadDrift(f"the {which} table has no column {columns}")
     if len(papers) < 20:
-        raise BadDrift(
-            f"the {which} table holds {len(papers)} papers; under 20 nothing can be told from chance"
-        )
-    return (
-        papers
-        if len(papers) <= max_papers
-        else papers.iloc[np.sort(rng.choice(len(papers), max_papers, replace=False))]
-    )
+        problem = f"holds {len(papers)} papers; 20 are needed at least"
+        raise BadDrift(f"the {which} table {problem}")
+    if len(papers) <= max_papers:
+        return papers
+    rows = rng.choice(len(papers), max_papers, replace=False)
+    return papers.iloc[np.sort(rows)]
 
 # %% ../../nbs/07_evaluation/04_drift.ipynb #7c3684f1
 def _known_groups(
     papers: pd.DataFrame,  # a papers table
 ) -> pd.Series | None:  # group of each paper; None where main categories are missing
-    """The groups, if all papers have one."""
-    if "main_category" not in papers or papers["main_category"].isna().any():
+    "The groups, if all papers have one."
+    codes = papers.get("main_category")
+    if codes is None or codes.isna().any():
         return None
-    return papers["main_category"].map(
-        {
-            code: group_of(code, unknown="other")
-            for code in papers["main_category"].unique()
-        }
-    )
+    return codes.map({code: group_of(code, unknown="other") for code in codes.unique()})
+
+# %% ../../nbs/07_evaluation/04_drift.ipynb #adcf91c9
+def _group_numbers(
+    groups: pd.Series,  # of papers
+) -> np.ndarray:  # (n_papers,) integers
+    "Groups as numbers, to compare words within them."
+    numbers = {group: number for number, group in enumerate((*GROUPS, "other"))}
+    return groups.map(numbers).to_numpy()
+
+# %% ../../nbs/07_evaluation/04_drift.ipynb #70fa7dd5
+def _word_texts(
+    papers: pd.DataFrame,  # a papers table
+) -> list[str]:  # title and summary of each; empty where both are missing
+    "The texts whose words are compared."
+    return (papers["title"].fillna("") + " " + papers["summary"].fillna("")).to_list()
+
+# %% ../../nbs/07_evaluation/04_drift.ipynb #65e248be
+def _check_permutations(
+    permutations: int,  # as given
+) -> None:
+    "Raise `BadDrift` if they are too few."
+    if permutations < 99:
+        need = (
+            f"too few for a significance level of {SIGNIFICANCE:.2%}: take 99 or more"
+        )
+        raise BadDrift(f"permutations={permutations} are {need}")
 
 # %% ../../nbs/07_evaluation/04_drift.ipynb #6b08eda9
 def drift_report(
     before: pd.DataFrame,  # papers that a model was trained on
-    after: pd.DataFrame,  # papers that it meets now; main_category need not be there
-    seed: int = 0,  # of the random deals
-    # how many; p cannot be smaller than one in so many and one
-    permutations: int = 199,
-    # papers of a table that are looked at, a random choice
-    max_papers: int = MAX_PAPERS,
-) -> DriftReport:
-    """Judge whether new papers are like the old ones. Raises `BadDrift`."""
-    if permutations < 99:
-        raise BadDrift(
-            f"deals={permutations} are too few to tell {SIGNIFICANCE:.2%} from chance: take 99 or more"
-        )
+    after: pd.DataFrame,  # papers to predict now; main_category need not be there
+    seed: int = 0,  # of the permutations
+    permutations: int = 199,  # how many; p is at least one in so many and one
+    max_papers: int = MAX_PAPERS,  # papers of a table that are compared, at random
+) -> DriftReport:  # without the class distribution where groups are not known
+    "Compare new papers with the old ones. Raises `BadDrift`."
+    _check_permutations(permutations)
     rng = np.random.default_rng(seed)
-    old, fresh = (
-        _sampled(before, "old", max_papers, rng),
-        _sampled(after, "new", max_papers, rng),
-    )
-    groups, measures = (_known_groups(before), _known_groups(after)), []
-    mixed = pd.concat([old, fresh], ignore_index=True)
-    strata, new = np.zeros(len(mixed), dtype=int), np.arange(len(mixed)) >= len(old)
-    if groups[0] is not None and groups[1] is not None:
-        measures.append(compare_mixture(groups[0], groups[1], permutations, rng))
-        numbers = {group: number for number, group in enumerate((*GROUPS, "other"))}
-        strata = (
-            pd.concat([groups[0].loc[old.index], groups[1].loc[fresh.index]])
-            .map(numbers)
-            .to_numpy()
-        )
-    texts = (mixed["title"].fillna("") + " " + mixed["summary"].fillna("")).to_list()
-    words = shifted_words(
-        texts[: len(old)], texts[len(old) :], strata=(strata[~new], strata[new])
-    )
-    measures += compare_words(
-        texts,
-        new,
-        strata,
-        permutations,
-        rng,
-        ", ".join(words.loc[words["z"] > 4, "word"].head(5)),
-    )
+    old = _sampled(before, "old", max_papers, rng)
+    fresh = _sampled(after, "new", max_papers, rng)
+    mixed, n_old = pd.concat([old, fresh], ignore_index=True), len(old)
+    new, strata = np.arange(len(mixed)) >= n_old, np.zeros(len(mixed), dtype=int)
+    measures, draws = [], (permutations, rng)
+    old_groups, new_groups = _known_groups(before), _known_groups(after)
+    if old_groups is not None and new_groups is not None:
+        measures.append(compare_mixture(old_groups, new_groups, *draws))
+        groups = pd.concat([old_groups.loc[old.index], new_groups.loc[fresh.index]])
+        strata = _group_numbers(groups)
+    texts = _word_texts(mixed)
+    kinds = strata[~new], strata[new]
+    words = shifted_words(texts[:n_old], texts[n_old:], strata=kinds)
+    detail = ", ".join(words.loc[words["z"] > 4, "word"].head(5))
+    measures += compare_words(texts, new, strata, *draws, detail)
     lengths = mixed["summary"].fillna("").str.split().str.len().to_numpy()
-    measures.append(compare_lengths(lengths, new, permutations, rng))
+    measures.append(compare_lengths(lengths, new, *draws))
     return DriftReport(len(before), len(after), tuple(measures), words)

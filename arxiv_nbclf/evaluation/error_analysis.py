@@ -31,10 +31,11 @@ from arxiv_nbclf.classifiers.linear import (
 )
 from ..core.basics import ArxivNbclfError, require_extra
 from arxiv_nbclf.core.pages import (
+    COLORS,
     Picture,
     count_text,
     draw,
-    render,
+    render_template,
     score_text,
     share_text,
 )
@@ -44,43 +45,37 @@ from .metrics import score
 from ..preprocessing import LABELS, label_ids, paper_texts
 
 # %% ../../nbs/07_evaluation/02_error_analysis.ipynb #402b755e
-_ALIAS_OF = {
-    code: twin
-    for pair in ALIASES
-    for code, twin in ((pair.primary, pair.alias), (pair.alias, pair.primary))
+_ALIAS_OF = {pair.primary: pair.alias for pair in ALIASES} | {
+    pair.alias: pair.primary for pair in ALIASES
 }
 
-
+# %% ../../nbs/07_evaluation/02_error_analysis.ipynb #72af6d07
 def _groups(
     categories: str,  # all codes of a paper
     primary: str,  # the first among them
-    include_aliases: bool,  # whether the second name of the primary counts
+    include_aliases: bool,  # whether the alias code of the primary counts
 ) -> list[int]:  # label ids; codes of no group are left out
     "The groups that a paper's codes belong to."
     codes = {primary, *split_codes(categories)}
-    second = _ALIAS_OF.get(primary)
+    alias = _ALIAS_OF.get(primary)
     codes |= {_ALIAS_OF[code] for code in codes & _ALIAS_OF.keys()}
-    if not include_aliases and second:
-        codes -= {second}
-    return [
-        LABELS.index(group)
-        for group in {group_of(code, unknown="other") for code in codes}
-        if group in LABELS
-    ]
+    if not include_aliases and alias:
+        codes -= {alias}
+    groups = {group_of(code, unknown="other") for code in codes}
+    return [LABELS.index(group) for group in groups if group in LABELS]
 
 # %% ../../nbs/07_evaluation/02_error_analysis.ipynb #c57b8928
 def accepted_groups(
     papers: pd.DataFrame,  # a papers table; categories and main_category are read
-    # False: the second name of the primary category does not count, for it is nobody's
-    # choice
+    # False: the alias code of the primary category does not count, since no author
+    # chooses it
     include_aliases: bool = True,
 ) -> np.ndarray:  # bool (n_papers, 8), in label order
     "The groups that each paper is listed under, as primary or cross-list."
     listed = np.zeros((len(papers), len(LABELS)), dtype=bool)
     known: dict[tuple[str, str], list[int]] = {}
-    for row, codes in enumerate(
-        zip(papers["categories"], papers["main_category"], strict=True)
-    ):
+    pairs = zip(papers["categories"], papers["main_category"], strict=True)
+    for row, codes in enumerate(pairs):
         if codes not in known:
             known[codes] = _groups(*codes, include_aliases=include_aliases)
         listed[row, known[codes]] = True
@@ -90,24 +85,24 @@ def accepted_groups(
 class BadPredictions(ArxivNbclfError):
     "Predictions that do not belong to the papers."
 
-# %% ../../nbs/07_evaluation/02_error_analysis.ipynb #ca45f6a8
+
 def _checked_predictions(
     papers: pd.DataFrame,  # that were predicted
     predicted: np.ndarray,  # a label id each
 ) -> np.ndarray:  # int64
-    "Predicted labels, or what is wrong with them."
+    "Predicted labels. Raises `BadPredictions`."
     ids = np.asarray(predicted)
     if ids.shape != (len(papers),):
         raise BadPredictions(
-            f"{len(papers)} papers but predictions of shape {ids.shape}: give one label id per paper, in their order"
+            f"{len(papers)} papers but predictions of shape {ids.shape}: give one "
+            "label id per paper, in their order"
         )
     if not len(ids):
-        raise BadPredictions(
-            "no papers: there is nothing to diagnose; give at least one"
-        )
+        raise BadPredictions("no papers: nothing to evaluate; give at least one")
     if ids.dtype.kind not in "iu" or (ids < 0).any() or (ids >= len(LABELS)).any():
         raise BadPredictions(
-            f"predictions must be label ids from 0 to {len(LABELS) - 1}; probabilities.argmax(axis=1) makes them"
+            f"predictions must be label ids from 0 to {len(LABELS) - 1}; "
+            "probabilities.argmax(axis=1) makes them"
         )
     return ids.astype(np.int64)
 
@@ -125,7 +120,7 @@ def _merge_periods(
     counts: pd.Series,  # papers per period, in the order of time
     min_papers: int,  # papers that a bin needs
 ) -> dict[Any, str]:  # period → name of its bin
-    "Neighbouring periods joined until each bin has enough papers; a remainder joins the last bin."
+    "Merge neighbouring periods until each bin has enough papers."
     bins: list[list[Any]] = [[]]
     for period in counts.index:
         if bins[-1] and counts[bins[-1]].sum() >= min_papers:
@@ -147,20 +142,15 @@ def _merge_periods(
 def publication_periods(
     papers: pd.DataFrame,  # a papers table; published is read
     min_papers: int = 200,  # papers in a bin: some ±4 points of accuracy at 0.9
-) -> (
-    pd.Series
-):  # ordered categories: years, or quarters where the papers span less than three years
-    "The era of each paper."
+) -> pd.Series:  # ordered categories: years; quarters if all are within three years
+    "The publication period of each paper."
     dates = papers["published"].dt.tz_localize(None)
     known = dates.dropna()
     quarterly = len(known) > 0 and (known.max() - known.min()).days < 3 * 365
     periods = dates.dt.to_period("Q" if quarterly else "Y")
     names = _merge_periods(periods.value_counts().sort_index(), min_papers)
     shown = periods.map(names).astype(object).where(dates.notna(), "no date")
-    order = [
-        *dict.fromkeys(names.values()),
-        *(["no date"] if dates.isna().any() else []),
-    ]
+    order = [*dict.fromkeys(names.values()), *["no date"] * int(dates.isna().any())]
     return pd.Series(pd.Categorical(shown, order, ordered=True), papers.index)
 
 # %% ../../nbs/07_evaluation/02_error_analysis.ipynb #087214e1
@@ -180,7 +170,7 @@ def length_quantiles(
     papers: pd.DataFrame,  # a papers table; title and summary are read
     parts: int = 4,  # as equal as ties allow
 ) -> pd.Series:  # ordered categories, such as "81 to 120 words"
-    "The quarter of text lengths that each paper falls into."
+    "The quantile of text lengths that each paper falls into."
     words = (papers["title"] + " " + papers["summary"]).str.split().str.len()
     part = pd.qcut(words, parts, labels=False, duplicates="drop").fillna(0).astype(int)
     ends = words.groupby(part).agg(["min", "max"])
@@ -197,7 +187,7 @@ BIN_FUNCTIONS: dict[str, Callable[[pd.DataFrame], pd.Series]] = {
     "length": length_quantiles,
 }
 
-
+# %% ../../nbs/07_evaluation/02_error_analysis.ipynb #45ebc408
 def _bins(
     papers: pd.DataFrame,  # a papers table
     by: str | pd.Series,  # a name out of `BIN_FUNCTIONS`, or a bin for each paper
@@ -206,14 +196,27 @@ def _bins(
     if isinstance(by, str):
         if by not in BIN_FUNCTIONS:
             raise BadPredictions(
-                f"there is no division by {by!r}; choose one of {', '.join(BIN_FUNCTIONS)}, or give a bin for each paper"
+                f"there is no division by {by!r}; choose one of "
+                f"{', '.join(BIN_FUNCTIONS)}, or give a bin for each paper"
             )
         return BIN_FUNCTIONS[by](papers)
     if len(by) != len(papers):
         raise BadPredictions(
-            f"{len(papers)} papers but {len(by)} bins: give one per paper, in their order"
+            f"{len(papers)} papers but {len(by)} bins: give one per paper, in their "
+            "order"
         )
     return by
+
+# %% ../../nbs/07_evaluation/02_error_analysis.ipynb #267e18a5
+def _checked_labels(
+    papers: pd.DataFrame,  # a papers table
+    labels: np.ndarray,  # (n_papers,) true label ids
+    probabilities: np.ndarray,  # (n_papers, 8)
+) -> tuple[np.ndarray, np.ndarray]:  # (n_papers,) true and predicted label ids
+    "True and predicted labels. Raises `BadScores` and `BadPredictions`."
+    score(labels, probabilities)  # checks both
+    predicted = np.asarray(probabilities).argmax(axis=1)
+    return np.asarray(labels), _checked_predictions(papers, predicted)
 
 # %% ../../nbs/07_evaluation/02_error_analysis.ipynb #f906c213
 def scores_by(
@@ -222,84 +225,81 @@ def scores_by(
     # (n_papers, 8), from a model that has not seen these papers
     probabilities: np.ndarray,
     by: str | pd.Series,  # a name out of `BIN_FUNCTIONS`, or a bin for each paper
-) -> pd.DataFrame:  # a row per bin: papers, strict with the ends of its 95 % interval, lenient, macro F1
+) -> (
+    pd.DataFrame
+):  # per bin: papers, strict, low, high (95 % interval), lenient, macro F1
     "Scores of each bin of papers. Raises `BadScores` and `BadPredictions`."
-    score(labels, probabilities)  # checks both
-    predicted, y_true = (
-        _checked_predictions(papers, np.asarray(probabilities).argmax(axis=1)),
-        np.asarray(labels),
-    )
+    y_true, predicted = _checked_labels(papers, labels, probabilities)
     right = predicted == y_true
     accepted = accepted_groups(papers)[np.arange(len(y_true)), predicted] | right
-    bins = pd.Series(
-        _bins(papers, by).array, name=by if isinstance(by, str) else by.name or "bin"
-    )
-    rows = []
-    for name, places in bins.groupby(bins, observed=True, sort=True).indices.items():
+    name = by if isinstance(by, str) else by.name or "bin"
+    bins, rows = pd.Series(_bins(papers, by).array, name=name), []
+    for value, places in bins.groupby(bins, observed=True, sort=True).indices.items():
         low, high = wilson_interval(right[places].sum(), len(places))
-        rows.append(
-            {
-                bins.name: name,
-                "papers": len(places),
-                "strict": right[places].mean(),
-                "low": float(low),
-                "high": float(high),
-                "lenient": accepted[places].mean(),
-                "macro F1": f1_score(
-                    y_true[places], predicted[places], average="macro"
-                ),
-            }
-        )
+        f1 = f1_score(y_true[places], predicted[places], average="macro")
+        row = {
+            name: value,
+            "papers": len(places),
+            "strict": right[places].mean(),
+            "low": float(low),
+            "high": float(high),
+            "lenient": accepted[places].mean(),
+            "macro F1": f1,
+        }
+        rows.append(row)
     return pd.DataFrame(rows)
 
 # %% ../../nbs/07_evaluation/02_error_analysis.ipynb #a6a12839
+def _plot_bins(
+    axes: Any,  # matplotlib axes
+    lines: Sequence[tuple[Any, ...]],  # rows of `scores_by`
+    places: np.ndarray,  # (n_lines,) where on the y axis
+) -> None:
+    "Draw strict accuracy with its interval, and lenient accuracy."
+    strict, low, high, lenient = np.array([line[2:6] for line in lines], dtype=float).T
+    # where all are right, an end can be off by a rounding
+    ends = np.clip([strict - low, high - strict], 0, None)
+    style: dict[str, Any] = {
+        "fmt": "o",
+        "color": COLORS[0],
+        "label": "strict, 95 % interval",
+    }
+    axes.errorbar(strict, places, xerr=ends, capsize=3, **style)
+    ring: dict[str, Any] = {
+        "facecolors": "none",
+        "edgecolors": COLORS[1],
+        "label": "lenient",
+    }
+    axes.scatter(lenient, places, zorder=3, **ring)
+    axes.set_yticks(places, [f"{line[0]} ({line[1]:,})" for line in lines])
+    axes.set(xlabel="accuracy", ylim=(places[-1] + 0.6, -0.6))
+    axes.grid(axis="x", color="#e4e4e4")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2, frameon=False)
+
+# %% ../../nbs/07_evaluation/02_error_analysis.ipynb #142a1760
 def draw_scores_by(
     # name of a division to its table, as `scores_by` makes it
     tables: Mapping[str, pd.DataFrame],
-) -> Picture:
+) -> Picture:  # with the figures in its alternative text
     "Strict accuracy with its interval and lenient accuracy, bin by bin."
     lines = [
         (str(row[0]), *row[1:])
         for table in tables.values()
         for row in table.itertuples(index=False, name=None)
     ]
-    starts = np.cumsum([0, *(len(table) for table in tables.values())])
-    places = np.arange(len(lines)) + 0.7 * (
-        np.searchsorted(starts[1:], np.arange(len(lines)), side="right")
+    starts, numbers = (
+        np.cumsum([len(table) for table in tables.values()]),
+        range(len(lines)),
     )
-    strict, low, high, lenient = np.array([line[2:6] for line in lines], dtype=float).T
-
-    def plot(axes: Any) -> None:
-        # where all are right, an end can be off by a rounding
-        ends = np.clip([strict - low, high - strict], 0, None)
-        axes.errorbar(
-            strict,
-            places,
-            xerr=ends,
-            fmt="o",
-            color="#2f5d8a",
-            capsize=3,
-            label="strict, 95 % interval",
-        )
-        axes.scatter(
-            lenient,
-            places,
-            facecolors="none",
-            edgecolors="#d0651b",
-            zorder=3,
-            label="lenient",
-        )
-        axes.set_yticks(places, [f"{line[0]} ({line[1]:,})" for line in lines])
-        axes.set(xlabel="accuracy", ylim=(places[-1] + 0.6, -0.6))
-        axes.grid(axis="x", color="#e4e4e4")
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2, frameon=False)
-
+    places = np.arange(len(lines)) + 0.7 * np.searchsorted(
+        starts, numbers, side="right"
+    )
     texts = [
         f"{line[0]} {score_text(line[2])} ({score_text(line[5])})" for line in lines
     ]
     return draw(
-        plot,
+        lambda axes: _plot_bins(axes, lines, places),
         f"Strict and, in brackets, lenient accuracy: {'; '.join(texts)}.",
         (6.2, 1.2 + 0.27 * (places[-1] + 1)),
     )
@@ -311,32 +311,20 @@ def confused_pairs(
     probabilities: np.ndarray,  # (n_papers, 8)
     top: int = 10,  # pairs at most, those with most papers first
 ) -> pd.DataFrame:  # columns true, predicted, papers, share, listed
-    "The pairs of groups that are mixed up most. Raises `BadScores` and `BadPredictions`."
-    score(labels, probabilities)
-    predicted, y_true = (
-        _checked_predictions(papers, np.asarray(probabilities).argmax(axis=1)),
-        np.asarray(labels),
-    )
+    "The pairs of groups that are confused most. Raises `BadScores`, `BadPredictions`."
+    y_true, predicted = _checked_labels(papers, labels, probabilities)
     wrong = np.flatnonzero(predicted != y_true)
-    table = pd.DataFrame(
-        {
-            "true": y_true[wrong],
-            "predicted": predicted[wrong],
-            "listed": accepted_groups(papers)[wrong, predicted[wrong]].astype(int),
-        }
-    )
-    pairs = table.groupby(["true", "predicted"], as_index=False).agg(
-        papers=("listed", "size"), listed=("listed", "sum")
-    )
-    pairs["share"] = (
-        pairs["papers"] / np.bincount(y_true, minlength=len(LABELS))[pairs["true"]]
-    )
-    pairs = pairs.sort_values(
-        ["papers", "share"], ascending=False, kind="stable", ignore_index=True
-    ).head(top)
+    listed = accepted_groups(papers)[wrong, predicted[wrong]].astype(int)
+    columns = {"true": y_true[wrong], "predicted": predicted[wrong], "listed": listed}
+    grouped = pd.DataFrame(columns).groupby(["true", "predicted"], as_index=False)
+    pairs = grouped.agg(papers=("listed", "size"), listed=("listed", "sum"))
+    support = np.bincount(y_true, minlength=len(LABELS))
+    pairs["share"] = pairs["papers"] / support[pairs["true"]]
+    order = {"by": ["papers", "share"], "ascending": False, "kind": "stable"}
+    pairs = pairs.sort_values(**order, ignore_index=True).head(top)
     names = {
-        side: [LABELS[number] for number in pairs[side]]
-        for side in ("true", "predicted")
+        column: [LABELS[label] for label in pairs[column]]
+        for column in ("true", "predicted")
     }
     return pairs.assign(**names)[["true", "predicted", "papers", "share", "listed"]]
 
@@ -345,110 +333,100 @@ def most_confident_errors(
     papers: pd.DataFrame,  # a papers table
     labels: np.ndarray,  # (n_papers,) true label ids
     probabilities: np.ndarray,  # (n_papers, 8)
-    per_pair: int = 5,  # papers of each pair at most, the surest first
+    per_pair: int = 5,  # papers of each pair at most, the most confident first
     top: int = 10,  # pairs, as `confused_pairs` has them
     titles: bool = False,  # whether the papers' titles are in the table
-) -> pd.DataFrame:  # columns true, predicted, aid, probability (of the predicted group), listed, categories and perhaps title
-    "The papers that the classifier was most surely wrong about. Raises `BadScores` and `BadPredictions`."
+    # columns true, predicted, aid, probability (of the predicted group), listed,
+    # categories, and title where titles are wanted
+) -> pd.DataFrame:
+    "The errors with the highest probability. Raises `BadScores`, `BadPredictions`."
     pairs = confused_pairs(papers, labels, probabilities, top)[["true", "predicted"]]
     shares, names = np.asarray(probabilities, dtype=float), np.array(LABELS)
     predicted, everyone = shares.argmax(axis=1), np.arange(len(papers))
-    table = (
-        papers[["aid", "categories", *(["title"] if titles else [])]]
-        .reset_index(drop=True)
-        .assign(
-            true=names[np.asarray(labels)],
-            predicted=names[predicted],
-            probability=shares[everyone, predicted],
-            listed=accepted_groups(papers)[everyone, predicted],
-        )
+    last = ["categories", *(["title"] if titles else [])]
+    table = (papers[["aid", *last]].reset_index(drop=True)).assign(
+        true=names[np.asarray(labels)],
+        predicted=names[predicted],
+        probability=shares[everyone, predicted],
+        listed=accepted_groups(papers)[everyone, predicted],
     )
     table = table.sort_values("probability", ascending=False, kind="stable")
     table = table.groupby(["true", "predicted"]).head(per_pair)
-    columns = [
-        "true",
-        "predicted",
-        "aid",
-        "probability",
-        "listed",
-        "categories",
-        *(["title"] if titles else []),
-    ]
+    columns = ["true", "predicted", "aid", "probability", "listed", *last]
     return pairs.merge(table, on=["true", "predicted"], how="left", sort=False)[columns]
 
 # %% ../../nbs/07_evaluation/02_error_analysis.ipynb #5980232e
-def label_issues_table(
-    papers: pd.DataFrame,  # a papers table
-    # (n_papers,) label ids as they are given, the doubtful ones included
-    labels: np.ndarray,
-    # (n_papers, 8), out of fold: from models that have not seen the paper
-    probabilities: np.ndarray,
-) -> pd.DataFrame:  # a row per suspect, most doubtful first; see below
-    "The papers whose label is doubtful, by confident learning. Raises `BadScores`, `BadPredictions` and `MissingExtra`."
+def _label_issues(
+    labels: np.ndarray,  # int64 (n_papers,) given label ids
+    probabilities: np.ndarray,  # (n_papers, 8)
+) -> tuple[np.ndarray, np.ndarray]:  # rows of issues, worst first; quality of all
+    "cleanlab's label issues and label quality scores. Raises `MissingExtra`."
     require_extra("diagnose", "cleanlab")
     from cleanlab.filter import find_label_issues
     from cleanlab.rank import get_label_quality_scores
 
-    check_predictions(labels, probabilities, groups=2)
-    if len(labels) != len(papers):
-        raise BadPredictions(
-            f"{len(papers)} papers but {len(labels)} labels and rows of probabilities: give one each, in their order"
-        )
-    given, shares = (
-        np.asarray(labels, dtype=np.int64),
-        np.asarray(probabilities, dtype=np.float64),
-    )
+    given, shares = check_predictions(labels, probabilities, groups=2)
     quality = get_label_quality_scores(given, shares, method="normalized_margin")
-    found = np.flatnonzero(find_label_issues(given, shares, filter_by="both", n_jobs=1))
-    rows, predicted, names = (
-        found[np.argsort(quality[found], kind="stable")],
-        shares.argmax(axis=1),
-        np.array(LABELS),
+    issues = np.flatnonzero(
+        find_label_issues(given, shares, filter_by="both", n_jobs=1)
     )
-    return pd.DataFrame(
-        {
-            "aid": papers["aid"].to_numpy()[rows],
-            "label": names[given[rows]],
-            "predicted": names[predicted[rows]],
-            "p_label": shares[rows, given[rows]],
-            "p_predicted": shares[rows, predicted[rows]],
-            "quality": quality[rows],
-            "categories": papers["categories"].to_numpy()[rows],
-            "listed": accepted_groups(papers)[rows, predicted[rows]],
-        }
-    )
+    return issues[np.argsort(quality[issues], kind="stable")], quality
+
+# %% ../../nbs/07_evaluation/02_error_analysis.ipynb #20eeeb43
+def label_issues_table(
+    papers: pd.DataFrame,  # a papers table
+    labels: np.ndarray,  # (n_papers,) given label ids, wrong ones included
+    # (n_papers, 8), out of fold: from models that have not seen the paper
+    probabilities: np.ndarray,
+    # columns aid, label, predicted, p_label, p_predicted, quality, categories, listed
+) -> pd.DataFrame:  # a row per label issue, lowest quality first
+    "Label issues. Raises `BadScores`, `BadPredictions` and `MissingExtra`."
+    rows, quality = _label_issues(labels, probabilities)
+    if len(labels) != len(papers):
+        problem = (
+            f"{len(papers)} papers but {len(labels)} labels and rows of probabilities"
+        )
+        raise BadPredictions(f"{problem}: give one each, in their order")
+    given, shares = np.asarray(labels), np.asarray(probabilities, dtype=np.float64)
+    predicted, names = shares.argmax(axis=1), np.array(LABELS)
+    columns = {
+        "aid": papers["aid"].to_numpy()[rows],
+        "label": names[given[rows]],
+        "predicted": names[predicted[rows]],
+        "p_label": shares[rows, given[rows]],
+        "p_predicted": shares[rows, predicted[rows]],
+        "quality": quality[rows],
+        "categories": papers["categories"].to_numpy()[rows],
+        "listed": accepted_groups(papers)[rows, predicted[rows]],
+    }
+    return pd.DataFrame(columns)
 
 # %% ../../nbs/07_evaluation/02_error_analysis.ipynb #a0c2fd14
 @dataclass(frozen=True)
 class AmbiguityBound:
-    "What the choice of a primary group among a paper's groups leaves within reach."
+    "Accuracy that can be reached if only the choice among a paper's groups can fail."
 
     papers: int  # all of them
-    # listed under two groups or more; the twin of a primary category does not count
+    # listed under two groups or more; the alias code of a primary does not count
     cross_listed: int
-    # accuracy of a reader who tosses a coin among a paper's groups
-    random_choice: float
-    # of one who takes the group that is mostly primary for such papers
-    majority_choice: float
-    # of one who chooses among them as the classifier does; None without probabilities
-    text: float | None
-    text_interval: tuple[float, float] | None  # 95 %, for chance in the shared papers
+    random_choice: float  # accuracy of a random choice among a paper's groups
+    majority_choice: float  # of the group that is mostly primary for such papers
+    text: float | None  # of the classifier's choice; None without probabilities
+    text_interval: tuple[float, float] | None  # 95 %, for the cross-listed papers
 
     @property
     def lower_bound(self) -> float:
-        "The best of the three: a lower end for the ceiling, under the assumptions; no upper end is known."
+        "The best of the three; no upper end is known."
         return max(self.random_choice, self.majority_choice, self.text or 0)
 
-    def table(self) -> pd.DataFrame:
-        "The ways to choose and the accuracy that each leaves within reach."
-        rows = [
-            ("coin", self.random_choice),
-            ("habit", self.majority_choice),
-            *([] if self.text is None else [("text", self.text)]),
+    def table(self) -> pd.DataFrame:  # a row per way to choose
+        "The ways to choose and the accuracy that each can reach."
+        rows: list[tuple[str, float]] = [
+            ("random", self.random_choice),
+            ("majority", self.majority_choice),
+            *([] if self.text is None else [("classifier", self.text)]),
         ]
-        return pd.DataFrame(
-            rows, columns=["choice of the primary", "accuracy within reach"]
-        )
+        return pd.DataFrame(rows, columns=["choice of the primary", "accuracy"])
 
     def __repr__(self) -> str:
         share = share_text(self.cross_listed / self.papers)
@@ -456,19 +434,19 @@ class AmbiguityBound:
             f"{name} {score_text(value)}"
             for name, value in self.table().itertuples(index=False, name=None)
         )
-        return f"Ceiling({count_text(self.papers)} papers, {count_text(self.cross_listed)} ({share}) of several groups; {ways})"
+        several = f"{count_text(self.cross_listed)} ({share}) of several groups"
+        return f"AmbiguityBound({count_text(self.papers)} papers, {several}; {ways})"
 
     def _repr_html_(self) -> str:
-        return f"<p>{escape(repr(self))}</p>" + self.table().to_html(
-            index=False, border=0, float_format=score_text
-        )
+        table = self.table().to_html(index=False, border=0, float_format=score_text)
+        return f"<p>{escape(repr(self))}</p>{table}"
 
 # %% ../../nbs/07_evaluation/02_error_analysis.ipynb #8af5a766
-def _habit(
+def _majority_choice(
     listed: np.ndarray,  # bool (n_papers, 8), each row with its primary in it
     labels: np.ndarray,  # (n_papers,) the primary
-) -> np.ndarray:  # (n_papers,) chance of guessing right; a tie is worth its share
-    "Guessing the group that is most often primary among the other papers of the same groups."
+) -> np.ndarray:  # (n_papers,) probability of being right; a tie is shared
+    "Choose the group that is mostly primary in other papers of the same groups."
     sets = listed @ (1 << np.arange(listed.shape[1]))
     _, which = np.unique(sets, return_inverse=True)
     others = np.zeros((which.max(initial=-1) + 1, listed.shape[1]))
@@ -479,37 +457,45 @@ def _habit(
     return best[np.arange(len(labels)), labels] / best.sum(axis=1)
 
 # %% ../../nbs/07_evaluation/02_error_analysis.ipynb #638e0db5
+def _classifier_choice(
+    listed: np.ndarray,  # bool (n_papers, 8), each row with its primary in it
+    labels: np.ndarray,  # (n_papers,) the primary
+    probabilities: np.ndarray,  # (n_papers, 8)
+) -> tuple[float, tuple[float, float]]:  # accuracy, and its 95 % interval
+    "Choose the most probable one of a paper's groups."
+    n, several = len(labels), listed.sum(axis=1) > 1
+    shares = np.where(listed, np.asarray(probabilities, dtype=float), -1)
+    hits = int((shares.argmax(axis=1) == labels)[several].sum())
+    shared = int(several.sum())
+    low, high = wilson_interval(hits, shared) if shared else (0.0, 0.0)
+    ends = ((n - shared + end * shared) / n for end in (low, high))
+    low, high = (float(end) for end in ends)
+    return (n - shared + hits) / n, (low, high)
+
+# %% ../../nbs/07_evaluation/02_error_analysis.ipynb #45718f38
 def ambiguity_bound(
     papers: pd.DataFrame,  # a papers table, whose labels are its primary groups
     # (n_papers, 8), from models that have not seen the papers
     probabilities: np.ndarray | None = None,
-) -> AmbiguityBound:
-    "How far the choice of a primary group among a paper's own groups bounds accuracy. Raises `BadScores` and `BadPredictions`."
+) -> AmbiguityBound:  # without `text` if there are no probabilities
+    "How far ambiguous labels bound accuracy. Raises `BadScores`, `BadPredictions`."
     if not len(papers):
         raise BadPredictions(
-            "no papers: there is no ceiling to estimate; give at least one"
+            "no papers: there is no bound to estimate; give at least one"
         )
     labels, listed = label_ids(papers), accepted_groups(papers, include_aliases=False)
-    n, several = len(papers), listed.sum(axis=1) > 1
     text = interval = None
     if probabilities is not None:
         score(labels, probabilities)
-        choice = np.where(listed, np.asarray(probabilities, dtype=float), -1).argmax(
-            axis=1
-        )
-        hits, cross_listed = int((choice == labels)[several].sum()), int(several.sum())
-        text = (n - cross_listed + hits) / n
-        low, high = wilson_interval(hits, cross_listed) if cross_listed else (0.0, 0.0)
-        interval = (
-            float((n - cross_listed + low * cross_listed) / n),
-            float((n - cross_listed + high * cross_listed) / n),
-        )
-    random_choice, majority_choice = (
-        float((1 / listed.sum(axis=1)).mean()),
-        float(_habit(listed, labels).mean()),
-    )
+        text, interval = _classifier_choice(listed, labels, probabilities)
+    groups = listed.sum(axis=1)
     return AmbiguityBound(
-        n, int(several.sum()), random_choice, majority_choice, text, interval
+        papers=len(papers),
+        cross_listed=int((groups > 1).sum()),
+        random_choice=float((1 / groups).mean()),
+        majority_choice=float(_majority_choice(listed, labels).mean()),
+        text=text,
+        text_interval=interval,
     )
 
 # %% ../../nbs/07_evaluation/02_error_analysis.ipynb #f3d284c4
@@ -518,36 +504,30 @@ def word_contributions(
     text: str,  # as the model sees it
     group: int,  # a label id
 ) -> pd.DataFrame:  # columns unit, times, contribution; a row per distinct token
-    "What each word adds to the score of a group: exact, and in sum with the constant the score itself."
+    "What each word adds to the score of a group; in sum with the intercept the score."
     counts = Counter(tokens(text, classifier.pairs))
-    features = tfidf(
-        count_features([text], classifier.bits, classifier.pairs), classifier.idf_
-    )
-    parts = features.toarray()[0] * classifier.weights_[group]
+    hashed = count_features([text], classifier.bits, classifier.pairs)
+    weights = tfidf(hashed, classifier.idf_).toarray()[0]
+    parts = weights * classifier.weights_[group]
     where = np.array([bucket(token, classifier.bits) for token in counts], dtype=int)
     times = np.array(list(counts.values()), dtype=float)
     in_bucket = np.bincount(where, times, minlength=len(parts))
-    return pd.DataFrame(
-        {
-            "unit": list(counts),
-            "times": times.astype(int),
-            "contribution": parts[where] * times / in_bucket[where],
-        }
-    )
+    columns = {
+        "unit": list(counts),
+        "times": times.astype(int),
+        "contribution": parts[where] * times / in_bucket[where],
+    }
+    return pd.DataFrame(columns)
 
 # %% ../../nbs/07_evaluation/02_error_analysis.ipynb #d8ca7b09
 _RUN = re.compile(r"(?:[^\W_][\u0300-\u036f]*)+")
-
-
 _SENTENCE = re.compile(r"\S.*?(?:[.!?](?=\s)|$)", re.DOTALL)
-
-
 Spans = dict[str, list[tuple[int, int]]]  # unit → where it stands, as start and end
 
 
 def word_spans(
     text: str,  # as the model sees it
-) -> Spans:
+) -> Spans:  # of tokens
     "Where each word stands; stop words and single letters are left out."
     spans: Spans = {}
     for run in _RUN.finditer(text):
@@ -558,7 +538,7 @@ def word_spans(
 # %% ../../nbs/07_evaluation/02_error_analysis.ipynb #d8ca99f8
 def sentence_spans(
     text: str,  # as the model sees it
-) -> Spans:
+) -> Spans:  # of sentences
     "Where each sentence stands; the same sentence twice is one unit."
     spans: Spans = {}
     for sentence in _SENTENCE.finditer(text.rstrip()):
@@ -571,8 +551,9 @@ def occlusion(
     text: str,  # as the model sees it
     group: int,  # a label id
     spans: Spans,  # what to leave out, unit by unit
-) -> pd.DataFrame:  # columns unit, times, contribution: the probability with the unit less that without it
-    "What each unit does to the probability of a group, by leaving it out."
+    # columns unit, times, contribution: the probability with the unit less that without
+) -> pd.DataFrame:
+    "By how much the probability of a group falls without each unit."
     shortened = [text]
     for places in spans.values():
         pieces, end = [], 0
@@ -581,44 +562,58 @@ def occlusion(
             end = stop
         shortened.append(" ".join([*pieces, text[end:]]))
     probability = classifier.predict_proba(shortened)[:, group]
-    return pd.DataFrame(
-        {
-            "unit": list(spans),
-            "times": [len(places) for places in spans.values()],
-            "contribution": probability[0] - probability[1:],
-        }
-    )
+    columns = {
+        "unit": list(spans),
+        "times": [len(places) for places in spans.values()],
+        "contribution": probability[0] - probability[1:],
+    }
+    return pd.DataFrame(columns)
 
 # %% ../../nbs/07_evaluation/02_error_analysis.ipynb #03778fb6
 class CannotExplain(ArxivNbclfError):
-    "There is nothing to explain, or nobody to explain it."
-
-
-_PAGE = """<p>{{ head }}</p><p>{% for piece, part, alpha in pieces %}{% if alpha %}<span title="{{ group }} {{ '%+.4f' % part }}"
- style="border-bottom:2px {{ 'solid' if part > 0 else 'dashed' }} {{ 'rgb(31,119,180)' if part > 0 else 'rgb(214,96,20)' }};background:{{
- 'rgba(31,119,180' if part > 0 else 'rgba(214,96,20' }},{{ alpha }})">{{ piece }}<sup>{{ '+' if part > 0 else '−' }}</sup></span>
-{%- else %}{{ piece }}{% endif %}{% endfor %}</p>{{ table | table(formats) }}"""
+    "A text without words, or a request that cannot be explained."
 
 
 def _signed(
     value: float,  # a contribution
 ) -> str:  # such as −0.0123
-    "A contribution for people."
+    "A contribution as text, with a true minus."
     return f"{value:+.4f}".replace("-", "−")
+
+# %% ../../nbs/07_evaluation/02_error_analysis.ipynb #659c630b
+def _marked_pieces(
+    text: str,  # all of it
+    spans: Spans,  # where units stand
+    parts: Mapping[str, float],  # unit → contribution, of the units to mark
+) -> list[tuple[str, float, float]]:  # piece, contribution, opacity (0: not marked)
+    "The text in pieces, those with a contribution to be marked."
+    strongest = max((abs(part) for part in parts.values()), default=0) or 1.0
+    marks = sorted(
+        (*place, parts[unit])
+        for unit, places in spans.items()
+        if parts.get(unit)
+        for place in places
+    )
+    pieces: list[tuple[str, float, float]] = []
+    end = 0
+    for start, stop, part in marks:
+        if start >= end:  # a run of letters that holds two units is marked once
+            opacity = round(0.08 + 0.4 * abs(part) / strongest, 2)
+            pieces += [(text[end:start], 0, 0), (text[start:stop], part, opacity)]
+            end = stop
+    return [*pieces, (text[end:], 0, 0)]
 
 # %% ../../nbs/07_evaluation/02_error_analysis.ipynb #7e1c2672
 @dataclass(frozen=True, eq=False)
 class Explanation:
-    "Which words or sentences spoke for a group, and which against."
+    "Which words or sentences raised the score of a group, and which lowered it."
 
     text: str  # as the model saw it
     group: str  # whose score or probability is explained
-    # True: parts of the score; False: changes of the probability by leaving out
-    exact: bool
+    exact: bool  # parts of the score; otherwise changes of the probability by occlusion
     total: float  # the score (exact) or the probability of the group
-    constant: float  # what the score is without any words (exact); 0 otherwise
-    # columns unit, times, contribution; the strongest first, whichever sign
-    units: pd.DataFrame
+    constant: float  # the intercept of the score (exact); 0 otherwise
+    units: pd.DataFrame  # unit, times, contribution; largest first, whichever sign
     spans: Spans  # unit → where it stands in the text
     top: int = 10  # how many are shown
 
@@ -626,58 +621,32 @@ class Explanation:
     def head(self) -> str:
         "What the figures are."
         if self.exact:
-            shown = _signed(self.total), _signed(self.constant)
-            return f"{self.group}: score {shown[0]}, of which {shown[1]} is constant; what words add to it, exactly"
-        return f"{self.group}: probability {self.total:.4f}; by how much it falls when a unit is left out"
+            total, constant = _signed(self.total), _signed(self.constant)
+            score = f"score {total}, of which {constant} is constant"
+            return f"{self.group}: {score}; what words add to it, exactly"
+        fall = "by how much it falls when a unit is left out"
+        return f"{self.group}: probability {self.total:.4f}; {fall}"
 
     def __repr__(self) -> str:
-        lines = self.units.head(self.top)[["contribution", "times", "unit"]].itertuples(
-            index=False, name=None
-        )
-        return "\n".join(
-            [
-                self.head,
-                *(
-                    f"  {_signed(part)}  {times} × {unit[:80]}"
-                    for part, times, unit in lines
-                ),
-            ]
-        )
+        shown = self.units.head(self.top)[["contribution", "times", "unit"]]
+        lines = [
+            f"  {_signed(part)}  {times} × {unit[:80]}"
+            for part, times, unit in shown.itertuples(index=False, name=None)
+        ]
+        return "\n".join([self.head, *lines])
 
     def _repr_html_(self) -> str:
         shown = self.units.head(self.top)
-        strongest = shown["contribution"].abs().max() or 1.0
         parts = dict(zip(shown["unit"], shown["contribution"], strict=True))
-        marks = sorted(
-            (*place, parts[unit])
-            for unit, places in self.spans.items()
-            if parts.get(unit)
-            for place in places
-        )
-        pieces: list[tuple[str, float, float]] = []
-        end = 0
-        for start, stop, part in marks:
-            if start >= end:  # a run of letters that holds two units is marked once
-                pieces += [
-                    (self.text[end:start], 0, 0),
-                    (
-                        self.text[start:stop],
-                        part,
-                        round(0.08 + 0.4 * abs(part) / strongest, 2),
-                    ),
-                ]
-                end = stop
-        pieces.append((self.text[end:], 0, 0))
-        return str(
-            render(
-                _PAGE,
-                head=self.head,
-                pieces=pieces,
-                group=self.group,
-                table=shown,
-                formats={"contribution": _signed},
-            )
-        )
+        values = {
+            "head": self.head,
+            "pieces": _marked_pieces(self.text, self.spans, parts),
+            "group": self.group,
+            "colors": COLORS,
+            "table": shown,
+            "formats": {"contribution": _signed},
+        }
+        return str(render_template("explanation.html", **values))
 
 # %% ../../nbs/07_evaluation/02_error_analysis.ipynb #1681a5d9
 def _group_id(
@@ -694,6 +663,35 @@ def _group_id(
     return LABELS.index(group)
 
 # %% ../../nbs/07_evaluation/02_error_analysis.ipynb #1681c4c8
+def _contributions(
+    classifier: Classifier,  # fitted
+    text: str,  # as given
+    seen: str,  # as the model sees it
+    group: int,  # label id
+    unit: str,  # word or sentence
+) -> tuple[pd.DataFrame, bool, float, float]:  # units, exact, total, constant
+    "Contributions of the units, as the fields of `Explanation`."
+    if unit == "word" and isinstance(classifier, LinearClassifier):
+        total = float(classifier.decision_function([text])[0, group])
+        units = word_contributions(classifier, seen, group)
+        return units, True, total, float(classifier.intercepts_[group])
+    probability = float(classifier.predict_proba([text])[0, group])
+    spans = word_spans(seen) if unit == "word" else sentence_spans(seen)
+    return occlusion(classifier, seen, group, spans), False, probability, 0.0
+
+# %% ../../nbs/07_evaluation/02_error_analysis.ipynb #df82895d
+def _check_explainable(
+    text: Any,  # as given
+    unit: str,  # as given
+) -> None:
+    "Raise `CannotExplain` at a wrong argument of `explain`."
+    if not isinstance(text, str):
+        remedy = "one text is needed; paper_texts(papers)[0] makes it of a table"
+        raise CannotExplain(f"text is {type(text).__name__}, {remedy}")
+    if unit not in ("word", "sentence"):
+        raise CannotExplain(f"there is no unit {unit!r}; choose word or sentence")
+
+# %% ../../nbs/07_evaluation/02_error_analysis.ipynb #751a80ae
 def explain(
     classifier: Classifier,  # fitted, of any family
     text: str,  # title and abstract as `paper_texts` joins them, or a title
@@ -701,43 +699,32 @@ def explain(
     *,
     group: str | None = None,  # whose score to explain; None: of the predicted group
     top: int = 10,  # units that are shown; all are kept
-    unit: str = "word",  # or sentence, which is always by leaving out
-) -> Explanation:
-    "Which words spoke for and against a decision. Raises `CannotExplain`."
-    if not isinstance(text, str):
-        raise CannotExplain(
-            f"text is {type(text).__name__}, one text is needed; paper_texts(papers)[0] makes it of a table"
-        )
+    unit: str = "word",  # or sentence, which is always by occlusion
+) -> Explanation:  # the contribution of each unit; shows itself as marked text
+    """Which words raised or lowered the score of a group.
+
+    Raises `CannotExplain` if the text is no string or holds no words, or if the group
+    or the unit does not exist; `NotFittedError` if the classifier is not fitted.
+
+    Example
+    -------
+    >>> explain(load_classifier("bundle"), "Option pricing by neural networks")
+    """
+    _check_explainable(text, unit)
     if summary is not None:
         text = paper_texts(pd.DataFrame({"title": [text], "summary": [summary]}))[0]
-    if unit not in ("word", "sentence"):
-        raise CannotExplain(f"there is no unit {unit!r}; choose word or sentence")
     check_is_fitted(classifier, "calibration_")
     seen = classifier._texts([text])[0]
     spans = word_spans(seen) if unit == "word" else sentence_spans(seen)
     if not spans:
         raise CannotExplain(
-            "the text holds no words that a classifier could lean on; give a title or an abstract"
+            "the text holds no known words; give a title or an abstract"
         )
-    probability = classifier.predict_proba([text])[0]
-    asked = _group_id(group, int(probability.argmax()))
-    exact = unit == "word" and isinstance(classifier, LinearClassifier)
-    if exact and isinstance(classifier, LinearClassifier):
-        units = word_contributions(classifier, seen, asked)
-        total, constant = (
-            float(classifier.decision_function([text])[0, asked]),
-            float(classifier.intercepts_[asked]),
-        )
-    else:
-        units, total, constant = (
-            occlusion(classifier, seen, asked, spans),
-            float(probability[asked]),
-            0.0,
-        )
-    units = units.sort_values(
-        "contribution", key=np.abs, ascending=False, kind="stable", ignore_index=True
-    )
-    return Explanation(seen, LABELS[asked], exact, total, constant, units, spans, top)
+    label = _group_id(group, int(classifier.predict_proba([text])[0].argmax()))
+    units, exact, total, constant = _contributions(classifier, text, seen, label, unit)
+    order = {"by": "contribution", "key": np.abs, "ascending": False, "kind": "stable"}
+    units = units.sort_values(**order, ignore_index=True)
+    return Explanation(seen, LABELS[label], exact, total, constant, units, spans, top)
 
 # %% ../../nbs/07_evaluation/02_error_analysis.ipynb #bc1211c1
 def probability_drop(

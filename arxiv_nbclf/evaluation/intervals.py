@@ -4,16 +4,16 @@
 
 # %% auto #0
 __all__ = ['MAX_DRAWS', 'HEADLINE_METRICS', 'MIN_CLASS_PAPERS', 'COMPARED_METRICS', 'PREDICTION_COLUMNS', 'resampled_sums',
-           'paper_values', 'headline_scores', 'class_scores', 'percentile_interval', 'wilson_interval',
-           'class_intervals', 'Intervals', 'score_intervals', 'McNemar', 'mcnemar', 'verdict_of', 'Comparison',
-           'compare_predictions', 'CannotCompare', 'TestPredictions', 'read_test_predictions', 'check_same_papers',
-           'RunComparison', 'compare_runs']
+           'paper_values', 'class_sums', 'headline_scores', 'percentile_interval', 'wilson_interval', 'class_intervals',
+           'Intervals', 'score_intervals', 'McNemar', 'mcnemar', 'verdict_of', 'Comparison', 'compare_predictions',
+           'CannotCompare', 'TestPredictions', 'read_test_predictions', 'check_same_papers', 'RunComparison',
+           'compare_runs']
 
 # %% ../../nbs/07_evaluation/01_intervals.ipynb #eadfb479
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from html import escape
 from pathlib import Path
@@ -25,11 +25,11 @@ import pandas as pd
 from ..classifiers.calibration import BadScores, check_predictions
 from ..core.basics import ArxivNbclfError
 from ..data.taxonomy import GROUPS
-from .metrics import true_ranks
+from .metrics import METRIC_NAMES, class_scores, true_ranks
 
 # %% ../../nbs/07_evaluation/01_intervals.ipynb #74b44628
 def _draw_counts(
-    rng: np.random.Generator,  # the source of chance
+    rng: np.random.Generator,  # draws the papers
     resamples: int,  # how often to resample
     papers: int,  # how many are drawn, out of as many
 ) -> np.ndarray:  # float (resamples, papers); each row sums to `papers`
@@ -56,7 +56,7 @@ def resampled_sums(
     resamples: int = 2000,  # how often to draw
     seed: int = 0,  # of the draws
 ) -> np.ndarray:  # (resamples, n_classes, n_columns)
-    "Sums of each column over the papers of each true class, in each stratified resample."
+    "Sums over the papers of each true class, in each stratified resample."
     rng = np.random.default_rng(seed)
     sums = np.zeros((resamples, n_classes, values.shape[1]))
     for group in np.unique(labels):
@@ -71,60 +71,45 @@ def resampled_sums(
 def paper_values(
     labels: np.ndarray,  # (n,) true class ids
     probabilities: np.ndarray,  # (n, n_classes)
-) -> np.ndarray:  # (n, n_classes + 3)
-    "Per paper: predicted class (one column each), log loss, true class among the first two, among the first three."
+) -> np.ndarray:  # (n, n_classes + 3): predicted class one-hot, log loss, top 2, top 3
+    "What is summed over papers to compute the metrics."
     predicted = np.eye(probabilities.shape[1])[probabilities.argmax(axis=1)]
-    given = probabilities[np.arange(len(labels)), labels].clip(
-        np.finfo(np.float64).eps, 1
-    )
+    given = probabilities[np.arange(len(labels)), labels]
+    loss = -np.log(given.clip(np.finfo(np.float64).eps, 1))
     ranks = true_ranks(labels, probabilities)
-    return np.column_stack([predicted, -np.log(given), ranks < 2, ranks < 3])
+    return np.column_stack([predicted, loss, ranks < 2, ranks < 3])
+
+# %% ../../nbs/07_evaluation/01_intervals.ipynb #fef5a7ba
+def class_sums(
+    labels: np.ndarray,  # (n,) true class ids
+    values: np.ndarray,  # (n, n_columns), such as `paper_values`
+    n_classes: int,  # ids run from 0 to one less
+) -> np.ndarray:  # (n_classes, n_columns)
+    "Sums of each column over the papers of each true class."
+    return np.stack([values[labels == label].sum(axis=0) for label in range(n_classes)])
 
 # %% ../../nbs/07_evaluation/01_intervals.ipynb #c49861b1
-HEADLINE_METRICS = {
-    "accuracy": "accuracy", "macro_f1": "macro F1", "weighted_f1": "weighted F1", "log_loss": "log loss",
-    "top_2": "top 2", "top_3": "top 3",
-}  # fmt: skip
+HEADLINE_METRICS = METRIC_NAMES | {"top_2": "top 2", "top_3": "top 3"}
 
 
 def headline_scores(
     sums: np.ndarray,  # (…, n_classes, n_classes + 3)
     occurs: np.ndarray,  # (n_classes,) the classes that macro F1 is a mean over
-) -> np.ndarray:  # (…, 6) in the order of HEADLINE
+) -> np.ndarray:  # (…, 6) in the order of HEADLINE_METRICS
     "The metrics of all papers together."
-    counts, papers = sums[..., :-3], sums[..., :-3].sum(axis=(-2, -1))
-    f1, hits = class_scores(sums)[..., 2], np.trace(counts, axis1=-2, axis2=-1)
-    weighted = (np.nan_to_num(f1) * counts.sum(axis=-1)).sum(axis=-1)
-    means = (
-        np.stack(
-            [hits, weighted, *np.moveaxis(sums[..., -3:].sum(axis=-2), -1, 0)], axis=-1
-        )
-        / papers[..., None]
-    )
-    macro = np.nan_to_num(f1[..., occurs]).mean(axis=-1)
-    return np.insert(means, 1, macro, axis=-1)
-
-# %% ../../nbs/07_evaluation/01_intervals.ipynb #5f319458
-def class_scores(
-    sums: np.ndarray,  # (…, n_classes, n_classes + 3)
-) -> np.ndarray:  # (…, n_classes, 3); NaN where there is nothing to divide by
-    "Precision, recall and F1 of each class."
-    counts = sums[..., :-3]
-    hits, true, predicted = (
-        np.diagonal(counts, axis1=-2, axis2=-1),
-        counts.sum(axis=-1),
-        counts.sum(axis=-2),
-    )
-    with np.errstate(invalid="ignore"):  # 0/0 is meant to be NaN
-        return np.stack(
-            [hits / predicted, hits / true, 2 * hits / (true + predicted)], axis=-1
-        )
+    counts, others = sums[..., :-3], sums[..., -3:].sum(axis=-2)
+    f1 = np.nan_to_num(class_scores(counts)[..., 2])
+    hits = np.trace(counts, axis1=-2, axis2=-1)
+    weighted = (f1 * counts.sum(axis=-1)).sum(axis=-1)
+    totals = np.stack([hits, weighted, *np.moveaxis(others, -1, 0)], axis=-1)
+    means = totals / counts.sum(axis=(-2, -1))[..., None]
+    return np.insert(means, 1, f1[..., occurs].mean(axis=-1), axis=-1)
 
 # %% ../../nbs/07_evaluation/01_intervals.ipynb #b8f37187
 def percentile_interval(
     draws: np.ndarray,  # (resamples, …)
 ) -> np.ndarray:  # (2, …) low and high; NaN where no resample has the score
-    "The middle 95 % of the resamples."
+    "The middle 95 % of the resamples, of each score."
     flat = draws.reshape(len(draws), -1)
     ends = np.full((2, flat.shape[1]), np.nan)
     full, some = ~np.isnan(flat).any(axis=0), ~np.isnan(flat).all(axis=0)
@@ -135,12 +120,12 @@ def percentile_interval(
     return ends.reshape(2, *draws.shape[1:])
 
 # %% ../../nbs/07_evaluation/01_intervals.ipynb #21c21450
-@lru_cache(4096)  # small counts come again and again: classes, bins, months
+@lru_cache(4096)  # small counts recur: classes, bins, months
 def _share_interval(
     hits: int,  # how many were right
     of: int,  # of how many, at least one
 ) -> tuple[float, float]:  # low and high
-    "Wilson's 95 % interval of one share, by SciPy."
+    "Wilson's 95 % interval of one proportion."
     from scipy.stats import binomtest
 
     low, high = binomtest(hits, of).proportion_ci(method="wilson")
@@ -151,7 +136,7 @@ def wilson_interval(
     hits: np.ndarray | int,  # how many were right
     of: np.ndarray | int,  # of how many; where that is 0, the ends are NaN
 ) -> tuple[np.ndarray, np.ndarray]:  # ends of the 95 % interval
-    "Wilson's interval of each share."
+    "Wilson's interval of each proportion."
     counts, totals = np.broadcast_arrays(hits, of)
     ends = np.full((2, *counts.shape), np.nan)
     for place in np.ndindex(counts.shape):
@@ -165,17 +150,14 @@ def wilson_interval(
 def class_intervals(
     # (n_classes, n_classes) counts: rows true, columns predicted
     confusion: np.ndarray,
-) -> np.ndarray:  # (n_classes, 3, 2): low and high of precision, recall and F1; NaN where there is nothing to divide by
+) -> (
+    np.ndarray
+):  # (n_classes, 3, 2): low and high of precision, recall, F1; NaN for 0/0
     "Wilson's intervals of each class."
-    hits, true, called = (
-        confusion.diagonal(),
-        confusion.sum(axis=1),
-        confusion.sum(axis=0),
-    )
-    ends = [
-        np.stack(wilson_interval(hits, of), axis=-1)
-        for of in (called, true, true + called - hits)
-    ]
+    hits, true = confusion.diagonal(), confusion.sum(axis=1)
+    predicted = confusion.sum(axis=0)
+    totals = predicted, true, true + predicted - hits
+    ends = [np.stack(wilson_interval(hits, total), axis=-1) for total in totals]
     return np.stack([*ends[:2], 2 * ends[2] / (1 + ends[2])], axis=1)
 
 # %% ../../nbs/07_evaluation/01_intervals.ipynb #9b539354
@@ -184,12 +166,12 @@ MIN_CLASS_PAPERS = 30  # papers of a class; with fewer, its figures say little
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Intervals:
-    "Scores, each with the ends of its 95 % interval."
+    "Scores, each with its 95 % confidence interval."
 
-    # index: the keys of HEADLINE; columns value, low, high, by resampling
+    # index: the keys of HEADLINE_METRICS; columns value, low, high (bootstrap)
     scores: pd.DataFrame
     # index: labels; columns precision, precision_low, precision_high, recall, …, f1, …,
-    # support; Wilson's
+    # support (Wilson)
     per_class: pd.DataFrame
     resamples: int
 
@@ -203,23 +185,17 @@ class Intervals:
         return _as_json(self)
 
     def __repr__(self) -> str:
-        return "\n".join(
-            [
-                _interval_table(self.scores).to_string(),
-                "",
-                _class_table(self.per_class).to_string(),
-                *self.notes,
-            ]
-        )
+        tables = _interval_table(self.scores), _class_table(self.per_class)
+        texts = [table.to_string() for table in tables]
+        return "\n".join([texts[0], "", texts[1], *self.notes])
 
     def _repr_html_(self) -> str:
-        tables = _interval_table(self.scores).to_html(border=0) + _class_table(
-            self.per_class
-        ).to_html(border=0)
-        return tables + "".join(f"<p>{escape(note)}</p>" for note in self.notes)
+        tables = _interval_table(self.scores), _class_table(self.per_class)
+        notes = "".join(f"<p>{escape(note)}</p>" for note in self.notes)
+        return "".join(table.to_html(border=0) for table in tables) + notes
 
 # %% ../../nbs/07_evaluation/01_intervals.ipynb #e9cb395d
-def _text(
+def _score_text(
     value: float,  # a score
     low: float,  # end of its interval
     high: float,  # the other end
@@ -230,96 +206,106 @@ def _text(
 # %% ../../nbs/07_evaluation/01_intervals.ipynb #e9cb584c
 def _interval_table(
     scores: pd.DataFrame,  # columns value, low, high
-) -> pd.DataFrame:
-    texts = [_text(*row) for row in scores[["value", "low", "high"]].to_numpy()]
+) -> pd.DataFrame:  # one column of text, a row per score
+    "Scores with their intervals as text."
+    rows = scores[["value", "low", "high"]].to_numpy()
+    names = [HEADLINE_METRICS[name] for name in scores.index]
     return pd.DataFrame(
-        {"score [95 % interval]": texts},
-        index=[HEADLINE_METRICS[name] for name in scores.index],
+        {"score [95 % interval]": [_score_text(*row) for row in rows]}, names
     )
 
 # %% ../../nbs/07_evaluation/01_intervals.ipynb #e9cb773b
 def _class_table(
     per_class: pd.DataFrame,  # as in Intervals
-) -> pd.DataFrame:
-    rows = {
-        name: per_class[[name, f"{name}_low", f"{name}_high"]].to_numpy()
+) -> pd.DataFrame:  # columns precision, recall, f1 as text, papers; a row per class
+    "Scores of each class with their intervals as text."
+    texts = {
+        name: [
+            _score_text(*row)
+            for row in per_class[[name, f"{name}_low", f"{name}_high"]].to_numpy()
+        ]
         for name in ("precision", "recall", "f1")
     }
-    texts = {name: [_text(*row) for row in values] for name, values in rows.items()}
-    return pd.DataFrame(
-        {**texts, "papers": per_class["support"].to_numpy()}, index=per_class.index
-    )
+    papers = per_class["support"].to_numpy()
+    return pd.DataFrame({**texts, "papers": papers}, per_class.index)
 
 # %% ../../nbs/07_evaluation/01_intervals.ipynb #71d90483
+def _plain_interval(
+    value: float,  # a score
+    low: float,  # end of its interval
+    high: float,  # the other end
+) -> dict[str, float | None]:  # None for NaN, which JSON lacks
+    "A score and its interval for JSON."
+    numbers = {"value": value, "low": low, "high": high}
+    return {name: None if math.isnan(x) else float(x) for name, x in numbers.items()}
+
+
 def _as_json(
     intervals: Intervals,  # any
-) -> dict[str, Any]:
+) -> dict[str, Any]:  # the keys that report.json documents
     "Intervals as plain Python numbers and dicts."
-
-    def plain(*values: float) -> dict[str, float | None]:
-        return {
-            name: None if math.isnan(x) else float(x)
-            for name, x in zip(("value", "low", "high"), values, strict=True)
-        }
-
     per_class: dict[str, dict[str, Any]] = {
         str(label): {
-            name: plain(row[name], row[f"{name}_low"], row[f"{name}_high"])
+            name: _plain_interval(row[name], row[f"{name}_low"], row[f"{name}_high"])
             for name in ("precision", "recall", "f1")
         }
         | {"support": int(row["support"])}
         for label, row in intervals.per_class.iterrows()
     }
-    headline = {
-        str(name): plain(*row)
-        for name, row in zip(
-            intervals.scores.index, intervals.scores.to_numpy(), strict=True
-        )
-    }
-    about = {
+    rows = intervals.scores.itertuples(name=None)
+    return {
         "level": 0.95,
         "method": "stratified percentile bootstrap",
         "resamples": intervals.resamples,
         "per_class_method": "Wilson",
+        **{str(name): _plain_interval(*values) for name, *values in rows},
+        "per_class": per_class,
+        "notes": intervals.notes,
     }
-    return {**about, **headline, "per_class": per_class, "notes": intervals.notes}
 
 # %% ../../nbs/07_evaluation/01_intervals.ipynb #e1d02677
+def _class_note(
+    label: object,  # name of a class
+    row: pd.Series,  # its scores and intervals, as in Intervals
+) -> str:  # empty where nothing is special
+    "What the papers of a class cannot show."
+    papers = int(row["support"])
+    if not papers:
+        return f"{label}: no such paper, so nothing is known of its recall."
+    if math.isnan(row["precision"]):
+        return f"{label}: never predicted, so nothing is known of its precision."
+    if papers < MIN_CLASS_PAPERS:
+        span = f"{row['recall_low']:.2f} to {row['recall_high']:.2f}"
+        return (
+            f"{label}: only {papers} papers; their recall could be anything from "
+            f"{span}."
+        )
+    return ""
+
+
 def _notes(
     per_class: pd.DataFrame,  # as in Intervals
 ) -> list[str]:
     "A sentence for each class of which little or nothing is known."
-    notes = []
-    for label, row in per_class.iterrows():
-        papers = int(row["support"])
-        if not papers:
-            notes.append(f"{label}: no such paper, so nothing is known of its recall.")
-        elif math.isnan(row["precision"]):
-            notes.append(
-                f"{label}: never predicted, so nothing is known of its precision."
-            )
-        elif papers < MIN_CLASS_PAPERS:
-            notes.append(
-                f"{label}: only {papers} papers; their recall could be anything from {_span(row, 'recall')}."
-            )
-    return notes
-
-# %% ../../nbs/07_evaluation/01_intervals.ipynb #e1d04566
-def _span(
-    row: pd.Series,  # of a class
-    name: str,  # of a score
-) -> str:  # such as 0.35 to 0.88
-    return f"{row[f'{name}_low']:.2f} to {row[f'{name}_high']:.2f}"
+    notes = (_class_note(label, row) for label, row in per_class.iterrows())
+    return [note for note in notes if note]
 
 # %% ../../nbs/07_evaluation/01_intervals.ipynb #cd34e5c0
 def _check_resamples(
-    resamples: int,  # as asked
+    resamples: int,  # as given
 ) -> None:
     "Raise `BadScores` at too few resamples."
     if resamples < 100:
-        raise BadScores(
-            f"resamples={resamples}: the ends of a 95 % interval need 100 at least; 2000 is usual"
-        )
+        need = "the ends of a 95 % interval need 100 at least; 2000 is usual"
+        raise BadScores(f"resamples={resamples}: {need}")
+
+# %% ../../nbs/07_evaluation/01_intervals.ipynb #9d855d4b
+def _occurring(
+    sums: np.ndarray,  # (n_classes, n_classes + 3), as `class_sums` gives them
+) -> np.ndarray:  # bool (n_classes,)
+    "The classes that occur in truth or prediction."
+    counts = sums[:, :-3]
+    return (counts.sum(axis=0) + counts.sum(axis=1)) > 0
 
 # %% ../../nbs/07_evaluation/01_intervals.ipynb #cd3504af
 def score_intervals(
@@ -330,40 +316,27 @@ def score_intervals(
     resamples: int = 2000,
     seed: int = 0,  # of the resamples
     classes: Sequence[str] = GROUPS,  # class names; position is the id
-) -> Intervals:
-    "Scores with 95 % intervals: a stratified bootstrap (percentiles), and Wilson's for each class; raises `BadScores`."
+) -> Intervals:  # by stratified percentile bootstrap; of each class by Wilson's formula
+    "Scores with 95 % confidence intervals. Raises `BadScores`."
     _check_resamples(resamples)
     true, shares = check_predictions(labels, probabilities, classes, groups=2)
-    values = paper_values(true, shares)
-    whole = np.stack(
-        [values[true == group].sum(axis=0) for group in range(len(classes))]
-    )
-    sums = resampled_sums(true, values, len(classes), resamples, seed)
-    occurs = (whole[:, :-3].sum(axis=0) + whole[:, :-3].sum(axis=1)) > 0
-    headline = np.column_stack(
-        [
-            headline_scores(whole, occurs),
-            *percentile_interval(headline_scores(sums, occurs)),
-        ]
-    )
-    each = np.concatenate(
-        [class_scores(whole)[..., None], class_intervals(whole[:, :-3])], axis=-1
-    ).reshape(len(classes), -1)
-    names = [
+    values, n_classes = paper_values(true, shares), len(classes)
+    whole = class_sums(true, values, n_classes)
+    sums = resampled_sums(true, values, n_classes, resamples, seed)
+    occurs, counts = _occurring(whole), whole[:, :-3]
+    ends = percentile_interval(headline_scores(sums, occurs))
+    headline = np.column_stack([headline_scores(whole, occurs), *ends])
+    each = [class_scores(counts)[..., None], class_intervals(counts)]
+    kinds = [
         name + end
         for name in ("precision", "recall", "f1")
         for end in ("", "_low", "_high")
     ]
-    per_class = pd.DataFrame(each, index=list(classes), columns=names).assign(
-        support=whole[:, :-3].sum(axis=1).astype(int)
-    )
-    return Intervals(
-        pd.DataFrame(
-            headline, index=list(HEADLINE_METRICS), columns=["value", "low", "high"]
-        ),
-        per_class,
-        resamples,
-    )
+    per_class = pd.DataFrame(
+        np.concatenate(each, axis=-1).reshape(n_classes, -1), list(classes), kinds
+    ).assign(support=counts.sum(axis=1).astype(int))
+    scores = pd.DataFrame(headline, list(HEADLINE_METRICS), ["value", "low", "high"])
+    return Intervals(scores, per_class, resamples)
 
 # %% ../../nbs/07_evaluation/01_intervals.ipynb #f761a3d0
 @dataclass(frozen=True)
@@ -371,7 +344,7 @@ class McNemar:
     "McNemar's test of two models on the same papers."
 
     only_first_right: int  # papers that only the first model got right
-    only_after: int  # papers that only the second one got right
+    only_second_right: int  # papers that only the second one got right
     # chi-squared with continuity correction, one degree of freedom; None where the test
     # is exact
     statistic: float | None
@@ -382,19 +355,21 @@ class McNemar:
 # %% ../../nbs/07_evaluation/01_intervals.ipynb #f761c2bf
 def mcnemar(
     only_first_right: int,  # papers that only the first model got right
-    only_after: int,  # papers that only the second one got right
+    only_second_right: int,  # papers that only the second one got right
 ) -> McNemar:
-    "Test whether two models are right equally often."
+    "McNemar's test whether two models are right equally often."
     from scipy.stats import binomtest, chi2
 
-    differ = only_first_right + only_after
+    differ = only_first_right + only_second_right
     if differ < 25:
         p_value = float(binomtest(only_first_right, differ).pvalue) if differ else 1.0
-        return McNemar(only_first_right, only_after, None, p_value, "exact binomial")
-    statistic = max(abs(only_first_right - only_after) - 1, 0) ** 2 / differ
+        return McNemar(
+            only_first_right, only_second_right, None, p_value, "exact binomial"
+        )
+    statistic = max(abs(only_first_right - only_second_right) - 1, 0) ** 2 / differ
     return McNemar(
         only_first_right,
-        only_after,
+        only_second_right,
         statistic,
         float(chi2.sf(statistic, 1)),
         "chi-squared with continuity correction",
@@ -408,7 +383,7 @@ def verdict_of(
     low: float,  # end of the difference's interval
     high: float,  # the other end
     lower_is_better: bool = False,  # as for the log loss
-) -> str:  # better, worse or undecided
+) -> str:  # "better", "worse" or "undecided"
     "Verdict on the second model from the interval of a difference."
     if not (low > 0 or high < 0):
         return "undecided"
@@ -417,7 +392,7 @@ def verdict_of(
 # %% ../../nbs/07_evaluation/01_intervals.ipynb #e325a02f
 @dataclass(frozen=True, eq=False, repr=False)
 class Comparison:
-    "A model against another one on the same papers."
+    "A model compared with another one on the same papers."
 
     # index: COMPARED_METRICS; columns before, after, difference, low, high, verdict
     metrics: pd.DataFrame
@@ -428,14 +403,11 @@ class Comparison:
     def to_dict(self) -> dict[str, Any]:
         "Plain JSON."
         rows = self.metrics.to_dict(orient="index")
-        about = {
+        return {
             "n": self.n,
             "resamples": self.resamples,
             "level": 0.95,
             "method": "paired stratified percentile bootstrap",
-        }
-        return {
-            **about,
             "metrics": {str(name): row for name, row in rows.items()},
             "mcnemar": asdict(self.mcnemar),
         }
@@ -444,21 +416,24 @@ class Comparison:
     def about(self) -> str:
         "McNemar's test in a sentence."
         test = self.mcnemar
+        first, second = test.only_first_right, test.only_second_right
         return (
-            f"Of {self.n:,} papers, {test.only_first_right:,} were right only before and {test.only_after:,} only after "
-            f"(McNemar's test, {test.method}: p = {test.p_value:.2g})."
+            f"Of {self.n:,} papers, {first:,} were right only before and {second:,} "
+            f"only after (McNemar's test, {test.method}: p = {test.p_value:.2g})."
         )
 
     def __repr__(self) -> str:
         return f"{_difference_table(self.metrics).to_string()}\n{self.about}"
 
     def _repr_html_(self) -> str:
-        return f"{_difference_table(self.metrics).to_html(border=0)}<p>{escape(self.about)}</p>"
+        table = _difference_table(self.metrics).to_html(border=0)
+        return f"{table}<p>{escape(self.about)}</p>"
 
 # %% ../../nbs/07_evaluation/01_intervals.ipynb #e325bf1e
 def _difference_table(
     metrics: pd.DataFrame,  # as in Comparison
-) -> pd.DataFrame:
+) -> pd.DataFrame:  # the same as text
+    "Differences with their intervals as text."
     rows = metrics.to_dict(orient="records")
     texts = {
         "before": [f"{row['before']:.3f}" for row in rows],
@@ -469,11 +444,42 @@ def _difference_table(
         ],
         "verdict": [row["verdict"] for row in rows],
     }
-    return pd.DataFrame(
-        texts, index=[HEADLINE_METRICS[str(name)] for name in metrics.index]
-    )
+    return pd.DataFrame(texts, [HEADLINE_METRICS[str(name)] for name in metrics.index])
 
 # %% ../../nbs/07_evaluation/01_intervals.ipynb #a5e28aea
+def _difference_metrics(
+    true: np.ndarray,  # (n,) class ids
+    models: tuple[np.ndarray, np.ndarray],  # (n, n_classes) each: the old, the new one
+    resamples: int,  # of the papers
+    seed: int,  # of the resamples
+) -> pd.DataFrame:  # as in Comparison
+    "Differences of two models with paired bootstrap intervals."
+    n_classes, n_metrics = models[0].shape[1], len(COMPARED_METRICS)
+    values = [paper_values(true, shares) for shares in models]
+    both = resampled_sums(true, np.column_stack(values), n_classes, resamples, seed)
+    points, draws = [], []
+    for own, sums in zip(values, np.split(both, 2, axis=-1), strict=True):
+        whole = class_sums(true, own, n_classes)
+        points.append(headline_scores(whole, _occurring(whole))[:n_metrics])
+        draws.append(headline_scores(sums, _occurring(whole))[:, :n_metrics])
+    low, high = percentile_interval(draws[1] - draws[0])
+    table = pd.DataFrame(
+        {
+            "before": points[0],
+            "after": points[1],
+            "difference": points[1] - points[0],
+            "low": low,
+            "high": high,
+        },
+        list(COMPARED_METRICS),
+    )
+    rows = zip(table.index, low, high, strict=True)
+    verdicts = [
+        verdict_of(below, above, name == "log_loss") for name, below, above in rows
+    ]
+    return table.assign(verdict=verdicts)
+
+# %% ../../nbs/07_evaluation/01_intervals.ipynb #a2b7f3dd
 def compare_predictions(
     labels: Sequence[int] | np.ndarray | pd.Series,  # true class ids, one per paper
     # probabilities of the model to beat
@@ -483,47 +489,14 @@ def compare_predictions(
     resamples: int = 2000,  # of the papers
     seed: int = 0,  # of the resamples
     classes: Sequence[str] = GROUPS,  # class names; position is the id
-) -> Comparison:
-    "Differences of two models with paired 95 % intervals, McNemar's test, and verdicts; raises `BadScores`."
+) -> Comparison:  # differences with paired 95 % intervals, verdicts and McNemar's test
+    "Compare two models on the same papers. Raises `BadScores`."
     _check_resamples(resamples)
     true, old = check_predictions(labels, before, classes, groups=2)
     new = check_predictions(labels, after, classes)[1]
-    values = [paper_values(true, shares) for shares in (old, new)]
-    whole = [
-        np.stack([part[true == group].sum(axis=0) for group in range(len(classes))])
-        for part in values
-    ]
-    sums = np.split(
-        resampled_sums(true, np.column_stack(values), len(classes), resamples, seed),
-        2,
-        axis=-1,
-    )
-    occurs = [
-        (part[:, :-3].sum(axis=0) + part[:, :-3].sum(axis=1)) > 0 for part in whole
-    ]
-    points = [
-        headline_scores(part, some)[: len(COMPARED_METRICS)]
-        for part, some in zip(whole, occurs, strict=True)
-    ]
-    draws = [
-        headline_scores(part, some)[:, : len(COMPARED_METRICS)]
-        for part, some in zip(sums, occurs, strict=True)
-    ]
-    low, high = percentile_interval(draws[1] - draws[0])
-    columns = {
-        "before": points[0],
-        "after": points[1],
-        "difference": points[1] - points[0],
-        "low": low,
-        "high": high,
-    }
-    table = pd.DataFrame(columns, index=list(COMPARED_METRICS))
-    table["verdict"] = [
-        verdict_of(row.low, row.high, name == "log_loss")
-        for name, row in table.iterrows()
-    ]
-    right = [shares.argmax(axis=1) == true for shares in (old, new)]
-    test = mcnemar(int((right[0] & ~right[1]).sum()), int((right[1] & ~right[0]).sum()))
+    table = _difference_metrics(true, (old, new), resamples, seed)
+    first, second = (shares.argmax(axis=1) == true for shares in (old, new))
+    test = mcnemar(int((first & ~second).sum()), int((second & ~first).sum()))
     return Comparison(table, test, len(true), resamples)
 
 # %% ../../nbs/07_evaluation/01_intervals.ipynb #ada4fd60
@@ -552,50 +525,64 @@ def _record(
     "The record in `run.json`."
     try:
         record = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-        known = isinstance(record, dict) and all(
-            isinstance(record.get(key), str) for key in ("split_digest", "family")
-        )
     except (OSError, ValueError) as error:
-        raise CannotCompare(
-            f"{folder.name}: run.json cannot be read ({type(error).__name__}); name a finished run"
-        ) from error
-    if not known:
-        raise CannotCompare(
-            f"{folder.name}: run.json does not say split_digest and family; run it again with this version"
+        problem = f"run.json cannot be read ({type(error).__name__})"
+        raise CannotCompare(f"{folder.name}: {problem}; name a finished run") from error
+    needed = "split_digest", "family"
+    if not isinstance(record, dict) or not all(
+        isinstance(record.get(key), str) for key in needed
+    ):
+        problem = (
+            "run.json has no split_digest and family; run it again with this version"
         )
+        raise CannotCompare(f"{folder.name}: {problem}")
     return record
 
 # %% ../../nbs/07_evaluation/01_intervals.ipynb #877a8c0a
-def read_test_predictions(
-    folder: str | Path,  # of a finished run
-) -> TestPredictions:
-    "Read a run's test predictions; raises `CannotCompare`."
-    folder = Path(folder)
-    record = _record(folder)
+def _bad_predictions(
+    folder: Path,  # of a run
+    problem: str,  # what is wrong with the file
+) -> str:
+    "The message of an error about a run's predictions."
+    remedy = "run it again with this version"
+    return f"{folder.name}: predictions.parquet {problem}; {remedy}"
+
+# %% ../../nbs/07_evaluation/01_intervals.ipynb #f837d744
+def _predictions_table(
+    folder: Path,  # of a run
+) -> pd.DataFrame:  # columns PREDICTION_COLUMNS and perhaps more, sorted by aid
+    "The predictions in `predictions.parquet`."
     try:
         table = pd.read_parquet(folder / "predictions.parquet")
     except (OSError, ValueError) as error:
-        fault = (
-            "is missing"
-            if isinstance(error, FileNotFoundError)
-            else f"cannot be read ({type(error).__name__})"
-        )
-        raise CannotCompare(
-            f"{folder.name}: predictions.parquet {fault}; run it again with this version"
-        ) from error
+        unread = f"cannot be read ({type(error).__name__})"
+        problem = "is missing" if isinstance(error, FileNotFoundError) else unread
+        raise CannotCompare(_bad_predictions(folder, problem)) from error
     if missing := [column for column in PREDICTION_COLUMNS if column not in table]:
-        raise CannotCompare(
-            f"{folder.name}: predictions.parquet has no column {', '.join(missing)}; run it again with this version"
-        )
+        problem = f"has no column {', '.join(missing)}"
+        raise CannotCompare(_bad_predictions(folder, problem))
     table = table.assign(aid=table["aid"].astype(str)).sort_values("aid", kind="stable")
     if (twice := table["aid"].duplicated()).any():
-        raise CannotCompare(
-            f"{folder.name}: predictions.parquet has {table['aid'][twice].iloc[0]} twice; run it again"
-        )
+        problem = f"has {table['aid'][twice].iloc[0]} twice"
+        raise CannotCompare(_bad_predictions(folder, problem))
+    return table
+
+# %% ../../nbs/07_evaluation/01_intervals.ipynb #5f03aea0
+def read_test_predictions(
+    folder: str | Path,  # of a finished run
+) -> TestPredictions:  # of its test papers, sorted by aid
+    "Read a run's test predictions. Raises `CannotCompare`."
+    folder = Path(folder)
+    record = _record(folder)
+    table = _predictions_table(folder)
     return TestPredictions(
-        folder.name, record["family"], record["split_digest"], table["aid"].tolist(), table["label"].to_numpy(),
-        table[PREDICTION_COLUMNS[2:]].to_numpy(dtype=np.float64),
-    )  # fmt: skip
+        name=folder.name,
+        family=record["family"],
+        split_digest=record["split_digest"],
+        aids=table["aid"].tolist(),
+        labels=table["label"].to_numpy(),
+        probabilities=table[PREDICTION_COLUMNS[2:]].to_numpy(dtype=np.float64),
+    )
 
 # %% ../../nbs/07_evaluation/01_intervals.ipynb #0a529575
 def _ids_text(
@@ -612,30 +599,28 @@ def check_same_papers(
 ) -> None:
     "Raise `CannotCompare` unless two runs were tested on the same papers."
     pair = f"{first.name} and {other.name}"
+    remedy = "compare runs of one table and one split"
     if only := set(first.aids) ^ set(other.aids):
-        raise CannotCompare(
-            f"{pair} were tested on different papers, such as {_ids_text(only)}; compare runs of one table and one split"
-        )
+        problem = f"were tested on different papers, such as {_ids_text(only)}"
+        raise CannotCompare(f"{pair} {problem}; {remedy}")
     if first.split_digest != other.split_digest:
-        raise CannotCompare(
-            f"{pair} were tested on the same papers but divided the others differently (split digests {first.split_digest[:8]} and "
-            f"{other.split_digest[:8]}); compare runs of one table and one split"
-        )
+        digests = f"{first.split_digest[:8]} and {other.split_digest[:8]}"
+        problem = "were tested on the same papers but split the others differently"
+        raise CannotCompare(f"{pair} {problem} (split digests {digests}); {remedy}")
     labels = zip(first.aids, first.labels, other.labels, strict=True)
     if changed := {aid for aid, one, two in labels if one != two}:
-        raise CannotCompare(
-            f"{pair} have other labels for {_ids_text(changed)}; compare runs of one table"
-        )
+        problem = f"have other labels for {_ids_text(changed)}"
+        raise CannotCompare(f"{pair} {problem}; compare runs of one table")
 
 # %% ../../nbs/07_evaluation/01_intervals.ipynb #727def6e
 @dataclass(frozen=True, eq=False, repr=False)
 class RunComparison:
     "Runs on the same test papers."
 
-    baseline: str  # the run that the others are held against
+    baseline: str  # the run that the others are compared with
     families: dict[str, str]  # run → its family
     intervals: dict[str, Intervals]  # run → its scores
-    # run → what it has over the baseline; all but the baseline
+    # run → its comparison with the baseline; all but the baseline
     comparisons: dict[str, Comparison]
     n: int  # test papers
 
@@ -652,14 +637,12 @@ class RunComparison:
 
     @property
     def verdicts(self) -> pd.DataFrame:
-        "A row per run and metric: the difference to the baseline, its interval and the verdict."
+        "A row per run and metric: difference to the baseline, interval, verdict."
         tables = [
             found.metrics.assign(run=name) for name, found in self.comparisons.items()
         ]
         table = pd.concat(tables).rename_axis("metric").reset_index()
-        return table[
-            ["run", "metric", "before", "after", "difference", "low", "high", "verdict"]
-        ]
+        return table[["run", "metric", *next(iter(self.comparisons.values())).metrics]]
 
     def to_dict(self) -> dict[str, Any]:
         "Plain JSON."
@@ -681,20 +664,10 @@ class RunComparison:
     def _repr_html_(self) -> str:
         return _as_html(self)
 
-# %% ../../nbs/07_evaluation/01_intervals.ipynb #2ea87c06
-def _score_text(
-    value: float,  # a score
-    low: float,  # end of its interval
-    high: float,  # the other end
-) -> str:  # such as 0.882 [0.869, 0.894]
-    return f"{value:.3f} [{low:.3f}, {high:.3f}]"
-
 # %% ../../nbs/07_evaluation/01_intervals.ipynb #2ea89af5
 def _verdict_table(
-    run_comparison: RunComparison,  # runs side by side
-) -> (
-    pd.DataFrame
-):  # a row per run but the baseline: a verdict per metric, and McNemar's p
+    run_comparison: RunComparison,  # of two runs or more
+) -> pd.DataFrame:  # a row per run but the baseline: verdict per metric, McNemar's p
     "The verdicts as short text."
     rows = {
         name: {
@@ -708,75 +681,91 @@ def _verdict_table(
 
 # %% ../../nbs/07_evaluation/01_intervals.ipynb #2ea8b9e4
 def _multiple_testing_note(
-    run_comparison: RunComparison,  # runs side by side
+    run_comparison: RunComparison,  # of two runs or more
 ) -> str:
-    "What a reader of several verdicts must know."
+    "How verdicts are meant, and how many of many are chance."
     caution = (
         f"Against {run_comparison.baseline}, on the same {run_comparison.n:,} papers; "
         "undecided where the 95 % interval of the difference holds 0."
     )
     many = len(run_comparison.comparisons) * len(COMPARED_METRICS)
-    return caution + (
-        f" Of {many} verdicts, about one in twenty is chance." if many >= 20 else ""
-    )
+    by_chance = f" Of {many} verdicts, about one in twenty is chance."
+    return caution + (by_chance if many >= 20 else "")
 
 # %% ../../nbs/07_evaluation/01_intervals.ipynb #e6117360
 def _as_text(
-    run_comparison: RunComparison,  # runs side by side
+    run_comparison: RunComparison,  # of two runs or more
 ) -> str:
     "Both tables as text."
-    return f"{run_comparison.scores.to_string()}\n\n{_multiple_testing_note(run_comparison)}\n{_verdict_table(run_comparison).to_string()}"
+    tables = run_comparison.scores, _verdict_table(run_comparison)
+    scores, verdicts = (table.to_string() for table in tables)
+    return f"{scores}\n\n{_multiple_testing_note(run_comparison)}\n{verdicts}"
 
 
 def _as_html(
-    run_comparison: RunComparison,  # runs side by side
+    run_comparison: RunComparison,  # of two runs or more
 ) -> str:
     "Both tables for a notebook."
-    return f"{run_comparison.scores.to_html(border=0)}<p>{escape(_multiple_testing_note(run_comparison))}</p>{_verdict_table(run_comparison).to_html(border=0)}"
+    tables = run_comparison.scores, _verdict_table(run_comparison)
+    scores, verdicts = (table.to_html(border=0) for table in tables)
+    return f"{scores}<p>{escape(_multiple_testing_note(run_comparison))}</p>{verdicts}"
 
 # %% ../../nbs/07_evaluation/01_intervals.ipynb #31c721d2
+def _with_unique_names(
+    runs: Sequence[TestPredictions],  # as read
+    folders: Sequence[str | Path],  # where from
+) -> list[TestPredictions]:  # named by their paths where two folders have one name
+    "Raise `CannotCompare` if a run is given twice."
+    runs = list(runs)
+    if len({run.name for run in runs}) < len(runs):
+        runs = [
+            replace(run, name=str(folder))
+            for run, folder in zip(runs, folders, strict=True)
+        ]
+    names = [run.name for run in runs]
+    if twice := [name for place, name in enumerate(names) if name in names[:place]]:
+        raise CannotCompare(f"{twice[0]} was given twice; name different runs")
+    return runs
+
+# %% ../../nbs/07_evaluation/01_intervals.ipynb #fc5c3f57
+def _compare_with(
+    base: TestPredictions,  # the baseline
+    run: TestPredictions,  # of the same papers; perhaps the baseline itself
+    resamples: int,  # of the test papers
+    seed: int,  # of the resamples
+) -> tuple[Intervals, Comparison | None]:  # no comparison for the baseline
+    "Scores of a run, and its comparison with the baseline."
+    draws = resamples, seed
+    try:
+        intervals = score_intervals(run.labels, run.probabilities, *draws)
+        if run is base:
+            return intervals, None
+        models = base.probabilities, run.probabilities
+        return intervals, compare_predictions(run.labels, *models, *draws)
+    except BadScores as error:
+        problem = f"predictions.parquet cannot be scored: {error}"
+        raise CannotCompare(f"{run.name}: {problem}") from error
+
+# %% ../../nbs/07_evaluation/01_intervals.ipynb #f555b0cc
 def compare_runs(
     # of two finished runs or more, tested on the same papers
     folders: Sequence[str | Path],
     resamples: int = 2000,  # of the test papers
     seed: int = 0,  # of the resamples
-) -> RunComparison:
-    "Compare runs with one of them: the first that is linear, otherwise the first; raises `CannotCompare`."
+) -> RunComparison:  # with the first linear run, otherwise with the first
+    "Compare runs with one of them. Raises `CannotCompare`."
     if len(folders) < 2:
         raise CannotCompare(f"{len(folders)} run was given: name two or more")
-    runs = [read_test_predictions(folder) for folder in folders]
-    if len({run.name for run in runs}) < len(runs):
-        runs = [
-            TestPredictions(**vars(run) | {"name": str(folder)})
-            for run, folder in zip(runs, folders, strict=True)
-        ]
-    if twice := [
-        run.name
-        for place, run in enumerate(runs)
-        if run.name in {other.name for other in runs[:place]}
-    ]:
-        raise CannotCompare(f"{twice[0]} was given twice; name different runs")
+    read = [read_test_predictions(folder) for folder in folders]
+    runs = _with_unique_names(read, folders)
     base = next((run for run in runs if run.family == "linear"), runs[0])
     for run in runs:
         check_same_papers(base, run)
-    intervals, comparisons = {}, {}
-    for run in runs:
-        try:
-            intervals[run.name] = score_intervals(
-                run.labels, run.probabilities, resamples, seed
-            )
-            if run is not base:
-                comparisons[run.name] = compare_predictions(
-                    run.labels, base.probabilities, run.probabilities, resamples, seed
-                )
-        except BadScores as error:
-            raise CannotCompare(
-                f"{run.name}: predictions.parquet cannot be scored: {error}"
-            ) from error
+    results = {run.name: _compare_with(base, run, resamples, seed) for run in runs}
     return RunComparison(
-        base.name,
-        {run.name: run.family for run in runs},
-        intervals,
-        comparisons,
-        len(base.aids),
+        baseline=base.name,
+        families={run.name: run.family for run in runs},
+        intervals={name: intervals for name, (intervals, _) in results.items()},
+        comparisons={name: found for name, (_, found) in results.items() if found},
+        n=len(base.aids),
     )
