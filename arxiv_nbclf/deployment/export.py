@@ -75,7 +75,9 @@ def float32_scores(
 ) -> np.ndarray:  # (n_texts, 8)
     "Scores before calibration, in 32 bits."
     recipe = classifier.resolved()
-    tokens = tokenize(classifier.tokenizer_, texts, recipe.max_length, recipe.truncation)
+    tokens = tokenize(
+        classifier.tokenizer_, texts, recipe.max_length, recipe.truncation
+    )
     return (
         score_tokens(classifier.model_, tokens, classifier.tokenizer_.pad_token_id)
         + classifier.offsets_
@@ -217,7 +219,9 @@ def write_hf(
         )
     with quiet_transformers():
         model.save_pretrained(folder)
-        _write_tokenizer(classifier.tokenizer_, recipe.max_length, recipe.text_plan, folder)
+        _write_tokenizer(
+            classifier.tokenizer_, recipe.max_length, recipe.text_plan, folder
+        )
     whole = calibration is classifier.calibration_
     return {
         "calibration": calibration.to_dict(),

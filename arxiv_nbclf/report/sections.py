@@ -958,8 +958,8 @@ def _curve_summary(
     "What ten times the papers would bring, and which groups have too few."
     if needing_papers:
         groups = (
-            f"Too few papers: {', '.join(needing_papers)}. They are below the mean, and "
-            "each doubling of their papers still pays: collect these first."
+            f"Too few papers: {', '.join(needing_papers)}. They are below the mean, "
+            "and each doubling of their papers still pays: collect these first."
         )
     else:
         groups = (
