@@ -253,7 +253,10 @@ def _as_interrupted(
             raise error.cause from None
         raise
     except RayError as error:
-        lost = f"workers die, perhaps for want of memory; the same command goes on where this one has stopped ({error})"
+        lost = (
+            "workers die, perhaps for want of memory; the same command goes on where "
+            f"this one has stopped ({error})"
+        )
         raise Interrupted(error_line(folder, lost)) from error
 
 # %% ../../nbs/09_deployment/02_cluster.ipynb #2e45bac3
