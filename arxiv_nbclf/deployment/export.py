@@ -413,11 +413,15 @@ def _notice(
     base: str | None,  # what it began with
 ) -> str:
     "The notice about licences."
-    return f"""Made with arxiv_nbclf {version("arxiv_nbclf")}, which is licensed under Apache-2.0.
-The model: {license}.
-Its transformer began as {base or "a pretrained encoder that its owner chose"}, whose licence goes along with its weights.
-Metadata of arXiv papers, titles and abstracts among them, is CC0.
-"""
+    base = base or "a pretrained encoder that its owner chose"
+    lines = [
+        f"Made with arxiv_nbclf {version('arxiv_nbclf')}, which is licensed under "
+        "Apache-2.0.",
+        f"The model: {license}.",
+        f"Its transformer began as {base}, whose licence goes along with its weights.",
+        "Metadata of arXiv papers, titles and abstracts among them, is CC0.",
+    ]
+    return "\n".join(lines) + "\n"
 
 # %% ../../nbs/09_deployment/04_export.ipynb #c98d54cb
 @contextmanager
