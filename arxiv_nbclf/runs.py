@@ -314,7 +314,7 @@ def carry_out(
                     baseline,
                     papers,
                     fitted.pictures,
-                    findings=findings,
+                    sections=findings,
                 )
             record |= {
                 key: findings.record[key]
@@ -476,7 +476,7 @@ def evaluate_bundle(
             record | _place(out),
             scores,
             papers=fresh,
-            findings=findings,
+            sections=findings,
         )
         write_json(folder / "run.json", record)
     return Run(Path(out), record, scores)

@@ -165,13 +165,13 @@ def test_the_command_predicts_by_an_encoder(machines: Cluster, place: Path) -> N
     pd.testing.assert_frame_equal(*(pd.read_parquet(place / f"hybrid_{engine}") for engine in ("ray", "local")))
 
 
-def test_what_is_wrong_on_a_machine_is_told_in_one_line(machines: Cluster, place: Path) -> None:
+def test_what_is_wrong_on_a_machine_is_reported_in_one_line(machines: Cluster, place: Path) -> None:
     def with_another(job: PredictionJob) -> Iterator[int | None]:
         yield from ray_engine(replace(job, which=job.which | {"sha256": "0"}))
 
-    with pytest.raises(BadCluster, match=r'the machine .* has another model or version than the one that asks \(sha256 was "0"') as told:
+    with pytest.raises(BadCluster, match=r'the machine .* has another model or version than the main process \(sha256 was "0"') as raised:
         predict(place, "other", with_another)
-    assert len(str(told.value).splitlines()) == 1
+    assert len(str(raised.value).splitlines()) == 1
 
 
 def test_what_was_written_stays_when_workers_die_too_often(machines: Cluster, place: Path) -> None:
@@ -180,9 +180,9 @@ def test_what_was_written_stays_when_workers_die_too_often(machines: Cluster, pl
             for pid in workers(machines):
                 os.kill(pid, signal.SIGKILL)
 
-    with patch.object(room, "MAX_WORKER_DEATHS", 0), pytest.raises(Interrupted, match="workers die, .*the same command goes on") as told:
+    with patch.object(room, "MAX_WORKER_DEATHS", 0), pytest.raises(Interrupted, match="workers die, .*the same command goes on") as raised:
         predict(place, "given_up", partial(disturbed, disturb=kill))
-    assert len(str(told.value).splitlines()) == 1
+    assert len(str(raised.value).splitlines()) == 1
     stream = predict(place, "given_up", local_engine)
     assert stream.already_finished >= 3
     check(stream, place / "local")

@@ -164,8 +164,8 @@ def test_a_pipe_in_the_place_of_a_file(copy: Copy) -> None:
     (folder / "weights.safetensors").unlink()
     os.mkfifo(folder / "weights.safetensors")
     describe(folder, files={})
-    status, said = outcome(folder)
-    assert status == 0 and len(said) == 1, (status, said)
+    status, lines = outcome(folder)
+    assert status == 0 and len(lines) == 1, (status, lines)
 
 
 @pytest.mark.parametrize(
@@ -321,8 +321,8 @@ def test_a_configuration_that_asks_for_the_moon(copy: Copy, changes: dict[str, A
     config = json.loads((folder / "encoder" / "config.json").read_text())
     (folder / "encoder" / "config.json").write_text(json.dumps(config | changes))
     describe(folder)
-    status, said = outcome(folder)
-    assert status == 0 and len(said) <= 1, (status, said)
+    status, lines = outcome(folder)
+    assert status == 0 and len(lines) <= 1, (status, lines)
 
 
 def test_a_graph_that_reaches_outside(copy: Copy, tmp_path: Path) -> None:

@@ -79,7 +79,7 @@ class _Native:
 def device_for(
     classifier: Classifier,  # fitted
 ) -> str:  # core, machine or accelerator
-    "What keeps busy when it predicts: a core, all that a graph takes of a machine, or what torch computes on if there is such a thing."
+    "The device that one prediction job keeps busy."
     if isinstance(classifier, LinearClassifier):
         return "core"
     graph = (
@@ -92,7 +92,7 @@ def device_for(
 def fastest_predictor(
     classifier: Classifier,  # fitted
 ) -> tuple[Any, int]:  # what predicts, and how many shards may be in work at once
-    "The quickest way to the predictions of a classifier."
+    "The fastest way to compute the predictions of a classifier."
     if not isinstance(classifier, LinearClassifier):
         passing = copy(classifier)
         passing.keep_features = False
@@ -102,7 +102,8 @@ def fastest_predictor(
         return passing, 2 if on_card else 1
     if not has_native():
         log.info(
-            "numba is not installed, so linear models score a tenth of the papers: pip install 'arxiv_nbclf[fast]'"
+            "numba is not installed, so linear models score a tenth of the papers: pip "
+            "install 'arxiv_nbclf[fast]'"
         )
         return classifier, 1
     hasher = new_hasher(
@@ -150,8 +151,8 @@ def model_record(
     model: Model,  # a fitted classifier, or the folder of one
 ) -> dict[
     str, Any
-]:  # family, settings, and the digest of its description, which holds those of its files
-    "What tells a model from any other, wherever it lies."
+]:  # family, settings, and the digest of bundle.json, which has those of its files
+    "The identity of a model, wherever it lies."
     if isinstance(model, Classifier):
         with TemporaryDirectory() as name:
             return model_record(model.save(Path(name) / "model"))
@@ -168,7 +169,7 @@ def model_record(
 # %% ../../nbs/09_deployment/01_bulk.ipynb #df4057c1
 @dataclass(frozen=True)
 class StreamResult:
-    "What came of a stream."
+    "What a stream has written."
 
     folder: Path  # the shards, to be read as one parquet dataset
     papers: int  # with a prediction
@@ -177,19 +178,22 @@ class StreamResult:
     already_finished: int  # shards that an earlier run had made
 
     def __str__(self) -> str:
-        return f"{self.papers:,} papers predicted, {self.rejects:,} rows rejected, {self.shards:,} shards in {self.folder}"
+        return (
+            f"{self.papers:,} papers predicted, {self.rejects:,} rows rejected, "
+            f"{self.shards:,} shards in {self.folder}"
+        )
 
 # %% ../../nbs/09_deployment/01_bulk.ipynb #d6746712
 @dataclass(frozen=True)
 class PredictionJob:
-    "What shall become of every chunk of a source, wherever the work is done."
+    "What to do with every chunk of a source, wherever the work is done."
 
     source: str | Path  # a file, a folder of files, or the word sample
     rows: int  # of a chunk
     # a fitted classifier, or the folder of one; None: the model of the package
     model: Model | None
     classifier: Classifier  # the same, loaded
-    which: dict[str, Any]  # what tells the model from any other
+    which: dict[str, Any]  # identity of the model, from `model_record`
     folder: Path  # where shards go
     top: int  # how many groups to name
     threshold: float  # rows less probable than this are flagged
@@ -221,7 +225,7 @@ def _in_order(
 def local_engine(
     job: PredictionJob,
 ) -> Iterator[int | None]:  # papers in each chunk; None for one that was done before
-    "Predict in this process, a few chunks side by side."
+    "Predict in this process, a few chunks in parallel."
     predictor, max_parallel = fastest_predictor(job.classifier)
     chunks = read_chunks(
         job.source, job.rows, lambda number: is_shard_finished(job.folder, number)
@@ -238,8 +242,8 @@ _RUN_JSON = "_run.json"  # what begins with _ is no part of the data set
 
 def _finish(
     partial: Path,  # with all shards
-    shards: int,  # that there must be
-    asked: dict[str, Any],
+    shards: int,  # how many there must be
+    request: dict[str, Any],  # what was requested
 ) -> tuple[int, int]:  # papers and rejects
     "Count what is there and write the record."
     counts = [
@@ -251,7 +255,7 @@ def _finish(
     )
     write_json(
         partial / "run.json",
-        {"asked": asked, "papers": sum(counts), "rejects": rejects, "shards": shards},
+        {"asked": request, "papers": sum(counts), "rejects": rejects, "shards": shards},
     )
     (partial / "run.json").rename(partial / _RUN_JSON)
     return sum(counts), rejects
@@ -278,21 +282,25 @@ def predict_stream(
     # who does the work; another one may go on with what this one has begun
     engine: Engine = local_engine,
 ) -> StreamResult:  # how much came of it
-    "Predict any number of papers in bounded memory; the same call again goes on after a kill. Raises `FolderExists` and `BadPapers`."
+    "Predict in bounded memory; resumable. Raises `FolderExists` and `BadPapers`."
     from tqdm import tqdm
 
     classifier = find_model(model)
     threshold = abstention_threshold(classifier, abstain_below)
     which = model_record(packaged_model() if model is None else model)
-    asked: dict[str, Any] = {
+    request: dict[str, Any] = {
         "verb": "predict",
         "source": file_records(source) or str(source),
         "model": which,
     }
-    asked |= {"top": top, "abstain_below": threshold, "rows_per_shard": rows_per_shard}
+    request |= {
+        "top": top,
+        "abstain_below": threshold,
+        "rows_per_shard": rows_per_shard,
+    }
     _restore_record(partial_folder(out))
     with (
-        run_folder(out, asked) as partial,
+        run_folder(out, request) as partial,
         tqdm(
             desc="predicting", unit="paper", leave=False, disable=None, delay=1
         ) as shown,
@@ -312,7 +320,7 @@ def predict_stream(
         ):
             done.append(papers)
             shown.update(papers or 0)
-        papers, rejects = _finish(partial, len(done), asked)
+        papers, rejects = _finish(partial, len(done), request)
         if not papers:
             raise BadPapers.at(
                 source,
@@ -348,10 +356,10 @@ def predict_lines(
 # %% ../../nbs/09_deployment/01_bulk.ipynb #bf397e0d
 @dataclass(frozen=True)
 class PredictionSummary:
-    "What came of a prediction."
+    "Counts of a prediction."
 
     papers: int  # with a prediction
-    abstained: int  # of these, not sure enough
+    abstained: int  # of these, below the threshold
     rejects: int  # rows without a prediction
 
     def __str__(self) -> str:
@@ -359,7 +367,8 @@ class PredictionSummary:
             f"{n:,} {noun}{'s' * (n != 1)}"
             for n, noun in ((self.papers, "paper"), (self.rejects, "row"))
         )
-        return f"{papers} predicted, {self.abstained:,} abstained{f', {rows} rejected' if self.rejects else ''}"
+        rejected = f", {rows} rejected" if self.rejects else ""
+        return f"{papers} predicted, {self.abstained:,} abstained{rejected}"
 
 # %% ../../nbs/09_deployment/01_bulk.ipynb #9d42778c
 def rejects_path(
@@ -407,12 +416,13 @@ def _from_stdin(
             parts.append((predictions, rejects))
     if parts:
         predictions, rejects = (
-            pd.concat(side, ignore_index=True) for side in zip(*parts, strict=True)
+            pd.concat(part, ignore_index=True) for part in zip(*parts, strict=True)
         )
         done = [_write(predictions, rejects, out)]
     if not done:
         raise BadPapers(
-            "standard input: there is no line in it; give one JSON object with title and summary a line"
+            "standard input: there is no line in it; give one JSON object with title "
+            "and summary a line"
         )
     return PredictionSummary(
         *(sum(counts) for counts in zip(*map(astuple, done), strict=True))
@@ -463,8 +473,8 @@ def _to_folder(
 
 # %% ../../nbs/09_deployment/01_bulk.ipynb #60c8b0f5
 def _fetch_papers(
-    words: Sequence[str],  # what somebody wants to have predicted
-    api: str | None,  # address of arXiv's interface; None: arXiv's own
+    words: Sequence[str],  # command-line arguments: one file, or ids
+    api: str | None,  # address of arXiv's API; None: arXiv's own
 ) -> pd.DataFrame | None:  # a papers table; None if it is a file, a folder, sample or -
     "The papers that ids stand for, from arXiv."
     if len(words) == 1 and (words[0] in ("sample", "-") or Path(words[0]).exists()):
@@ -476,7 +486,8 @@ def _fetch_papers(
         if len(words) == 1:
             return None
         raise BadPrediction(
-            f"{wrong[0]} is no arXiv id: give one table (a file, or a folder of files), or ids such as 2504.15253"
+            f"{wrong[0]} is no arXiv id: give one table (a file, or a folder of "
+            "files), or ids such as 2504.15253"
         )
     return harvest_ids(words, api or API)
 
@@ -496,7 +507,7 @@ def predict_file(
     engine: str = "local",
     api: str | None = None,  # where papers are fetched by id; None: arXiv
 ) -> PredictionSummary:  # how much came of it
-    "Predict papers with a saved model and write the predictions; title and summary are enough."
+    "Predict papers with a saved model and write a table or shards."
     words = [str(papers)] if isinstance(papers, str | Path) else list(papers)
     whole = str(out) == "-" or bool(Path(out).suffix)
     if engine not in ENGINES:
@@ -505,18 +516,21 @@ def predict_file(
         )
     if engine != "local" and whole:
         raise BadPrediction(
-            f"{engine} writes shards into a folder that all machines share, not into {out}: name a folder with --out"
+            f"{engine} writes shards into a folder that all machines share, not into "
+            f"{out}: name a folder with --out"
         )
     if str(out) != "-":
         check_folder_free(out)
     if words == ["-"] and not whole:
         raise BadPapers(
-            f"standard input cannot be predicted into the folder {out}: give a file, such as {out}.parquet, or -"
+            f"standard input cannot be predicted into the folder {out}: give a file, "
+            f"such as {out}.parquet, or -"
         )
     classifier, fetched = find_model(model), _fetch_papers(words, api)
     if fetched is not None and not whole:
         raise BadPrediction(
-            f"papers that are fetched by id go to a file or to -, not into the folder {out}"
+            "papers that are fetched by id go to a file or to -, not into the folder "
+            f"{out}"
         )
     if model is None:
         log.info("%s", describe_model(classifier))

@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 # %% ../../nbs/09_deployment/02_cluster.ipynb #bf7464f8
 @dataclass(frozen=True)
 class WorkerLayout:
-    "How many workers there are, and what each asks for."
+    "The number of workers, and the resources of each."
 
     workers: int
     cpus: int  # each
@@ -60,7 +60,8 @@ class WorkerLayout:
         each = f"{self.cpus} core{'s' if self.cpus != 1 else ''}" + (
             " and an accelerator" if self.gpus else ""
         )
-        return f"{self.workers:,} worker{'s' if self.workers != 1 else ''}, each with {each}"
+        plural = "s" if self.workers != 1 else ""
+        return f"{self.workers:,} worker{plural}, each with {each}"
 
 # %% ../../nbs/09_deployment/02_cluster.ipynb #bf7483e7
 class BadCluster(ArxivNbclfError):
@@ -71,7 +72,7 @@ def plan_workers(
     machines: Iterable[dict[str, float]],  # what each has: CPU, and GPU if it has any
     device: str,  # core, machine or accelerator
 ) -> WorkerLayout:
-    "Workers that are all alike, so that each could go on anywhere. Raises `BadCluster`."
+    "Workers with the same resources, so any can move. Raises `BadCluster`."
     found = [
         (int(machine.get("CPU", 0)), int(machine.get("GPU", 0))) for machine in machines
     ]
@@ -79,7 +80,8 @@ def plan_workers(
         return WorkerLayout(cards, min(cpus // gpus for cpus, gpus in found if gpus), 1)
     if not any(cpus for cpus, _ in found):
         raise BadCluster(
-            "the cluster has no processor to give: add machines to it, or leave out --engine ray"
+            "the cluster has no processor to give: add machines to it, or leave out "
+            "--engine ray"
         )
     each = 1 if device == "core" else min(cpus for cpus, _ in found if cpus)
     return WorkerLayout(sum(cpus // each for cpus, _ in found), each)
@@ -91,7 +93,7 @@ class Worker:
     def __init__(
         self,
         model: str | None,  # folder of a bundle; None: the model of the package
-        which: dict[str, Any],  # what it must be
+        which: dict[str, Any],  # identity that it must have
         folder: str,  # where shards go
         top: int,  # how many groups to name
         threshold: float,  # rows less probable than this are flagged
@@ -111,12 +113,14 @@ class Worker:
             here = f"the machine {gethostname()}"
             if not (self.folder / "run.json").is_file():
                 raise BadCluster(
-                    f"{here} does not see {self.folder}: --out has to be in a folder that all machines of the cluster share"
+                    f"{here} does not see {self.folder}: --out has to be in a folder "
+                    "that all machines of the cluster share"
                 )
             folder = packaged_model() if self.model is None else Path(self.model)
             if not folder.is_dir():
                 raise BadCluster(
-                    f"{here} does not see the model {folder}: put it into a folder that all machines of the cluster share"
+                    f"{here} does not see the model {folder}: put it into a folder "
+                    "that all machines of the cluster share"
                 )
             if difference := request_differences(
                 self.which, model_record(folder) | {"library": __version__}
@@ -124,7 +128,8 @@ class Worker:
                 raise BadCluster(
                     error_line(
                         here,
-                        f"has another model or version than the one that asks ({difference})",
+                        "has another model or version than the main process "
+                        f"({difference})",
                     )
                 )
             self.predictor = fastest_predictor(find_model(self.model))[0]
@@ -136,7 +141,7 @@ class Worker:
         # its rows, name of their file, its path, whether there are others
         raw: tuple[RawTable, str, str, bool],
     ) -> int:  # papers in it
-        "Predict a chunk and write it down, if nobody has."
+        "Predict a chunk and write it, unless its shard is there."
         self.load()
         if not is_shard_finished(self.folder, number):
             return write_shard(
@@ -179,11 +184,11 @@ OBJECT_STORE_BYTES = 1 << 28
 
 @contextmanager
 def _connected() -> Iterator[None]:
-    "Inside the block there is a cluster. Raises `MissingExtra` and `BadCluster`."
+    "A connection to a cluster, for a block. Raises `MissingExtra` and `BadCluster`."
     require_extra("ray", "ray")
     address = os.environ.get("RAY_ADDRESS") or "local"
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    # of workers that nobody waits for any more
+    # of workers whose result is not awaited any more
     os.environ.setdefault("RAY_IGNORE_UNHANDLED_ERRORS", "1")
     # Ray looks while it is imported
     if address == "local" and "ray" not in sys.modules:
@@ -221,7 +226,7 @@ def _connected() -> Iterator[None]:
                         f"does not answer ({error}); check RAY_ADDRESS and the cluster",
                     )
                 ) from error
-    with redirect_stdout(sys.stderr):  # where Ray tells of deaths; stdout is for data
+    with redirect_stdout(sys.stderr):  # where Ray reports deaths; stdout is for data
         try:
             yield
         finally:
@@ -229,7 +234,7 @@ def _connected() -> Iterator[None]:
 
 # %% ../../nbs/09_deployment/02_cluster.ipynb #1abd9767
 class Interrupted(CannotWrite):
-    "Workers were lost for good; shards that were written stay, and the same call goes on."
+    "Workers were lost for good; what was written stays, the same call resumes."
 
 # %% ../../nbs/09_deployment/02_cluster.ipynb #1abdb656
 @contextmanager
@@ -248,7 +253,10 @@ def _as_interrupted(
             raise error.cause from None
         raise
     except RayError as error:
-        lost = f"workers die, perhaps for want of memory; the same command goes on where this one has stopped ({error})"
+        lost = (
+            "workers die, perhaps for want of memory; the same command goes on where "
+            f"this one has stopped ({error})"
+        )
         raise Interrupted(error_line(folder, lost)) from error
 
 # %% ../../nbs/09_deployment/02_cluster.ipynb #2e45bac3
@@ -315,7 +323,7 @@ MAX_WORKER_DEATHS = 5
 def ray_engine(
     job: PredictionJob,
 ) -> Iterator[int | None]:  # papers in each chunk; None for one that was done before
-    "Predict on a cluster, a chunk at a time on each device. Raises `BadCluster`, `Interrupted` and `MissingExtra`."
+    "Predict on a cluster. Raises `BadCluster`, `Interrupted` and `MissingExtra`."
     with _connected(), _shared_model(job) as model:
         import ray
 
@@ -333,7 +341,7 @@ def ray_engine(
             "max_restarts": MAX_WORKER_DEATHS,
             "max_task_retries": -1,
         }
-        asked = (
+        arguments = (
             model,
             job.which | {"library": __version__},
             str(job.folder.resolve()),
@@ -341,7 +349,7 @@ def ray_engine(
             job.threshold,
         )
         actor: Any = ray.remote(Worker).options(scheduling_strategy="SPREAD", **wanted)
-        workers = [actor.remote(*asked) for _ in range(layout.workers)]
+        workers = [actor.remote(*arguments) for _ in range(layout.workers)]
         tables = raw_chunks(
             job.source, job.rows, lambda number: is_shard_finished(job.folder, number)
         )

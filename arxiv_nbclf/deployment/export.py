@@ -61,7 +61,7 @@ from arxiv_nbclf.preprocessing import (
     paper_texts,
     split_papers,
 )
-from ..report.model_card import card_data
+from ..report.model_card import card_data, yaml_head
 from ..training.finetuned import FineTunedClassifier
 from ..training.trainer import quiet_transformers, score_tokens
 
@@ -75,7 +75,9 @@ def float32_scores(
 ) -> np.ndarray:  # (n_texts, 8)
     "Scores before calibration, in 32 bits."
     recipe = classifier.resolved()
-    tokens = tokenize(classifier.tokenizer_, texts, recipe.max_length, recipe.truncation)
+    tokens = tokenize(
+        classifier.tokenizer_, texts, recipe.max_length, recipe.truncation
+    )
     return (
         score_tokens(classifier.model_, tokens, classifier.tokenizer_.pad_token_id)
         + classifier.offsets_
@@ -83,7 +85,7 @@ def float32_scores(
 
 # %% ../../nbs/09_deployment/04_export.ipynb #1bbf8267
 def as_matrix(
-    calibration: Calibration,
+    calibration: Calibration,  # a temperature, or a matrix and a bias
 ) -> tuple[
     np.ndarray, np.ndarray
 ]:  # (8, 8) and (8,): what scores are multiplied with, and what is added
@@ -98,7 +100,7 @@ def fold_into_head(
     offsets: np.ndarray,  # (8,) that are added to its scores
     calibration: Calibration,  # that follows
 ) -> None:
-    "Let a model's own scores be the calibrated ones. Raises `BadExport`."
+    "Make a model's own scores the calibrated ones. Raises `BadExport`."
     import torch
 
     heads = [
@@ -108,7 +110,8 @@ def fold_into_head(
     ]
     if len(heads) != 1 or heads[0].bias is None:
         raise BadExport(
-            f"{type(model).__name__} does not end in one linear layer of eight scores: export it to onnx instead"
+            f"{type(model).__name__} does not end in one linear layer of eight scores: "
+            "export it to onnx instead"
         )
     head, (matrix, shift) = heads[0], as_matrix(calibration)
     weights, bias = (
@@ -128,7 +131,7 @@ def nearest_temperature(
     scores: np.ndarray,  # (n_papers, 8) before calibration
     probabilities: np.ndarray,  # (n_papers, 8) to come near to
 ) -> Temperature:
-    "The temperature that makes the least (cross entropy) of the difference."
+    "The temperature with the least cross entropy to given probabilities."
     from scipy.optimize import minimize_scalar
 
     def loss(log_temperature: float) -> float:
@@ -153,8 +156,8 @@ def linear_calibration(
     scores: np.ndarray,  # (n_papers, 8) of some papers, before calibration
 ) -> tuple[
     Calibration, float
-]:  # what a linear layer can hold of it; share of labels that the whole of it would change
-    "The calibration itself where that leaves the labels as they are, a temperature otherwise."
+]:  # what is folded in; share of labels that all of it would change
+    "The calibration where that leaves the labels as they are, or a temperature."
     matrix, shift = as_matrix(calibration)
     moved = float(
         ((scores @ matrix + shift).argmax(axis=1) != scores.argmax(axis=1)).mean()
@@ -172,7 +175,7 @@ def _write_tokenizer(
     text_plan: str,  # one of TEXT_PLANS
     folder: Path,  # to write to; it is there
 ) -> None:
-    "The tokeniser with what this library does to texts before and after it."
+    "Write the tokenizer, with this library's cleaning and truncation."
     from tokenizers import Regex
     from tokenizers.normalizers import Replace, Sequence
 
@@ -203,7 +206,7 @@ def write_hf(
     folder: Path,  # to write to; it is there
     scores: np.ndarray,  # (n_papers, 8) of some papers, before calibration
 ) -> dict[str, Any]:  # what became of the calibration
-    "A folder that `transformers.pipeline` loads."
+    "Write a folder that `transformers.pipeline` loads."
     recipe, (calibration, moved) = (
         classifier.resolved(),
         linear_calibration(classifier.calibration_, scores),
@@ -212,12 +215,15 @@ def write_hf(
     fold_into_head(model, classifier.offsets_, calibration)
     if recipe.truncation != "head":
         log.warning(
-            "the model reads beginnings and ends of long texts (truncation=%s), but a pipeline reads beginnings alone",
+            "the model reads beginnings and ends of long texts (truncation=%s), but a "
+            "pipeline reads beginnings alone",
             recipe.truncation,
         )
     with quiet_transformers():
         model.save_pretrained(folder)
-        _write_tokenizer(classifier.tokenizer_, recipe.max_length, recipe.text_plan, folder)
+        _write_tokenizer(
+            classifier.tokenizer_, recipe.max_length, recipe.text_plan, folder
+        )
     whole = calibration is classifier.calibration_
     return {
         "calibration": calibration.to_dict(),
@@ -230,11 +236,11 @@ def pipeline_probabilities(
     folder: Path,  # for transformers
     texts: Sequence[str],  # joined, but as they came otherwise
 ) -> np.ndarray:  # (n_texts, 8)
-    "What `transformers.pipeline` makes of texts, with nothing but the folder."
+    "Probabilities by `transformers.pipeline`, with nothing but the folder."
     from transformers import pipeline
 
     with quiet_transformers():
-        ask: Any = pipeline(
+        classify: Any = pipeline(
             "text-classification",
             str(folder),
             device="cpu",
@@ -245,48 +251,52 @@ def pipeline_probabilities(
     # half a surrogate pair is no text to a tokeniser
     readable = [text.encode("utf-8", "replace").decode() for text in texts]
     found = np.zeros((len(texts), len(LABELS)))
-    for row, answer in enumerate(ask(readable)):
+    for row, answer in enumerate(classify(readable)):
         for part in answer:
             found[row, label2id[part["label"]]] = part["score"]
     return found
 
 # %% ../../nbs/09_deployment/04_export.ipynb #f71e35e5
-# for transformers; a graph; in 8-bit whole numbers; behind quicker readers
+# for transformers; a graph; an int8 graph; a cascade of faster stages
 EXPORT_FORMATS = ("hf", "onnx", "onnx-int8", "onnx-cascade")
 
 
 def check_possible(
     classifier: Classifier,  # fitted
-    to: str,  # one of FORMATS
+    to: str,  # one of EXPORT_FORMATS
 ) -> None:  # or BadExport
-    "Refuse what cannot be, and say what can."
+    "Refuse an export that is not possible, and name one that is."
     if to not in EXPORT_FORMATS:
         raise BadExport(
             f"to={to!r} is not known: take one of {', '.join(EXPORT_FORMATS)}"
         )
     if classifier.family == "linear":
         raise BadExport(
-            "a linear model needs no export: its folder holds a few arrays, and load_classifier reads it without torch"
+            "a linear model needs no export: its folder holds a few arrays, and "
+            "load_classifier reads it without torch"
         )
     if classifier.family == "ensemble":
         raise BadExport(
-            "an ensemble is exported member by member: they are models of their own, in the folder members of this one"
+            "an ensemble is exported member by member: they are models of their own, "
+            "in the folder members of this one"
         )
     if classifier.family not in ("finetuned", "hybrid"):
         raise BadExport(
-            f"this is a model of the kind {classifier.family}: export the one that it was made of"
+            f"this is a model of the kind {classifier.family}: export the one that it "
+            "was made of"
         )
     if classifier.family == "hybrid" and to == "hf":
         raise BadExport(
-            "transformers knows no model that counts words beside an encoder: export a hybrid one to onnx or onnx-int8"
+            "transformers knows no model that counts words beside an encoder: export a "
+            "hybrid one to onnx or onnx-int8"
         )
 
 # %% ../../nbs/09_deployment/04_export.ipynb #adecb974
 @dataclass(frozen=True)
 class Agreement:
-    "How far an export says what its original says."
+    "How far an export agrees with its original."
 
-    papers: int  # that both were asked about
+    papers: int  # that both have predicted
     labels_equal: float  # share of papers with the same label
     largest_difference: float  # of any probability of any paper
     # of the probability that differs most, averaged over the papers
@@ -294,7 +304,8 @@ class Agreement:
 
     def __str__(self) -> str:
         return (
-            f"the same label for {self.labels_equal:.2%} of {self.papers} papers; probabilities differ by {self.mean_difference:.4f} "
+            f"the same label for {self.labels_equal:.2%} of {self.papers} papers; "
+            f"probabilities differ by {self.mean_difference:.4f} "
             f"on average and {self.largest_difference:.4f} at most"
         )
 
@@ -310,7 +321,7 @@ def compare_probabilities(
 
 # %% ../../nbs/09_deployment/04_export.ipynb #524171ef
 def usage(
-    to: str,  # one of FORMATS
+    to: str,  # one of EXPORT_FORMATS
     name: str,  # of the folder
 ) -> str:  # Markdown
     "How to use an export."
@@ -324,18 +335,23 @@ def _about(
     "What an export is, in a paragraph."
     agreement, made_of = Agreement(**record["agreement"]), record["made_of"]
     lines = [
-        f"Made by arxiv_nbclf {record['library_version']} from a {made_of['family']} model, in the form `{record['to']}`. "
+        f"Made by arxiv_nbclf {record['library_version']} from a {made_of['family']} "
+        f"model, in the form `{record['to']}`. "
         f"Beside the original, on {record['agreed_on']}: {agreement}."
     ]
     if not record.get("whole_calibration", True):
         lines.append(
-            f"Its scores are calibrated by one temperature. The library's own calibration is finer; without the library "
-            f"it would change {record['labels_it_would_change']:.1%} of the labels, and was left out."
+            "Its scores are calibrated by one temperature. The library's own "
+            "calibration is finer; without the library "
+            f"it would change {record['labels_it_would_change']:.1%} of the labels, "
+            "and was left out."
         )
     if answered := record.get("answered_by"):
         lines.append(
-            f"Of papers that were held out, {answered['words']:.0%} are answered by counted words, "
-            f"{answered['beginning']:.0%} by the first tokens, and {answered['whole']:.0%} by the whole model."
+            f"Of papers that were held out, {answered['words']:.0%} are answered by "
+            "counted words, "
+            f"{answered['beginning']:.0%} by the first tokens, and "
+            f"{answered['whole']:.0%} by the whole model."
         )
     return "## This export\n\n" + "\n\n".join(lines) + "\n"
 
@@ -355,18 +371,18 @@ def export_card(
     text = (
         card
         or TEMPLATES.get_template("export_card.md").render(
-            card_data=card_data(license).to_yaml(),
+            card_data=yaml_head(card_data(license)),
             name=name,
             license=license,
             labels=LABELS,
         )
         + "\n"
     )
-    told = f"{_about(record)}\n{usage(record['to'], name)}\n"
+    about = f"{_about(record)}\n{usage(record['to'], name)}\n"
     text = (
-        _SECTION.sub(lambda _: told, text, count=1)
+        _SECTION.sub(lambda _: about, text, count=1)
         if _SECTION.search(text)
-        else f"{text}\n{told}"
+        else f"{text}\n{about}"
     )
     page = ModelCard(text)
     data: Any = page.data
@@ -375,12 +391,12 @@ def export_card(
     data.tags = [*(data.tags or []), *(["onnx"] if record["to"] != "hf" else [])]
     if base := record["made_of"]["base_model"]:
         data.base_model = base
-    return str(page)
+    return f"---\n{yaml_head(data)}\n---\n{page.text}"
 
 # %% ../../nbs/09_deployment/04_export.ipynb #457b71bc
 def _base_model(
     classifier: Classifier,  # fitted
-) -> str | None:  # as the hub calls it; None: nobody but its owner would know
+) -> str | None:  # as the hub calls it; None: a private one
     "The published transformer that a model began with."
     name = str(getattr(classifier, "encoder", ""))
     known = ENCODERS.get(name, name)
@@ -396,19 +412,23 @@ def _notice(
     license: str,  # of the model
     base: str | None,  # what it began with
 ) -> str:
-    "What has to be said about licences."
-    return f"""Made with arxiv_nbclf {version("arxiv_nbclf")}, which is licensed under Apache-2.0.
-The model: {license}.
-Its transformer began as {base or "a pretrained encoder that its owner chose"}, whose licence goes along with its weights.
-Metadata of arXiv papers, titles and abstracts among them, is CC0.
-"""
+    "The notice about licences."
+    base = base or "a pretrained encoder that its owner chose"
+    lines = [
+        f"Made with arxiv_nbclf {version('arxiv_nbclf')}, which is licensed under "
+        "Apache-2.0.",
+        f"The model: {license}.",
+        f"Its transformer began as {base}, whose licence goes along with its weights.",
+        "Metadata of arXiv papers, titles and abstracts among them, is CC0.",
+    ]
+    return "\n".join(lines) + "\n"
 
 # %% ../../nbs/09_deployment/04_export.ipynb #c98d54cb
 @contextmanager
 def _atomic_folder(
     out: Path,  # to appear; nothing may be there yet
 ) -> Iterator[Path]:  # a folder to fill
-    "A folder that appears when the block ends well. Raises `FolderExists` and `CannotWrite`."
+    "A folder that appears complete. Raises `FolderExists` and `CannotWrite`."
     check_folder_free(out)
     part = out.with_name(f".{token_hex(4)}-{out.name}")
     try:
@@ -419,7 +439,8 @@ def _atomic_folder(
         raise CannotWrite(
             error_line(
                 out,
-                f"cannot be written: {reason(error)}; choose another place, or make room there",
+                f"cannot be written: {reason(error)}; choose another place, or free "
+                "space there",
             )
         ) from error
     finally:
@@ -431,18 +452,19 @@ class Export:
     "A finished export."
 
     folder: Path
-    record: dict[str, Any]  # what its export.json says
+    record: dict[str, Any]  # the content of its export.json
 
     @property
     def agreement(self) -> Agreement:
-        "How far it says what its original says."
+        "How far it agrees with its original."
         return Agreement(**self.record["agreement"])
 
     def __repr__(self) -> str:
         size = sum(
             path.stat().st_size for path in self.folder.rglob("*") if path.is_file()
         )
-        return f"Export({self.record['to']} in {self.folder.name}, {size / 1e6:.1f} MB: {self.agreement})"
+        kind, name = self.record["to"], self.folder.name
+        return f"Export({kind} in {name}, {size / 1e6:.1f} MB: {self.agreement})"
 
 # %% ../../nbs/09_deployment/04_export.ipynb #4fc7ba7c
 COMPARE_PAPERS = 200  # papers: a quarter of a minute of MiniLM on one core
@@ -463,12 +485,12 @@ def _split_papers(
     model_folder: Path,  # a run folder or a bundle
     papers: pd.DataFrame,  # with their categories
 ) -> pd.Series:  # train, validation or test; the papers' index
-    "Which papers a model has learnt from: as its run wrote down, where there was one, otherwise as runs split a table. Raises `BadExport`."
+    "The split that a model was trained with, or the default. Raises `BadExport`."
     written = _run_of(model_folder) / "splits.parquet"
     if not written.is_file():
         return split_papers(papers)
     try:
-        sides = (
+        splits = (
             pd.read_parquet(written, columns=["aid", "split"])
             .drop_duplicates("aid")
             .set_index("aid")["split"]
@@ -477,22 +499,23 @@ def _split_papers(
         raise BadExport(
             error_line(
                 written,
-                f"cannot be read as the split of a run ({error}); copy the whole run again",
+                f"cannot be read as the split of a run ({error}); copy the whole run "
+                "again",
             )
         ) from error
-    return papers["aid"].map(sides).fillna("test")
+    return papers["aid"].map(splits).fillna("test")
 
 # %% ../../nbs/09_deployment/04_export.ipynb #4fc7f85a
 def _write_and_compare(
     classifier: Classifier,  # fitted
-    to: str,  # one of FORMATS
+    to: str,  # one of EXPORT_FORMATS
     papers: pd.DataFrame,  # to compare by
     folder: Path,  # to write to; it is there
-    # for a cascade: papers with their categories, to learn from
+    # for a cascade: papers with their categories, to train its first stage
     train_papers: pd.DataFrame | None = None,
-    held_out: pd.DataFrame | None = None,  # likewise: to find its bars by
+    held_out: pd.DataFrame | None = None,  # likewise: to find its thresholds by
 ) -> dict[str, Any]:  # for export.json
-    "Write a classifier in one of the forms, and ask both."
+    "Write a classifier in one of the formats, and compare both."
     texts = classifier._texts(papers)
     scores = (
         float32_scores(classifier, texts)
@@ -520,10 +543,10 @@ def _write_and_compare(
                 Path(scratch),
             )
             cascade.save(folder)
-            told = {
+            stages = {
                 name: cascade.fitted_[name] for name in ("answered_by", "bars", "held")
             }
-            return told | {
+            return stages | {
                 "agreement": asdict(
                     compare_probabilities(original, cascade.predict_proba(texts))
                 )
@@ -572,20 +595,23 @@ def _cascade_papers(
     papers: pd.DataFrame | None,  # what was given
 ) -> tuple[
     pd.DataFrame, pd.DataFrame, pd.DataFrame
-]:  # to learn from, to find bars by, to compare by
+]:  # to train on, to find thresholds by, to compare by
     "The papers that a cascade is made with. Raises `BadExport`."
     if papers is None:
         raise BadExport(
-            "a cascade learns when it may answer early: give the table that the model was trained on, with its categories"
+            "a cascade learns when it may answer early: give the table that the model "
+            "was trained on, with its categories"
         )
-    side = _split_papers(model_folder, papers)
+    split = _split_papers(model_folder, papers)
     train_papers, held_out, new = (
-        papers[side == name] for name in ("train", "validation", "test")
+        papers[split == name] for name in ("train", "validation", "test")
     )
     if train_papers.empty or held_out.empty or new.empty:
         raise BadExport(
-            f"a cascade needs papers that the model has learnt from ({len(train_papers)} are given), that it was validated by "
-            f"({len(held_out)}) and that it does not know ({len(new)}): give the table that it was trained on"
+            "a cascade needs papers that the model has learnt from "
+            f"({len(train_papers)} are given), that it was validated by "
+            f"({len(held_out)}) and that it does not know ({len(new)}): give the table "
+            "that it was trained on"
         )
     return train_papers, held_out, new
 
@@ -593,8 +619,8 @@ def _cascade_papers(
 def export_model(
     # a run folder or a bundle, of a fine-tuned or hybrid model
     model_folder: str | Path,
-    # hf: for transformers; onnx: a graph; onnx-int8: the same in 8-bit whole numbers;
-    # onnx-cascade: behind quicker readers
+    # hf: for transformers; onnx: a graph; onnx-int8: an int8 graph; onnx-cascade:
+    # behind faster stages
     to: str,
     out: str | Path,  # the folder to make
     # to compare original and export by; None: synthetic ones. A cascade needs the
@@ -602,7 +628,7 @@ def export_model(
     papers: pd.DataFrame | None = None,
     license: str = "apache-2.0",  # of the model, as the hub abbreviates it
 ) -> Export:
-    "Write a saved model in another form. Raises `BadExport`, `BadBundle`, `FolderExists`, `CannotWrite` and `MissingExtra`."
+    "Write a saved model in another format. Raises `BadExport`, `CannotWrite`."
     model_folder, out = Path(model_folder), Path(out)
     check_folder_free(out)
     if to not in EXPORT_FORMATS:
@@ -628,14 +654,26 @@ def export_model(
     )
     if given.empty:
         raise BadExport(
-            "no papers to compare by: give some with title and summary, or none at all for synthetic ones"
+            "no papers to compare by: give some with title and summary, or none at all "
+            "for synthetic ones"
         )
     with _atomic_folder(out) as part:
         record = {
-            "to": to, "library_version": version("arxiv_nbclf"), "labels": list(LABELS), "machine": machine(),
-            "made_of": {"family": classifier.family, "base_model": _base_model(classifier)},
-            "agreed_on": "the synthetic sample" if papers is None else "papers that were given",
-        } | _write_and_compare(classifier, to, given, part, train_papers, held_out)  # fmt: skip
+            "to": to,
+            "library_version": version("arxiv_nbclf"),
+            "labels": list(LABELS),
+            "machine": machine(),
+            "made_of": {
+                "family": classifier.family,
+                "base_model": _base_model(classifier),
+            },
+            "agreed_on": "papers that were given"
+            if papers is not None
+            else "the synthetic sample",
+        }
+        record |= _write_and_compare(
+            classifier, to, given, part, train_papers, held_out
+        )
         _write_documents(model_folder, record, out.name, license, part)
     log.info("%s: %s", out, Agreement(**record["agreement"]))
     return Export(out, record)
@@ -652,7 +690,7 @@ def push_to_hub(
     token: str | None = None,  # of the hub; None: the one that `hf auth login` has left
     message: str = "Upload a model exported by arxiv_nbclf",  # of the commit
 ) -> str:  # address of the repository
-    "Put an export on the hub. Raises `BadExport` and `NotPushed`."
+    "Upload an export to the hub. Raises `BadExport` and `NotPushed`."
     from huggingface_hub import HfApi, ModelCard
     from huggingface_hub.errors import HFValidationError
     from huggingface_hub.utils import validate_repo_id
@@ -666,11 +704,13 @@ def push_to_hub(
         validate_repo_id(repo_id)
     except HFValidationError:
         raise NotPushed(
-            f"{repo_id!r} cannot be a repository: give owner/name, of letters, digits, dots and hyphens"
+            f"{repo_id!r} cannot be a repository: give owner/name, of letters, digits, "
+            "dots and hyphens"
         ) from None
     if not ModelCard.load(folder / "README.md").data.to_dict().get("license"):
         raise BadExport(
-            f"{folder / 'README.md'} names no license in its head: add a line such as license: apache-2.0"
+            f"{folder / 'README.md'} names no license in its head: add a line such as "
+            "license: apache-2.0"
         )
     api = HfApi(token=token)
     try:

@@ -68,7 +68,7 @@ def _last_layer_hook_point(
 ) -> list[
     Any
 ]:  # modules of its last layer; none if it is built like neither BERT nor DistilBERT
-    "Where a transformer's last layer could stop caring for any token but the first."
+    "Modules of the last layer that can drop all tokens but the first."
     body = model.base_model
     layers = getattr(
         getattr(body, "encoder", getattr(body, "transformer", None)), "layer", None
@@ -89,7 +89,7 @@ def _last_layer_hook_point(
 def _first_token_only(
     model: "PreTrainedModel",  # a classifier
 ) -> Iterator[None]:
-    "Inside the block, the last layer computes the first token alone."
+    "For a block, the last layer computes the first token alone."
     with ExitStack() as hooks:
         for module in _last_layer_hook_point(model):
             hook = module.register_forward_pre_hook(
@@ -124,7 +124,7 @@ def classifier_graph(
     model: "PreTrainedModel",  # a classifier, from `load_for_classification`
     path: Path,  # an .onnx file to write
 ) -> Path:  # the file
-    "Write a classifier as a graph that computes what its head reads. Raises `BadGraph` and `CannotWrite`."
+    "Write a classifier as a graph. Raises `BadGraph` and `CannotWrite`."
     model.eval()
     with _first_token_only(model):
         export_onnx(model, path)
@@ -158,7 +158,7 @@ def _every_graph(
 def check_graph(
     path: Path,  # an .onnx file of unknown origin
 ) -> None:  # or BadGraph
-    "Refuse a graph that reaches outside of its file."
+    "Refuse a graph with external data or foreign operations."
     require_extra("train", "onnx")
     import onnx
 
@@ -184,7 +184,7 @@ def check_graph(
         raise BadGraph(
             error_line(
                 path,
-                f"asks for operations of {min(strange)}, which are not run: do not use it",
+                f"has operations of {min(strange)}, which are not run: do not use it",
             )
         )
     attributes = [
@@ -236,7 +236,7 @@ def read_tokenizer(
 
     try:
         return PreTrainedTokenizerFast(tokenizer_file=str(path))
-    except Exception as error:  # the reader below raises whatever its format brings
+    except Exception as error:  # tokenizers raises errors of its own
         raise BadExport(
             error_line(path, f"is no tokeniser ({error}); copy the whole folder again")
         ) from error
@@ -254,10 +254,10 @@ class BatchingMode:
 # %% ../../nbs/09_deployment/03_onnx.ipynb #047bac92
 def run_graph(
     graph: OnnxEncoder,
-    tokens: Tokens,
+    tokens: Tokens,  # of all texts
     pad_id: int,  # the tokeniser's
-    batching: BatchingMode,
-    threads: int,  # texts or batches at once, if they go side by side
+    batching: BatchingMode,  # in parallel or not, and the size of batches
+    threads: int,  # texts or batches at once, if in parallel
 ) -> (
     np.ndarray
 ):  # (n_texts, 8) scores, or (n_texts, width): each text's mean hidden state
@@ -283,10 +283,10 @@ def run_graph(
             leave=False,
             disable=None,
             delay=1,
-        ) as bar:
+        ) as progress:
             for part in workers.map(one, batches):
                 rows.append(part)
-                bar.update(len(part))
+                progress.update(len(part))
     finally:
         workers.shutdown(cancel_futures=True)  # Ctrl-C shall not wait for the rest
     return np.concatenate(rows)[np.argsort(np.concatenate(batches))]
@@ -294,7 +294,7 @@ def run_graph(
 # %% ../../nbs/09_deployment/03_onnx.ipynb #4d995de8
 @dataclass(eq=False)
 class ExportSettings(Classifier):
-    "What an export says of itself; `ExportedClassifier` does it."
+    "The settings of an export."
 
     kind: str = "finetuned"  # the family that it was made of: finetuned or hybrid
     precision: str = "int8"  # of the graph: fp32 or int8
@@ -311,7 +311,7 @@ class ExportSettings(Classifier):
 
     @property
     def batching(self) -> BatchingMode:
-        "How it works through its texts."
+        "Its batching as one value."
         return BatchingMode(self.side_by_side, self.batch_tokens)
 
     def _check_settings(self) -> None:
@@ -323,7 +323,8 @@ class ExportSettings(Classifier):
         ):
             if getattr(self, name) not in names:
                 raise BadSettings(
-                    f"{name}={getattr(self, name)!r} is not known: take one of {', '.join(names)}"
+                    f"{name}={getattr(self, name)!r} is not known: take one of "
+                    f"{', '.join(names)}"
                 )
         for name, low, high in (
             ("max_length", 3, 1 << 20),
@@ -333,7 +334,8 @@ class ExportSettings(Classifier):
         ):
             if not low <= getattr(self, name) <= high:
                 raise BadSettings(
-                    f"{name}={getattr(self, name)} is out of range: take {low} to {high}"
+                    f"{name}={getattr(self, name)} is out of range: take {low} to "
+                    f"{high}"
                 )
 
 # %% ../../nbs/09_deployment/03_onnx.ipynb #2f1f0c6c
@@ -342,7 +344,7 @@ GRAPH, ARRAYS = "model.onnx", "weights.safetensors"
 
 @dataclass(eq=False)
 class ExportedClassifier(ExportSettings):
-    "A fine-tuned or hybrid classifier whose transformer is a graph. It predicts; it cannot be fitted."
+    "A classifier whose transformer is a graph. It predicts; it cannot be fitted."
 
     def _fit(
         self,
@@ -374,7 +376,8 @@ class ExportedClassifier(ExportSettings):
             )
         if not np.isfinite(scores).all():
             raise BadExport(
-                f"{self.folder_ / GRAPH} gives scores that are no numbers: export the model again"
+                f"{self.folder_ / GRAPH} gives scores that are no numbers: export the "
+                "model again"
             )
         return scores
 
@@ -414,16 +417,17 @@ class ExportedClassifier(ExportSettings):
         )
         if answer.shape != wanted:
             raise BadExport(
-                f"{folder / GRAPH} answers with {answer.shape}, not {wanted}: copy the whole folder again"
+                f"{folder / GRAPH} answers with {answer.shape}, not {wanted}: copy the "
+                "whole folder again"
             )
 
     def set_batching(
         self,
-        batching: BatchingMode,
+        batching: BatchingMode,  # from now on
         # of the processor; None: all that this process may use
         threads: int | None = None,
     ) -> None:
-        "Work in another way, or with fewer cores."
+        "Change batching or the number of cores."
         self.side_by_side, self.batch_tokens, self.threads_ = (
             batching.side_by_side,
             batching.batch_tokens,
@@ -438,9 +442,9 @@ class ExportedClassifier(ExportSettings):
 
     def _graph(
         self,
-        texts: int,  # how many are asked about
+        texts: int,  # how many are to be scored
     ) -> OnnxEncoder:
-        "The graph on one core, for texts side by side; on all of them, for a text that is alone."
+        "The graph on one core for many texts; on all of them for a single one."
         if texts > 1:
             return self.graph_
         if self.wide_graph_ is None:
@@ -454,7 +458,7 @@ def _write_encoder(
     precision: str,  # fp32 or int8
     folder: Path,  # to write to; it is there
 ) -> None:
-    "A transformer as a graph, with its tokeniser and its configuration beside it."
+    "Write a transformer as a graph, its tokenizer and its configuration."
     write = (
         classifier_graph
         if type(model).__name__.endswith("ForSequenceClassification")
@@ -476,7 +480,7 @@ def to_exported(
     # where its files go; it is there, and has to stay while the export is used
     folder: Path,
 ) -> ExportedClassifier:
-    "A fitted classifier with a graph for a transformer. Raises `BadExport`, `BadGraph` and `CannotWrite`."
+    "A fitted classifier as graph. Raises `BadExport`, `BadGraph`, `CannotWrite`."
     own: dict[str, Any] = {
         "kind": classifier.family,
         "precision": precision,
@@ -509,7 +513,8 @@ def to_exported(
         }
     else:
         raise BadExport(
-            f"a {classifier.family} classifier has no transformer of its own to make a graph of"
+            f"a {classifier.family} classifier has no transformer of its own to make a "
+            "graph of"
         )
     _write_encoder(model, tokenizer, precision, folder)
     save_arrays(folder / ARRAYS, arrays)
@@ -535,8 +540,8 @@ BATCHING_MODES = (
 def choose_batching(
     export: ExportedClassifier,
     texts: Sequence[str],  # some dozen, as long as those to come
-) -> list[dict[str, Any]]:  # each pace that was tried, with papers per second
-    "Try each pace that does not change the answers, and set the fastest."
+) -> list[dict[str, Any]]:  # each mode that was tried, with papers per second
+    "Try each mode that does not change the scores, and set the fastest."
     tried = []
     for batching in BATCHING_MODES:
         if export.precision == "int8" and batching.batch_tokens > 1:
@@ -567,38 +572,46 @@ def load_exported(
     return export
 
 # %% ../../nbs/09_deployment/03_onnx.ipynb #560c30d0
-UNREACHABLE = 2.0  # a bar that no probability reaches
+UNREACHABLE = 2.0  # a threshold that no probability reaches
+
+MIN_SURE_ANSWERS = 30  # confident predictions of a group, before a stage may give it
 
 
-MIN_SURE_ANSWERS = 30  # sure answers of a group, before a reader may give it
+def _stage_threshold(
+    best: np.ndarray,  # (n,) highest probability, in descending order
+    label: np.ndarray,  # (n,) its label
+    wrong: np.ndarray,  # (n,) changed labels so far
+    allowed: float,  # changed labels
+    min_answers: int,  # of a group, before the stage may give it
+) -> np.ndarray:  # (8,), UNREACHABLE where the stage may not predict a group
+    "The thresholds of one stage."
+    thresholds = np.full(len(LABELS), UNREACHABLE)
+    if stop := int(np.searchsorted(wrong, allowed, side="right")):
+        often = np.bincount(label[:stop], minlength=len(LABELS)) >= min_answers
+        thresholds[often] = best[stop - 1]
+    return thresholds
 
 
 def fit_stage_thresholds(
-    # of each reader but the last, (n_papers, 8), of papers that it has not learnt from
+    # of each stage but the final one, (n_papers, 8), of papers that it was not
+    # trained on
     probabilities: Sequence[np.ndarray],
-    expected: np.ndarray,  # (n_papers,) labels that the last reader gives
+    expected: np.ndarray,  # (n_papers,) labels that the final stage gives
     max_label_changes: float = 0.003,  # share of the papers that may get another label
-    # sure answers of a group, before a reader may give it
+    # confident predictions of a group, before a stage may give it
     min_answers: int = MIN_SURE_ANSWERS,
-) -> (
-    np.ndarray
-):  # (n_readers - 1, 8): how probable a group must be for a reader's answer to stand
-    "How sure each reader must be for the next not to be asked."
-    stage_thresholds, left, lost = (
-        np.full((len(probabilities), len(LABELS)), UNREACHABLE),
-        np.arange(len(expected)),
-        0,
-    )
+) -> np.ndarray:  # (n_stages - 1, 8): how probable a group must be for a prediction
+    "The confidence that each stage needs for the next one to be skipped."
+    stage_thresholds = np.full((len(probabilities), len(LABELS)), UNREACHABLE)
+    left, lost = np.arange(len(expected)), 0
     for number, found in enumerate(probabilities):
         best, label = found.max(axis=1), found.argmax(axis=1)
         order = left[np.argsort(-best[left], kind="stable")]
         wrong = lost + np.cumsum(label[order] != expected[order])
         allowed = max_label_changes * len(expected) * (number + 1) / len(probabilities)
-        if stop := int(np.searchsorted(wrong, allowed, side="right")):
-            often = (
-                np.bincount(label[order[:stop]], minlength=len(LABELS)) >= min_answers
-            )
-            stage_thresholds[number, often] = best[order[stop - 1]]
+        stage_thresholds[number] = _stage_threshold(
+            best[order], label[order], wrong, allowed, min_answers
+        )
         stands = best[left] >= stage_thresholds[number, label[left]]
         lost += int((label[left] != expected[left])[stands].sum())
         left = left[~stands]
@@ -608,16 +621,16 @@ def fit_stage_thresholds(
 STAGES = ("words", "beginning", "whole")
 
 
-THRESHOLDS_FILE = "bars.safetensors"
+THRESHOLDS_FILE = "bars.safetensors"  # name and array stay: old bundles have them
 
 
 @dataclass(eq=False)
 class CascadeClassifier(Classifier):
-    "Three readers in turn, the last of them a fine-tuned or hybrid classifier. It predicts; it cannot be fitted."
+    "Three stages, the final one a fine-tuned or hybrid classifier; it only predicts."
 
     kind: str = "finetuned"  # the family that it was made of: finetuned or hybrid
-    first: int = 64  # tokens that the second reader reads
-    # of what readers are handed; each cleans further as it has learnt
+    first: int = 64  # tokens that the second stage reads
+    # of the input of stages; each cleans further as it was trained
     text_plan: str = "raw"
 
     family: ClassVar[str] = "cascade"
@@ -648,8 +661,8 @@ class CascadeClassifier(Classifier):
         texts: list[str],  # title and abstract, joined
     ) -> tuple[
         np.ndarray, np.ndarray
-    ]:  # probabilities (n_texts, 8), and which of READERS has answered (n_texts,)
-        "Ask the readers in turn."
+    ]:  # probabilities (n_texts, 8), and index in STAGES that gave them (n_texts,)
+        "Predict by the first stage that is confident."
         found, by, left = (
             np.empty((len(texts), len(LABELS))),
             np.zeros(len(texts), dtype=int),
@@ -658,12 +671,12 @@ class CascadeClassifier(Classifier):
         for number, stage in enumerate(self.stages_):
             if not len(left):
                 break
-            says = stage.predict_proba([texts[row] for row in left])
-            found[left], by[left] = says, number
+            scores = stage.predict_proba([texts[row] for row in left])
+            found[left], by[left] = scores, number
             if number < len(self.stage_thresholds_):
                 left = left[
-                    says.max(axis=1)
-                    < self.stage_thresholds_[number, says.argmax(axis=1)]
+                    scores.max(axis=1)
+                    < self.stage_thresholds_[number, scores.argmax(axis=1)]
                 ]
         return found, by
 
@@ -683,31 +696,32 @@ class CascadeClassifier(Classifier):
         families = [stage.family for stage in self.stages_]
         if families != ["linear", "exported", "exported"]:
             raise BadBundle(
-                f"{folder}: its members are not the readers of a cascade; export the model again"
+                f"{folder}: its members are not the stages of a cascade; export the "
+                "model again"
             )
 
 # %% ../../nbs/09_deployment/03_onnx.ipynb #db642866
 def to_cascade(
     classifier: Classifier,  # fitted, finetuned or hybrid
-    # papers and label ids for the first reader, best those that the classifier has
-    # learnt from
+    # papers and label ids for the first stage, best those that the classifier was
+    # trained on
     train_papers: LabelledPapers,
-    # likewise, of papers that were not learnt from: to calibrate the first reader, and
-    # to find the bars
+    # likewise, of papers that were held out: to calibrate the first stage, and to
+    # find the thresholds
     held_out: LabelledPapers,
     # where the graphs go; it is there, and has to stay while the cascade is used
     folder: Path,
-    first: int = 64,  # tokens that the second reader reads
-    # share of the held papers that may get another label than the classifier's own
+    first: int = 64,  # tokens that the second stage reads
+    # share of the held-out papers that may get another label than the classifier's own
     max_label_changes: float = 0.003,
-    # sure answers of a group among the held papers, before a reader may give it
+    # confident predictions of a group on these, before a stage may give it
     min_answers: int = MIN_SURE_ANSWERS,
 ) -> CascadeClassifier:
-    "A fitted classifier behind two quicker readers. Raises `BadExport`, `BadGraph` and `CannotWrite`."
+    "A classifier behind two faster stages. Raises as `to_exported` does."
     places = [folder / name for name in STAGES[1:]]
     for place in places:
         place.mkdir()
-    # it has learnt from rounded features
+    # it was trained on rounded features
     rounded = (
         classifier.family == "hybrid" and classifier.fitted_["precision"] == "int8"
     )
@@ -754,9 +768,9 @@ def to_cascade(
 def _named_thresholds(
     stage_thresholds: np.ndarray,  # (8,)
 ) -> dict[str, float]:
-    "The bars of the groups that a reader may name."
+    "The thresholds of the groups that a stage may predict."
     return {
-        label: round(float(bar), 4)
-        for label, bar in zip(LABELS, stage_thresholds, strict=True)
-        if bar < UNREACHABLE
+        label: round(float(threshold), 4)
+        for label, threshold in zip(LABELS, stage_thresholds, strict=True)
+        if threshold < UNREACHABLE
     }

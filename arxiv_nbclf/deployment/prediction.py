@@ -100,7 +100,8 @@ class CompactClassifier(LinearClassifier):
         ).values()
         if quantized.dtype != np.int8:
             raise BadBundle(
-                f"{folder}: the weights are {quantized.dtype}, not int8: save the model again"
+                f"{folder}: the weights are {quantized.dtype}, not int8: save the "
+                "model again"
             )
         self._round(quantized, scales, idf)
 
@@ -127,7 +128,8 @@ def packaged_model(
     if name not in packaged_models():
         there = ", ".join(packaged_models()) or "none"
         raise NoPackagedModel(
-            f"the package holds no model {name!r} (there: {there}): install it again, or name the folder of a model"
+            f"the package holds no model {name!r} (there: {there}): install it again, "
+            "or name the folder of a model"
         )
     return MODELS_FOLDER / name
 
@@ -143,24 +145,26 @@ def load_packaged(
 def describe_model(
     classifier: Classifier,  # fitted
 ) -> str:  # one line; "" if the model does not know
-    "Which model it is, what it learnt from, and how good it is."
+    "Which model it is, what it was trained on, and how good it is."
     made: dict[str, Any] = getattr(classifier, "fitted_", {}).get("made_of", {})
     if not made:
         return ""
     return (
-        f"{made['name']}: trained on {made['papers']:,} papers of {made['from']} to {made['to']}; accuracy {made['accuracy']:.3f} "
-        f"and macro F1 {made['macro_f1']:.3f} on {made['n_test']:,} papers that it had not seen"
+        f"{made['name']}: trained on {made['papers']:,} papers of {made['from']} to "
+        f"{made['to']}; accuracy {made['accuracy']:.3f} "
+        f"and macro F1 {made['macro_f1']:.3f} on {made['n_test']:,} papers that it had "
+        "not seen"
     )
 
 # %% ../../nbs/09_deployment/00_prediction.ipynb #27bf272a
 @dataclass(frozen=True)
 class Prediction:
-    "What a model says of one paper; shows itself as bars in Jupyter."
+    "The prediction of one paper; shown as a bar chart in Jupyter."
 
     probabilities: dict[str, float]  # group → probability, in label order, summing to 1
     # whether the most probable group fell short of the wanted probability
     abstained: bool = False
-    model: str = ""  # which model it was, where nobody had named one
+    model: str = ""  # which model it was, where none was named
 
     @property
     def predicted(self) -> str:
@@ -188,37 +192,40 @@ class Prediction:
 
 # %% ../../nbs/09_deployment/00_prediction.ipynb #0c86a734
 def _as_html(
-    prediction: Prediction,  # any
+    prediction: Prediction,  # of one paper
 ) -> str:  # a table with bars
     "A prediction as a notebook shows it."
     rows = "".join(
         f"<tr><td>{escape(group)}</td><td>{escape(GROUP_NAMES.get(group, ''))}</td>"
         f"<td style='text-align:right'>{p:.3f}</td>"
-        f"<td><div style='background:#4878a8;height:0.8em;width:{max(p * 12, 0.05):.2f}em'></div></td></tr>"
+        f"<td><div style='background:#4878a8;height:0.8em;"
+        f"width:{max(p * 12, 0.05):.2f}em'></div></td></tr>"
         for group, p in prediction.top(len(prediction.probabilities))
     )
     doubt = "<p>Not sure enough: abstained.</p>" if prediction.abstained else ""
     source = (
         f"<p><small>{escape(prediction.model)}</small></p>" if prediction.model else ""
     )
-    return f"{doubt}<table><tr><th>group</th><th></th><th>probability</th><th></th></tr>{rows}</table>{source}"
+    head = "<tr><th>group</th><th></th><th>probability</th><th></th></tr>"
+    return f"{doubt}<table>{head}{rows}</table>{source}"
 
 # %% ../../nbs/09_deployment/00_prediction.ipynb #fe7e7877
 class BadPrediction(ArxivNbclfError):
-    "A prediction was asked for in a way that cannot be answered."
+    "A request for predictions that cannot be served."
 
 # %% ../../nbs/09_deployment/00_prediction.ipynb #fe7e9766
 def _check_options(
     papers: pd.DataFrame,  # what is to be predicted
     top: int,  # how many groups to name
 ) -> None:  # or BadPrediction
-    "Refuse what cannot be answered, before any work begins."
+    "Check columns and options before any work begins."
     missing = [column for column in ("title", "summary") if column not in papers]
     if missing:
         found = ", ".join(map(str, papers.columns))
         raise BadPrediction(
             f"papers have no column {' and no column '.join(missing)} (found {found}): "
-            "read them with read_papers(…, purpose='prediction'), which knows the usual other names"
+            "read them with read_papers(…, purpose='prediction'), which knows the "
+            "usual other names"
         )
     if not 1 <= top <= len(LABELS):
         raise BadPrediction(
@@ -233,8 +240,8 @@ Abstain = float | str | None
 def abstention_threshold(
     classifier: Classifier,  # fitted
     abstain_below: Abstain,  # as the user wrote it; None: never abstain
-) -> float:  # 0 to 1; answers less probable than that are flagged
-    "The probability under which to abstain. Raises `BadPrediction`, and `BadSettings` for an accuracy that the model does not reach."
+) -> float:  # 0 to 1; predictions less probable than that are flagged
+    "The probability under which to abstain. Raises `BadPrediction`, `BadSettings`."
     if abstain_below is None:
         return 0.0
     word, _, wanted = str(abstain_below).partition(":")
@@ -246,7 +253,8 @@ def abstention_threshold(
     except ValueError:
         pass
     raise BadPrediction(
-        f"abstain_below={abstain_below} is no probability: give a number from 0 to 1, or auto, or auto:0.97"
+        f"abstain_below={abstain_below} is no probability: give a number from 0 to 1, "
+        "or auto, or auto:0.97"
     )
 
 # %% ../../nbs/09_deployment/00_prediction.ipynb #6235ed65
@@ -261,7 +269,7 @@ def predict_table(
 ) -> (
     pd.DataFrame
 ):  # aid, predicted, probability, abstained, (top_2 …), p_cs … p_stat; papers' index
-    "Predict a table of papers; `predicted` is always filled, `abstained` is only a flag."
+    "Predict a table; `predicted` is always filled, `abstained` is only a flag."
     from tqdm import tqdm
 
     _check_options(papers, top)
@@ -305,7 +313,7 @@ Model = Classifier | str | Path  # a fitted classifier, or the folder of one
 def find_model(
     model: Model | None,  # what the user named; None: the model of the package
 ) -> Classifier:  # fitted
-    "The classifier that is meant."
+    "The classifier for a model, a folder, or None."
     if model is None:
         return load_packaged()
     return model if isinstance(model, Classifier) else load_classifier(model)
@@ -338,10 +346,19 @@ def predict(
     # a classifier, a run folder or a bundle; None: the model of the package
     model: Model | None = None,
     top: int = 1,  # how many groups a table names
-    # probability under which the answer is flagged as abstained, or auto
+    # probability under which a prediction is flagged as abstained, or auto
     abstain_below: Abstain = None,
 ) -> Prediction | pd.DataFrame:  # a record for one paper, a table for a table
-    "Which group does a paper belong to? For a title and an abstract, or for a table of them."
+    """
+    The group of a paper, from title and abstract; for one paper or for a table.
+
+    Raises `BadPrediction` if a title is given alone, if a column is missing, or if an
+    option is out of range.
+
+    Example:
+        >>> predict("Spectral gaps of random graphs", "We prove a lower bound.")
+        >>> predict(papers, top=3, abstain_below="auto")
+    """
     classifier = find_model(model)
     if isinstance(papers, pd.DataFrame):
         return predict_table(classifier, papers, top=top, abstain_below=abstain_below)

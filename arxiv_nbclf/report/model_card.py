@@ -5,6 +5,7 @@
 # %% ../../nbs/08_report/01_model_card.ipynb #c45e8078
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -13,16 +14,16 @@ from ..evaluation.metrics import Scores
 from .sections import Sections, template_values
 
 if TYPE_CHECKING:
-    from huggingface_hub import ModelCardData
+    from huggingface_hub import CardData, ModelCardData
 
 # %% auto #0
-__all__ = ['card_data', 'model_card']
+__all__ = ['card_data', 'yaml_head', 'model_card']
 
 # %% ../../nbs/08_report/01_model_card.ipynb #3295571c
 def card_data(
     license: str,  # of the model, as the hub abbreviates it
     **fields: Any,  # further ones of `huggingface_hub.ModelCardData`
-) -> ModelCardData:  # its `to_yaml()` is the head of a card
+) -> ModelCardData:  # `yaml_head` makes the head of a card of it
     "The metadata that the model cards of this library share."
     from huggingface_hub import ModelCardData
 
@@ -34,6 +35,29 @@ def card_data(
         tags=["arxiv", "scientific-papers", "text-classification"],
         **fields,
     )
+
+# %% ../../nbs/08_report/01_model_card.ipynb #9aa43df2
+_HTML = re.compile("[<>&]")
+
+
+def yaml_head(
+    data: CardData,  # from `card_data`, or of a card that was read
+) -> str:  # YAML that reads back as the same values
+    "The metadata as YAML; < > & are escaped, so no viewer takes a name for HTML."
+    import yaml
+
+    class Dumper(yaml.SafeDumper):
+        def ignore_aliases(self, data: Any) -> bool:
+            return True
+
+        def text(self, value: str) -> yaml.ScalarNode:
+            style = '"' if _HTML.search(value) else None
+            return self.represent_scalar("tag:yaml.org,2002:str", value, style=style)
+
+    Dumper.add_representer(str, Dumper.text)
+    options = {"Dumper": Dumper, "sort_keys": False, "allow_unicode": True}
+    text = yaml.dump(data.to_dict(), **options).strip()
+    return _HTML.sub(lambda found: f"\\u{ord(found[0]):04X}", text)
 
 # %% ../../nbs/08_report/01_model_card.ipynb #1b8b6ec5
 _METRICS = {"accuracy": "accuracy", "macro_f1": "f1", "weighted_f1": "f1"}  # the hub's
@@ -86,23 +110,20 @@ def model_card(
     baseline: Scores | None = None,  # of the linear family on the same papers
     pictures: Mapping[str, Picture] | None = None,  # file name → picture beside it
     license: str = "apache-2.0",  # as the hub abbreviates it; default: this library's
-    findings: Sections | None = None,  # what else was found out about the model
+    sections: Sections | None = None,  # results of `describe`
 ) -> str:  # Markdown with a YAML head
     "The model card of a run."
-    context, found = (
-        template_values(report, scores, baseline),
-        (findings or Sections()).found,
-    )
+    context = template_values(report, scores, baseline)
+    results = (sections or Sections()).results
     files = ", ".join(str(source["file"]) for source in context["sources"])
     dataset = "synthetic sample" if report.get("synthetic") else files or "arXiv papers"
-    return (
-        TEMPLATES.get_template("model_card.md").render(
-            **context,
-            card_data=_scored_card_data(context, license, dataset).to_yaml(),
-            license=license,
-            pictures=pictures or {},
-            sentences={name: finding.told for name, finding in found.items()},
-            limits=[finding.limits for finding in found.values() if finding.limits],
-        )
-        + "\n"
+    limitations = [result.limitation for result in results.values()]
+    text = TEMPLATES.get_template("model_card.md").render(
+        **context,
+        card_data=yaml_head(_scored_card_data(context, license, dataset)),
+        license=license,
+        pictures=pictures or {},
+        summaries={name: result.summary for name, result in results.items()},
+        limitations=list(filter(None, limitations)),
     )
+    return text + "\n"

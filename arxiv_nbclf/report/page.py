@@ -37,51 +37,60 @@ from arxiv_nbclf.report.sections import (
 )
 
 # %% ../../nbs/08_report/02_report.ipynb #c605be26
-_QUESTIONS = {  # name of a section → its question, in the order of the page
+_HEADINGS = {  # name of a section → its heading, in the order of the page
     "quality": "How good is it?",
     "comparison": "Is it better than the baseline?",
     "groups": "Which groups does it know?",
-    "calibration": "How far can its probabilities be believed?",
+    "calibration": "Are its probabilities calibrated?",
     "abstention": "When should it abstain?",
-    "lenient_accuracy": "How often would arXiv itself agree?",
+    "lenient_accuracy": "How good is it if each listed group counts?",
     "mistakes": "Where does it fail?",
-    "label_issues": "Which labels are doubtful?",
+    "label_issues": "Which labels are likely wrong?",
     "learning_curve": "What would more papers bring?",
-    "temporal_drift": "Does it age?",
+    "temporal_drift": "Does its accuracy drift over time?",
     "papers": "What was it trained on?",
-    "search": "How were the settings found?",
+    "search": "How were the hyperparameters found?",
     "training": "How did the training go?",
     "usage": "How do I use it?",
     "making": "How was it made?",
 }
-_FINDINGS = {"calibration", "abstention", "lenient_accuracy", "label_issues", "learning_curve", "temporal_drift"}
 
-# %% ../../nbs/08_report/02_report.ipynb #53382216
-_EVALUATION_QUESTIONS = {
+# where a saved model was scored on a table
+_EVALUATION_HEADINGS = {
     "papers": "What was it tested on?",
     "making": "Which model is it?",
 }
 
+# shown by the template that they share
+_DESCRIBED = {
+    "calibration",
+    "abstention",
+    "lenient_accuracy",
+    "label_issues",
+    "learning_curve",
+    "temporal_drift",
+}
 
+# %% ../../nbs/08_report/02_report.ipynb #53382216
 def _render_sections(
     context: Mapping[str, Any],  # what the templates name
-) -> list[tuple[str, str, Markup]]:  # name, question, answer
-    "The sections that have something to say."
-    questions = _QUESTIONS if context["trained"] else _QUESTIONS | _EVALUATION_QUESTIONS
-    sections = []
-    for name, question in questions.items():
-        file = "answer.html" if name in _FINDINGS else f"{name}.html"
-        answer = render_template(f"report/{file}", name=name, **context)
-        if answer.strip():
-            sections.append((name, question, answer))
-    return sections
+) -> list[tuple[str, str, Markup]]:  # name, heading, content
+    "The sections that are not empty."
+    scored = {} if context["trained"] else _EVALUATION_HEADINGS
+    rendered = []
+    for name, heading in (_HEADINGS | scored).items():
+        file = "answer.html" if name in _DESCRIBED else f"{name}.html"
+        content = render_template(f"report/{file}", name=name, **context)
+        if content.strip():
+            rendered.append((name, heading, content))
+    return rendered
 
 # %% ../../nbs/08_report/02_report.ipynb #9e66d880
 def _verdicts(
     comparison: Any,  # from `compare_predictions`; anything if read from a file
     keys: pd.Series,  # names of scores
 ) -> dict[str, list[str]]:  # columns for a table; none where nothing is known
-    "Which differences are more than chance."
+    "Which differences are statistically significant."
     metrics = comparison.get("metrics") if isinstance(comparison, Mapping) else None
     if not isinstance(metrics, Mapping):
         return {}
@@ -95,7 +104,7 @@ def _verdicts(
     }
 
 # %% ../../nbs/08_report/02_report.ipynb #1544082f
-def _by_group(
+def _group_scores(
     report: Mapping[str, Any],  # the content of report.json
     scores: Scores,  # of the model
 ) -> pd.DataFrame:  # group, precision, recall, F1, perhaps its interval, papers
@@ -115,9 +124,9 @@ def _context(
     scores: Scores,  # of the model
     baseline: Scores | None,  # of the linear family on the same papers
     pictures: Mapping[str, Picture],  # file name → picture
-    findings: Sections,  # what else was found out about the model
+    sections: Sections,  # results of `describe`
 ) -> dict[str, Any]:  # name in a template → what it stands for
-    "What the sections are filled with."
+    "Values for the templates of the page."
     context = template_values(report, scores, baseline)
     figures = pd.DataFrame(context["figures"])
     compared = figures[["name", "value", "base"]]
@@ -129,12 +138,12 @@ def _context(
     formats = dict.fromkeys(columns, score_text) | {"difference": difference_text}
     return context | {
         "pictures": pictures,
-        "found": findings.found,
-        "skipped": findings.skipped,
+        "results": sections.results,
+        "skipped": sections.skipped,
         "show": section_html,
         "formats": SECTION_FORMATS | formats,
         "comparison": compared,
-        "groups": _by_group(report, scores),
+        "groups": _group_scores(report, scores),
     }
 
 # %% ../../nbs/08_report/02_report.ipynb #2f7041fa
@@ -157,13 +166,13 @@ def report_page(
     scores: Scores,  # of the model
     baseline: Scores | None = None,  # of the linear family on the same papers
     pictures: Mapping[str, Picture] | None = None,  # file name → picture
-    findings: Sections | None = None,  # what else was found out, with its own pictures
+    sections: Sections | None = None,  # results of `describe`, with their pictures
 ) -> str:  # the whole page
-    "The report as one HTML page with everything inside."
-    known = findings or Sections()
+    "The report as one HTML page with figures and style inside."
+    known = sections or Sections()
     context = _context(report, scores, baseline, pictures or {}, known)
     footer = "The figures on this page are also in report.json, beside it."
-    if any(finding.own for finding in known.found.values()):
+    if any(result.private_html for result in known.results.values()):
         footer += (
             " This page shows titles and words of papers; the files beside it do not."
         )
@@ -186,10 +195,10 @@ def write_report(
     papers: pd.DataFrame | None = None,  # that were read, for a figure of their groups
     search_figures: Mapping[str, Picture] | None = None,  # from `draw_search`
     license: str = "apache-2.0",  # of the model, for its card; default: this library's
-    findings: Sections | None = None,  # what else was found out about the model
+    sections: Sections | None = None,  # results of `describe`
 ) -> dict[str, Any]:  # the content of report.json
     "Write a report: JSON, HTML, model card, figures, tables. Raises `CannotWrite`."
-    known = findings or Sections()
+    known = sections or Sections()
     report = build_report({**record, **known.record}, scores, baseline)
     own = draw_figures(report, scores, baseline, papers) | dict(search_figures or {})
     figures = own | known.pictures
