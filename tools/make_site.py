@@ -191,6 +191,29 @@ def output(
     return f"::: {{.cell-output .cell-output-display}}\n{inner}:::\n"
 
 
+CHECK = re.compile(r"test_\w+")  # functions that check, as fastcore names them
+
+
+def only_checks(
+    source: str,  # a code cell without its directives
+) -> bool:
+    """Whether a cell consists of checks alone: `test_eq(…)`, `assert …`, `with ExceptionExpected(…): …`."""
+    def checks(node: ast.stmt) -> bool:
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call) and isinstance(node.value.func, ast.Name):
+            return bool(CHECK.fullmatch(node.value.func.id))
+        if isinstance(node, ast.With):
+            return all(ast.unparse(item.context_expr).startswith("ExceptionExpected(") for item in node.items)
+        if isinstance(node, ast.For):
+            return all(map(checks, node.body))
+        return isinstance(node, ast.Assert)
+
+    try:
+        statements = ast.parse(source).body
+    except SyntaxError:  # a magic, or a language that is not Python
+        return False
+    return bool(statements) and all(map(checks, statements))
+
+
 def code_cell(
     cell: dict[str, Any],  # of a processed notebook
     prose: str,  # the last Markdown before it
@@ -203,6 +226,8 @@ def code_cell(
     parts = []
     if source and flags.get("echo") != "false":
         block = fenced(source, f".{cell['metadata'].get('language', 'python')} .cell-code")
+        if only_checks(source):
+            flags = {"code-fold": "true", "code-summary": "Checks"} | flags
         if flags.get("code-fold") in ("true", "show"):
             opened = " open" if flags["code-fold"] == "show" else ""
             summary = html.escape(flags.get("code-summary", "Code"))
@@ -612,6 +637,7 @@ def process(
     nbs = Path(get_config().nbs_path)
     prepare(root)
     _build_modidx()
+    sys.path.append(str(root / "tests"))  # nbdev runs the cells that import, and some import the test server
     proc = Path(proc_nbs(n_workers=min(4, os.cpu_count() or 1), force=True))
     if missing := sorted(set(sources(nbs, ".ipynb")) - set(sources(proc, ".ipynb"))):
         raise SiteError(f"nbdev has not processed {', '.join(missing)}")
