@@ -34,7 +34,7 @@ import pypandoc
 import yaml
 from nbdev.config import get_config
 from nbdev.doclinks import _build_modidx
-from nbdev.quarto import nbdev_sidebar, refresh_quarto_yml
+from nbdev.quarto import refresh_quarto_yml
 from nbdev.serve import proc_nbs
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import get_lexer_by_name
@@ -244,7 +244,7 @@ def code_cell(
 # ── what the package says: signatures and parameters ──────────────────────────────────────────────────────────────
 
 SHOWN = re.compile(
-    r"\A---\s+\[source\]\((?P<url>[^)]*/(?P<path>[\w/]+)\.py#L\d+)\)\{[^}]*\}\s+(?P<level>#+) (?P<name>\S+)\s+"
+    r"\A---\s+\[source\]\((?P<url>[^)]*/arxiv_nbclf/(?P<path>[\w/]+)\.py#L\d+)\)\{[^}]*\}\s+(?P<level>#+) (?P<name>\S+)\s+"
     r"```python\n(?P<code>.*?)\n```\s*(?P<doc>.*)\Z", re.S
 )
 
@@ -299,7 +299,7 @@ def documented(
 ) -> str:
     """The same with parameters, types and defaults as they stand in the source."""
     match = SHOWN.match(shown.strip())
-    module = match["path"].partition("arxiv_nbclf/")[2].replace("/", ".") if match else ""
+    module = match["path"].replace("/", ".") if match else ""
     definition = package[module].definitions.get(match["name"]) if match and module in package else None
     if not match:
         return shown
@@ -479,7 +479,7 @@ def finished(
     def name(match: re.Match[str]) -> str:
         return f'<a href="/{names[match[1]]}">{match[0]}</a>' if match[1] in names else match[0]
 
-    alone = rf'<a href="{re.escape(links.site)}[^"#]*#\w+\.[^"]*">(<code>\w+</code>)</a>'  # nbdev takes `linear` for `EvaluationContext.linear`
+    alone = rf'<a href="{re.escape(links.site)}[^"#]*#(?:\w+\.|_)[^"]*">(<code>\w+</code>)</a>'  # nbdev takes `linear` for `EvaluationContext.linear`, and links what is private
     body = re.sub(r"<code>([A-Za-z_]\w*)</code>(?!</a>)", name, re.sub(alone, r"\1", page.body))
     parts = re.split(r"(<pre.*?</pre>|<(?:script|style|textarea).*?</(?:script|style|textarea)>)", body, flags=re.S)
     for number in range(0, len(parts), 2):  # what is neither code nor script
@@ -497,23 +497,15 @@ def finished(
 # ── navigation, search, pages ─────────────────────────────────────────────────────────────────────────────────────
 
 
-def grouped_sidebar(
-    nbs: Path,  # the notebooks' folder, where nbdev has written sidebar.yml
+def write_sidebar(
+    nbs: Path,  # the notebooks' folder
 ) -> None:
-    """Put the pages of nbdev's sidebar under headings."""
-    def flat(contents: list[Any]) -> Iterator[str]:
-        for entry in contents:
-            if isinstance(entry, str):
-                yield entry
-            else:
-                yield from filter(None, [entry.get("href")])
-                yield from flat(entry["contents"])
-
-    sidebar = yaml.safe_load((nbs / "sidebar.yml").read_text(encoding="utf-8"))
-    left = list(flat(sidebar["website"]["sidebar"]["contents"]))
+    """Write sidebar.yml: every page of the site, under the headings of SECTIONS."""
+    left = sources(nbs, *SOURCES)
     contents = []
     for heading, patterns in SECTIONS.items():
         taken = [name for pattern in patterns for name in left if fnmatch.fnmatch(name, pattern)]
+        taken.sort(key=lambda name: not name.endswith("/index.qmd"))  # a place's own page stands first
         left = [name for name in left if name not in taken]
         if taken:
             contents.append({"section": heading, "contents": list(dict.fromkeys(taken))})
@@ -651,8 +643,7 @@ def prepare(
     refresh_quarto_yml()
     nbs = Path(get_config().nbs_path)
     (nbs / "reference.qmd").write_text(reference_page(root), encoding="utf-8")
-    nbdev_sidebar.__wrapped__(force=True, file_glob="", file_re=r"\.(?:ipynb|qmd)$")
-    grouped_sidebar(nbs)
+    write_sidebar(nbs)
 
 
 def copied(
