@@ -10,7 +10,10 @@ def origin(
     more: dict[str, str] | None = None,  # versions of other libraries that the figure depends on
 ) -> dict[str, Any]:  # command (files by their names alone), date (UTC), machine, versions
     """What to add to a result."""
-    from arxiv_nbclf.core.basics import machine, versions# late: some benchmarks measure what is imported
+    from arxiv_nbclf.core.basics import (  # late: some benchmarks measure what is imported
+        machine,
+        versions,
+    )
 
     words = [Path(word).name if Path(word).exists() else word for word in sys.argv[1:]]
     command = " ".join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *words])

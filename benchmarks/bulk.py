@@ -27,8 +27,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from _origin import origin
 
-from arxiv_nbclf.deployment.prediction import packaged_model
 from arxiv_nbclf.data.papers import read_papers
+from arxiv_nbclf.deployment.prediction import packaged_model
 
 PROGRAM = """
 import json, resource, sys

@@ -20,22 +20,20 @@ from time import perf_counter
 import numpy as np
 from _origin import origin
 
+from arxiv_nbclf.classifiers.base import new_classifier
 from arxiv_nbclf.classifiers.calibration import (
+    BadCalibration,
     brier_score,
     calibration_error,
     coverage_curve,
-    threshold_for,
-)
-from arxiv_nbclf.classifiers.calibration import (
-    BadCalibration,
     cross_calibrate,
     fit_matrix_scaling,
     fit_temperature,
     preserve_predictions,
+    threshold_for,
 )
-from arxiv_nbclf.classifiers.base import new_classifier
-from arxiv_nbclf.evaluation.metrics import score
 from arxiv_nbclf.data.papers import read_papers
+from arxiv_nbclf.evaluation.metrics import score
 from arxiv_nbclf.preprocessing import label_ids, split_papers
 
 Way = Callable[[np.ndarray, np.ndarray], Callable[[np.ndarray], np.ndarray]]

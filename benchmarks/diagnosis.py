@@ -18,15 +18,16 @@ import pandas as pd
 from _origin import origin
 
 from arxiv_nbclf.classifiers.base import new_classifier
+from arxiv_nbclf.data.papers import read_papers
 from arxiv_nbclf.evaluation.error_analysis import (
     BIN_FUNCTIONS,
+    ambiguity_bound,
     confused_pairs,
+    label_issues_table,
     lenient_accuracy,
     scores_by,
 )
-from arxiv_nbclf.data.papers import read_papers
 from arxiv_nbclf.preprocessing import label_ids, split_papers
-from arxiv_nbclf.evaluation.error_analysis import ambiguity_bound, label_issues_table
 
 FAMILIES = ("linear", "hybrid")
 

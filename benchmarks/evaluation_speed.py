@@ -14,7 +14,12 @@ from time import perf_counter
 
 import numpy as np
 from _origin import origin
-from sklearn.metrics import accuracy_score, log_loss, precision_recall_fscore_support, top_k_accuracy_score
+from sklearn.metrics import (
+    accuracy_score,
+    log_loss,
+    precision_recall_fscore_support,
+    top_k_accuracy_score,
+)
 
 from arxiv_nbclf.evaluation.intervals import compare_predictions, score_intervals
 from arxiv_nbclf.preprocessing import LABELS

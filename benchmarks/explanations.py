@@ -17,14 +17,14 @@ import numpy as np
 from _origin import origin
 
 from arxiv_nbclf.classifiers.base import Classifier, new_classifier
+from arxiv_nbclf.data.papers import read_papers
 from arxiv_nbclf.evaluation.error_analysis import (
     Spans,
-    probability_drop,
     occlusion,
+    probability_drop,
     sentence_spans,
     word_spans,
 )
-from arxiv_nbclf.data.papers import read_papers
 from arxiv_nbclf.preprocessing import label_ids, paper_texts, split_papers
 
 LEFT_OUT = (3, 6, 12)  # words

@@ -29,13 +29,16 @@ from _origin import origin
 from sklearn.metrics import f1_score
 from sklearn.model_selection import train_test_split
 
-from arxiv_nbclf.classifiers.tokenization import tokenize
-from arxiv_nbclf.deployment.onnx import CascadeClassifier
 from arxiv_nbclf.classifiers.base import load_classifier
 from arxiv_nbclf.classifiers.encoders import find_encoder
-from arxiv_nbclf.deployment.export import compare_probabilities, export_model
+from arxiv_nbclf.classifiers.tokenization import tokenize
 from arxiv_nbclf.data.papers import read_papers
-from arxiv_nbclf.deployment.export import float32_scores
+from arxiv_nbclf.deployment.export import (
+    compare_probabilities,
+    export_model,
+    float32_scores,
+)
+from arxiv_nbclf.deployment.onnx import CascadeClassifier
 from arxiv_nbclf.preprocessing import label_ids, paper_texts
 from arxiv_nbclf.training.finetuned import FineTunedClassifier
 

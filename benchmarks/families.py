@@ -18,9 +18,9 @@ import numpy as np
 from _origin import origin
 from _scores import figures, gains
 
-from arxiv_nbclf.classifiers.selection import make_classifier, parse_settings
 from arxiv_nbclf.classifiers.ensemble import OFFSET_GRID, log_probabilities
 from arxiv_nbclf.classifiers.linear import fit_offsets
+from arxiv_nbclf.classifiers.selection import make_classifier, parse_settings
 from arxiv_nbclf.data.papers import read_papers
 from arxiv_nbclf.preprocessing import label_ids, split_papers
 

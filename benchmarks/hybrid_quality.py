@@ -21,8 +21,8 @@ from _scores import figures, gains
 from sklearn.model_selection import StratifiedKFold
 
 from arxiv_nbclf.classifiers.base import new_classifier
-from arxiv_nbclf.classifiers.encoders import find_encoder
 from arxiv_nbclf.classifiers.embeddings import encoder_features
+from arxiv_nbclf.classifiers.encoders import find_encoder
 from arxiv_nbclf.classifiers.hybrid import HybridClassifier
 from arxiv_nbclf.data.papers import read_papers
 from arxiv_nbclf.preprocessing import LABELS, label_ids, paper_texts, split_papers

@@ -15,17 +15,17 @@ from typing import Any
 import numpy as np
 from _origin import origin
 
+from arxiv_nbclf.classifiers.base import new_classifier
 from arxiv_nbclf.classifiers.calibration import (
     calibration_error,
     coverage_curve,
+    cross_calibrate,
     reliability,
 )
-from arxiv_nbclf.classifiers.calibration import cross_calibrate
-from arxiv_nbclf.classifiers.base import new_classifier
-from arxiv_nbclf.evaluation.metrics import score
-from arxiv_nbclf.evaluation.intervals import score_intervals
-from arxiv_nbclf.deployment.prediction import load_packaged
 from arxiv_nbclf.data.papers import read_papers
+from arxiv_nbclf.deployment.prediction import load_packaged
+from arxiv_nbclf.evaluation.intervals import score_intervals
+from arxiv_nbclf.evaluation.metrics import score
 from arxiv_nbclf.preprocessing import LABELS, label_ids, split_papers
 
 HEADLINE_METRICS = ("accuracy", "macro_f1", "weighted_f1", "log_loss")

@@ -17,15 +17,15 @@ import pandas as pd
 from _origin import origin
 
 from arxiv_nbclf.classifiers.base import new_classifier
-from arxiv_nbclf.evaluation.metrics import evaluate
+from arxiv_nbclf.data.papers import read_papers
 from arxiv_nbclf.evaluation.learning_curve import (
     METRICS,
     CannotExtrapolate,
     PowerLaw,
     fit_power_law,
+    learning_curve,
 )
-from arxiv_nbclf.evaluation.learning_curve import learning_curve
-from arxiv_nbclf.data.papers import read_papers
+from arxiv_nbclf.evaluation.metrics import evaluate
 from arxiv_nbclf.preprocessing import label_ids, split_papers
 
 

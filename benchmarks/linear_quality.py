@@ -17,8 +17,8 @@ from _scores import figures, metrics
 from sklearn.model_selection import StratifiedKFold
 
 from arxiv_nbclf.classifiers.base import new_classifier
-from arxiv_nbclf.evaluation.metrics import score
 from arxiv_nbclf.data.papers import read_papers
+from arxiv_nbclf.evaluation.metrics import score
 from arxiv_nbclf.preprocessing import LABELS, label_ids, split_papers
 
 

@@ -31,9 +31,9 @@ from arxiv_nbclf.classifiers.linear import (
     tfidf,
     tokens,
 )
+from arxiv_nbclf.classifiers.native import new_hasher, new_scorer, score_small_batch
 from arxiv_nbclf.data.papers import read_papers
 from arxiv_nbclf.preprocessing import label_ids, paper_texts, split_papers
-from arxiv_nbclf.classifiers.native import new_hasher, new_scorer, score_small_batch
 
 LOAD = """
 from time import perf_counter

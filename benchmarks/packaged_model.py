@@ -22,7 +22,6 @@ import pandas as pd
 from _origin import origin
 
 from arxiv_nbclf.classifiers.calibration import calibration_error
-from arxiv_nbclf.evaluation.intervals import score_intervals
 from arxiv_nbclf.classifiers.linear import (
     STOP_WORDS,
     accuracy_plus_macro_f1,
@@ -31,11 +30,12 @@ from arxiv_nbclf.classifiers.linear import (
     out_of_fold_margins,
     tfidf_builder,
 )
-from arxiv_nbclf.deployment.prediction import CompactClassifier
-from arxiv_nbclf.data.papers import read_papers, title_key
-from arxiv_nbclf.preprocessing import LABELS, label_ids, split_papers
 from arxiv_nbclf.classifiers.native import count_natively, new_hasher
+from arxiv_nbclf.data.papers import read_papers, title_key
 from arxiv_nbclf.data.tables import file_records
+from arxiv_nbclf.deployment.prediction import CompactClassifier
+from arxiv_nbclf.evaluation.intervals import score_intervals
+from arxiv_nbclf.preprocessing import LABELS, label_ids, split_papers
 
 SETTINGS: dict[str, Any] = {"C": 0.5, "class_weight": 0.75}  # the best of --search on the first table's train papers
 GRID = [(0.25, 0.75), (0.5, 0.5), (0.5, 0.75), (0.5, 1.0), (1.0, 0.75)]  # of C and class_weight

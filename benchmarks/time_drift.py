@@ -16,12 +16,12 @@ import pandas as pd
 from _origin import origin
 
 from arxiv_nbclf.classifiers.base import new_classifier
+from arxiv_nbclf.data.papers import read_papers
 from arxiv_nbclf.evaluation.drift import (
     drift_report,
-    temporal_split_scores,
     drift_verdict,
+    temporal_split_scores,
 )
-from arxiv_nbclf.data.papers import read_papers
 
 
 def over_time(papers: pd.DataFrame) -> dict:

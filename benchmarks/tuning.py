@@ -19,10 +19,11 @@ from time import perf_counter
 from _origin import origin
 from _scores import figures, gains
 
-from arxiv_nbclf.classifiers.selection import parse_settings
 from arxiv_nbclf.classifiers.base import new_classifier
+from arxiv_nbclf.classifiers.selection import parse_settings
 from arxiv_nbclf.data.papers import read_papers
 from arxiv_nbclf.preprocessing import label_ids, split_papers
+from arxiv_nbclf.tuning.search import Search, best_classifier, run_trials
 from arxiv_nbclf.tuning.spaces import choose_space
 from arxiv_nbclf.tuning.studies import (
     new_sampler,
@@ -30,7 +31,6 @@ from arxiv_nbclf.tuning.studies import (
     open_study,
     quiet_optuna,
 )
-from arxiv_nbclf.tuning.search import Search, run_trials, best_classifier
 
 
 def overhead_ms(folder: Path, sampler: str, trials: int = 100) -> float:

@@ -16,13 +16,13 @@ import test_browser
 from arxiv_nbclf import sample
 from arxiv_nbclf.classifiers.base import BadBundle
 from arxiv_nbclf.classifiers.calibration import preserve_predictions
-from arxiv_nbclf.evaluation.error_analysis import word_contributions
 from arxiv_nbclf.classifiers.linear import LinearClassifier, fnv1a, tokens
 from arxiv_nbclf.deployment.prediction import (
     CompactClassifier,
-    load_packaged,
     describe_model,
+    load_packaged,
 )
+from arxiv_nbclf.evaluation.error_analysis import word_contributions
 from arxiv_nbclf.preprocessing import LABELS, SEPARATOR_TOKEN, label_ids, paper_texts
 
 ROOT = Path(__file__).parents[1]

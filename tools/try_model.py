@@ -6,18 +6,17 @@ import inspect
 import json
 from pathlib import Path
 
-from arxiv_nbclf.classifiers.base import BadBundle
+from arxiv_nbclf.classifiers.base import BadBundle, Classifier, load_classifier
 from arxiv_nbclf.classifiers.calibration import DECISION_MARGIN, MatrixScaling
-from arxiv_nbclf.classifiers.base import Classifier, load_classifier
-from arxiv_nbclf.core.basics import atomic_write
 from arxiv_nbclf.classifiers.linear import STOP_WORDS
+from arxiv_nbclf.core.basics import atomic_write
+from arxiv_nbclf.data.taxonomy import GROUP_NAMES
 from arxiv_nbclf.deployment.prediction import (
     CompactClassifier,
-    packaged_model,
     describe_model,
+    packaged_model,
 )
 from arxiv_nbclf.preprocessing import SEPARATOR_TOKEN
-from arxiv_nbclf.data.taxonomy import GROUP_NAMES
 
 ACCURACY: float = inspect.signature(Classifier.threshold).parameters["accuracy"].default  # of the answers that count as sure
 
