@@ -131,20 +131,20 @@ def test_every_public_name_is_in_the_reference(read: dict[str, Read]) -> None:
     names = list(public_names())
     assert len(names) > 500
     assert not [f"{module}.{name}" for module, name in names if f"{module}.{name}" not in listed]
-    told = dict(re.findall(r'id="([\w.]+)"><a\s+href="([^"]+)"', text))
-    unread = [name for name in (f"arxiv_nbclf.{name}" for name in arxiv_nbclf.__all__) if name not in told]
+    linked = dict(re.findall(r'id="([\w.]+)"><a\s+href="([^"]+)"', text))
+    unread = [name for name in (f"arxiv_nbclf.{name}" for name in arxiv_nbclf.__all__) if name not in linked]
     assert not unread, "users' names lead to their definitions"
-    assert len(told) > 0.7 * len(names)
+    assert len(linked) > 0.7 * len(names)
 
 
-def test_definitions_tell_parameters_types_and_defaults() -> None:
+def test_definitions_show_parameters_types_and_defaults() -> None:
     text = (SITE / "01_data/papers.html").read_text(encoding="utf-8")
     shown = re.sub(r"<[^>]+>", "", text[text.index('id="read_papers"') :][:6000])
     for part in ("source", "a file, a folder of files", "purpose", "Purpose", "default", "Returns", "ReadPapers", "Raises BadPapers"):
         assert part in shown, part
 
 
-def test_options_of_the_command_line_tell_what_their_help_tells() -> None:
+def test_options_of_the_command_line_show_their_help() -> None:
     text = (SITE / "cli.html").read_text(encoding="utf-8")
     shown = re.sub(r"<[^>]+>", "", text[text.index('id="harvest_command"') :][:12000])
     for part in ("Last day, inclusive", "str | None", "float"):
@@ -288,7 +288,7 @@ def test_pages_are_accessible(desk: Visit) -> None:
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_colours_can_be_told_apart(desk: Visit, theme: str) -> None:
+def test_colours_have_contrast(desk: Visit, theme: str) -> None:
     painted = [page for page in PAGES if re.search(r'style="[^"]*(color|background)', (SITE / page).read_text(encoding="utf-8"))]
     wrong = []
     for page in sorted({*painted, *(f"{name}.html" for name in VARIED if f"{name}.html" in PAGES)}):

@@ -180,10 +180,10 @@ def try_wheel(
         if subprocess.run([python, "-c", f"import {extra}"], cwd=folder, capture_output=True).returncode == 0:
             raise Failed(f"the core requirements bring {extra}")
     command, rows = programs / "arxiv-nbclf", 1500
-    said = call(command, "--version", cwd=folder, quiet=True)
+    printed = call(command, "--version", cwd=folder, quiet=True)
     version = wheel.name.split("-")[1]
-    if version not in said:
-        raise Failed(f"`arxiv-nbclf --version` says {said.strip()!r}, the wheel is {version}")
+    if version not in printed:
+        raise Failed(f"`arxiv-nbclf --version` prints {printed.strip()!r}, the wheel is {version}")
     call(command, "sample", "--rows", str(rows), "--out", "papers.csv", cwd=folder, quiet=True)
     call(command, "explore", "papers.csv", "--out", "explored", cwd=folder, quiet=True)
     call(command, "train", "papers.csv", "--out", "trained", cwd=folder, quiet=True)  # auto: what the core alone can fit
@@ -191,7 +191,7 @@ def try_wheel(
         [command, "train", "papers.csv", "--out", "none", "--family", "hybrid"], cwd=folder, env=ENVIRONMENT, capture_output=True, text=True
     )
     if refused.returncode != 2 or "arxiv_nbclf[train]" not in refused.stderr.splitlines()[-1]:
-        raise Failed(f"a missing extra is not told of in one line: {refused.stderr!r}")
+        raise Failed(f"a missing extra is not reported in one line: {refused.stderr!r}")
     call(command, "predict", "papers.csv", "--model", "trained", "--out", "predictions.csv", cwd=folder, quiet=True)
     call(command, "predict", "papers.csv", "--out", "by-package", cwd=folder, quiet=True)  # by the model that the wheel brings along
     with open(folder / "predictions.csv", encoding="utf-8", newline="") as file:

@@ -331,11 +331,11 @@ def method(
 ) -> str:
     """A method as its class's page shows it."""
     described = any(one.comment for one in definition.parameters)
-    told = listed(list(definition.parameters), "Parameters", types) if described else ""
+    lists = listed(list(definition.parameters), "Parameters", types) if described else ""
     if definition.returns and definition.returns.comment:
-        told += listed([definition.returns], "Returns", types)
+        lists += listed([definition.returns], "Returns", types)
     head, foot = f'<div class="method" id="{definition.name.lower()}">', "</div>"
-    return raw(head) + fenced(signature(definition), ".python .signature") + f"\n\n{definition.doc}\n\n" + raw(told + foot)
+    return raw(head) + fenced(signature(definition), ".python .signature") + f"\n\n{definition.doc}\n\n" + raw(lists + foot)
 
 
 def read_notebook(
@@ -602,10 +602,10 @@ def search_index(
         if page.source == "reference.qmd":
             continue
         for anchor, heading, text in words.sections:
-            told = " ".join(f"{page.meta.get('description', '') if not anchor else ''} {text}".split())
-            told = told.removeprefix("source ")
-            if anchor or told:
-                entries.append([page.target + (f"#{anchor}" if anchor else ""), page.title, heading.strip(), told.strip()])
+            words_here = " ".join(f"{page.meta.get('description', '') if not anchor else ''} {text}".split())
+            words_here = words_here.removeprefix("source ")
+            if anchor or words_here:
+                entries.append([page.target + (f"#{anchor}" if anchor else ""), page.title, heading.strip(), words_here.strip()])
     for module in package.values():
         for name in module.public:
             if module.definitions[name].kind == "constant":
@@ -674,21 +674,21 @@ def anchors(
     root: Path,  # the repository
     package: dict[str, Module],  # the package as read
 ) -> tuple[dict[str, str], dict[str, str]]:  # name → page and anchor: of all names, of classes
-    """Where names are told: nbdev's index knows definitions, the reference lists the rest. A name with two places has none."""
+    """Where names are documented: nbdev's index knows definitions, the reference lists the rest. A name with two places has none."""
     index: dict[str, Any] = {}
     exec((root / get_config().lib_name / "_modidx.py").read_text(encoding="utf-8"), index)
-    told: dict[str, set[str]] = {}
+    documented_at: dict[str, set[str]] = {}
     for symbols in index["d"]["syms"].values():
         for full, (place, _) in symbols.items():
             if "." in place.partition("#")[2]:
                 continue  # a method is not meant by its name alone
-            told.setdefault(full.rpartition(".")[2], set()).add(place)
+            documented_at.setdefault(full.rpartition(".")[2], set()).add(place)
     listed_only: dict[str, set[str]] = {}
     for module in package.values():
         for name in module.public:
-            if name not in told and len(name) > 1:
+            if name not in documented_at and len(name) > 1:
                 listed_only.setdefault(name, set()).add(f"reference.html#{module.name}.{name}")
-    every = {name: min(places) for name, places in (told | listed_only).items() if len(places) == 1 and name[0] != "_"}
+    every = {name: min(places) for name, places in (documented_at | listed_only).items() if len(places) == 1 and name[0] != "_"}
     classes = {one.name for module in package.values() for one in module.definitions.values() if one.kind == "class"}
     return every, {name: place for name, place in every.items() if name in classes}
 
