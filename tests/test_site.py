@@ -120,10 +120,10 @@ def public_names() -> Iterator[tuple[str, str]]:
     """Module and name, of all that is public."""
     for name in arxiv_nbclf.__all__:
         yield "arxiv_nbclf", name
-    for module in pkgutil.walk_packages(arxiv_nbclf.__path__):
-        if not module.name.rpartition(".")[2].startswith("_"):
-            for name in importlib.import_module(f"arxiv_nbclf.{module.name}").__all__:
-                yield module.name, name
+    for module in pkgutil.walk_packages(arxiv_nbclf.__path__, "arxiv_nbclf."):
+        if not module.ispkg and not module.name.rpartition(".")[2].startswith("_"):
+            for name in importlib.import_module(module.name).__all__:
+                yield module.name.removeprefix("arxiv_nbclf."), name
 
 
 def test_every_public_name_is_in_the_reference(read: dict[str, Read]) -> None:
@@ -131,25 +131,25 @@ def test_every_public_name_is_in_the_reference(read: dict[str, Read]) -> None:
     names = list(public_names())
     assert len(names) > 500
     assert not [f"{module}.{name}" for module, name in names if f"{module}.{name}" not in listed]
-    told = dict(re.findall(r'id="([\w.]+)"><a\s+href="([^"]+)"', text))
-    unread = [name for name in (f"arxiv_nbclf.{name}" for name in arxiv_nbclf.__all__) if name not in told]
+    linked = dict(re.findall(r'id="([\w.]+)"><a\s+href="([^"]+)"', text))
+    unread = [name for name in (f"arxiv_nbclf.{name}" for name in arxiv_nbclf.__all__) if name not in linked]
     assert not unread, "users' names lead to their definitions"
-    assert len(told) > 0.7 * len(names)
+    assert len(linked) > 0.7 * len(names)
 
 
-def test_definitions_tell_parameters_types_and_defaults() -> None:
-    text = (SITE / "papers.html").read_text(encoding="utf-8")
+def test_definitions_show_parameters_types_and_defaults() -> None:
+    text = (SITE / "01_data/papers.html").read_text(encoding="utf-8")
     shown = re.sub(r"<[^>]+>", "", text[text.index('id="read_papers"') :][:6000])
     for part in ("source", "a file, a folder of files", "purpose", "Purpose", "default", "Returns", "ReadPapers", "Raises BadPapers"):
         assert part in shown, part
 
 
-def test_options_of_the_command_line_tell_what_their_help_tells() -> None:
+def test_options_of_the_command_line_show_their_help() -> None:
     text = (SITE / "cli.html").read_text(encoding="utf-8")
-    shown = re.sub(r"<[^>]+>", "", text[text.index('id="harvest"') :][:12000])
-    for part in ("Last day, inclusive", "Address of the interface", "str | None", "float"):
+    shown = re.sub(r"<[^>]+>", "", text[text.index('id="harvest_command"') :][:12000])
+    for part in ("Last day, inclusive", "str | None", "float"):
         assert part in shown, part
-    assert "Annotated" not in shown[: shown.index("Address of the interface")]
+    assert "Annotated" not in shown[: shown.index("Last day, inclusive")]
 
 
 NOTEBOOK = {
@@ -166,6 +166,7 @@ NOTEBOOK = {
             {"output_type": "execute_result", "metadata": {}, "data": {
                 "image/png": "iVBORw0KGgo=", "text/plain": "Picture('It says \"so\".', 5 kB)"}}]},
         {"cell_type": "code", "source": "#| include: false\nunseen()", "metadata": {}, "outputs": []},
+        {"cell_type": "code", "source": "test_eq(two(), 2)", "metadata": {}, "outputs": []},
     ]
 }
 
@@ -182,8 +183,18 @@ def test_directives_of_quarto_are_obeyed(tmp_path: Path) -> None:
     assert page.title == "One" and page.target == "one.html"
     assert "hidden()" not in body and "unseen()" not in body and "one ``` two" in body
     assert re.search(r"<details><summary>Peep</summary>.*folded", body, re.S)
+    assert re.search(r"<details><summary>Checks</summary>.*test_eq", body, re.S)
     assert 'alt="A line that rises"' in body and 'alt="It says &quot;so&quot;."' in body and len(page.files) == 2
     assert "<math" in body and re.search(r'role="note".*Mind <em>this</em>.*It bites', body, re.S)
+
+
+@pytest.mark.parametrize(("source", "folded"), [
+    ("test_eq(f(1), 2)\ntest_close(g(), 0.5)", True), ("assert f(1) == 2", True), ("with ExceptionExpected(ValueError):\n    f(-1)", True),
+    ("for n in range(3):\n    test_eq(f(n), n + 1)", True), ("f(1)", False), ("n = f(1)\ntest_eq(n, 2)", False),
+    ("with open(path) as file:\n    file.read()", False), ("%time f(1)", False), ("", False), ("# a comment", False),
+])
+def test_cells_that_only_check_are_folded(source: str, folded: bool) -> None:
+    assert make_site.only_checks(source) is folded
 
 
 # ── in a browser ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -258,7 +269,7 @@ RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"]
 BRIEF: dict[str, object] = {"preload": False, "iframes": False, "resultTypes": ["violations"]}
 AXE = BRIEF | {"runOnly": RULES, "rules": {"color-contrast": {"enabled": False}}}
 CONTRAST = BRIEF | {"runOnly": ["color-contrast"]}
-VARIED = ("index", "results", "try", "linear", "explanations", "trust", "cli", "tutorials/first_classifier", "tutorials/since_the_original")
+VARIED = ("index", "results", "try", "04_classifiers/linear", "07_evaluation/error_analysis", "08_report/sections", "cli", "tutorials/first_classifier", "tutorials/since_the_original")
 
 
 def grave(tab: Page, options: dict[str, object]) -> list[str]:
@@ -277,7 +288,7 @@ def test_pages_are_accessible(desk: Visit) -> None:
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_colours_can_be_told_apart(desk: Visit, theme: str) -> None:
+def test_colours_have_contrast(desk: Visit, theme: str) -> None:
     painted = [page for page in PAGES if re.search(r'style="[^"]*(color|background)', (SITE / page).read_text(encoding="utf-8"))]
     wrong = []
     for page in sorted({*painted, *(f"{name}.html" for name in VARIED if f"{name}.html" in PAGES)}):
@@ -301,14 +312,16 @@ def test_search_finds_a_name_and_leads_to_it(desk: Visit) -> None:
     (SCREENS / "search.png").parent.mkdir(parents=True, exist_ok=True)
     tab.screenshot(path=SCREENS / "search.png")
     tab.keyboard.press("Enter")
-    tab.wait_for_url("**/papers.html#read_papers")
+    tab.wait_for_url("**/01_data/papers.html#read_papers")
     assert tab.locator("#read_papers").bounding_box()["y"] < 300  # type: ignore[index]
     assert not tab.locator("dialog.search").is_visible()
 
 
 @pytest.mark.parametrize(("asked", "wanted"), [
-    ("calibration", "calibration.html"), ("martingale", "linear.html"), ("learning curve", "learning_curve.html"),
-    ("STOP_WORDS", "reference.html#linear.STOP_WORDS"),
+    ("calibration", "04_classifiers/calibration.html"), ("martingale", "04_classifiers/linear.html"),
+    ("learning curve", "07_evaluation/learning_curve.html"), ("STOP_WORDS", "reference.html#classifiers.linear.STOP_WORDS"),
+    ("confidence interval", "07_evaluation/intervals.html"), ("hyperparameter", "06_tuning/"), ("imbalance", "02_exploration/"),
+    ("install", "index.html"), ("label errors", "07_evaluation/error_analysis.html"), ("feature importance", "07_evaluation/error_analysis.html"),
 ])
 def test_search_finds_words(desk: Visit, asked: str, wanted: str) -> None:
     tab = desk.to("index.html")
@@ -330,7 +343,7 @@ def focused(tab: Page) -> str:
 
 
 def test_keyboard_goes_everywhere(desk: Visit) -> None:
-    tab = desk.to("linear.html")
+    tab = desk.to("04_classifiers/linear.html")
     tab.keyboard.press("Tab")
     assert focused(tab) == "Skip to the content" and tab.locator(".skip").bounding_box()["y"] >= 0  # type: ignore[index]
     tab.keyboard.press("Enter")
@@ -346,16 +359,16 @@ def test_keyboard_goes_everywhere(desk: Visit) -> None:
     tab.keyboard.press("Enter")
     assert tab.locator(".theme").get_attribute("aria-pressed") == "true"
     dark = tab.evaluate("getComputedStyle(document.body).backgroundColor")
-    tab = desk.to("papers.html")
+    tab = desk.to("01_data/papers.html")
     assert tab.evaluate("getComputedStyle(document.body).backgroundColor") == dark != "rgb(255, 255, 255)", "the choice is kept"
 
 
 def test_menu_of_a_phone(phone: Visit) -> None:
-    tab = phone.to("linear.html")
+    tab = phone.to("04_classifiers/linear.html")
     assert not tab.locator("nav.pages").is_visible()
     tab.locator(".menu").focus()
     tab.keyboard.press("Enter")
-    assert tab.locator("nav.pages").is_visible() and focused(tab) == "Linear"
+    assert tab.locator("nav.pages").is_visible() and focused(tab) == "Linear classifier"
     assert not grave(tab, AXE)
     tab.screenshot(path=SCREENS / "menu-phone.png")
     tab.keyboard.press("Escape")
@@ -364,14 +377,14 @@ def test_menu_of_a_phone(phone: Visit) -> None:
 
 
 def test_code_and_tables_scroll_by_themselves(phone: Visit) -> None:
-    tab = phone.to("papers.html")
+    tab = phone.to("01_data/papers.html")
     measure = "parts => parts.map((part) => [part.scrollWidth > part.clientWidth, part.getBoundingClientRect().right])"
     widths = tab.locator("pre, .table").evaluate_all(measure)
     assert any(scrolls for scrolls, _ in widths) and all(right <= PHONE["width"] for _, right in widths)
 
 
 def test_a_page_can_be_printed(desk: Visit) -> None:
-    tab = desk.to("linear.html")
+    tab = desk.to("04_classifiers/linear.html")
     tab.emulate_media(media="print")
     assert not tab.locator(".top").is_visible() and not tab.locator("nav.pages").is_visible() and tab.locator("h1").is_visible()
 
@@ -380,7 +393,7 @@ def test_a_page_can_be_printed(desk: Visit) -> None:
 def test_pictures_of_pages_are_kept(browser: Browser, name: str, width: dict[str, int], scheme: str) -> None:
     visit = Visit(browser, width, scheme)
     SCREENS.mkdir(parents=True, exist_ok=True)
-    for page in ("index", "results", "try", "reference", "papers", "linear", "evaluation", "tutorials/first_classifier"):
+    for page in ("index", "results", "try", "reference", "01_data/papers", "04_classifiers/linear", "07_evaluation/evaluation", "tutorials/first_classifier"):
         if f"{page}.html" in PAGES:
             visit.to(f"{page}.html").screenshot(path=SCREENS / f"{page.rpartition('/')[2]}-{name}.png", full_page=page != "reference")
     visit.tab.close()

@@ -1,4 +1,7 @@
-"""The structure of the package: places in their order, imports that run one way, one name for one thing."""
+"""The structure of the package: places in order, imports that run one way, one name for one thing.
+
+CONTRIBUTING.md, "Layout", explains the rules; a failure names the files and what to do.
+"""
 
 import ast
 import re
@@ -23,7 +26,9 @@ def notebooks() -> dict[str, tuple[int, ...]]:
     found = {}
     for path in sorted(NBS.glob("[0-9]*/**/*.ipynb")) + sorted(NBS.glob("[0-9]*.ipynb")):
         sources = [cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
-        (module,) = re.findall(r"^#\| default_exp (\S+)$", "\n".join(sources), re.M)
+        modules = re.findall(r"^#\| default_exp (\S+)$", "\n".join(sources), re.M)
+        assert len(modules) == 1, f"{path.relative_to(ROOT)} needs one line `#| default_exp place.name`, it has {len(modules)}"
+        (module,) = modules
         found[module] = tuple(number(part) for part in path.relative_to(NBS).parts)
     return found
 
@@ -80,19 +85,23 @@ def misnumbered(folders: dict[str, list[str]]) -> list[str]:
 
 def test_every_module_has_a_notebook() -> None:
     modules = {path.relative_to(PACKAGE).with_suffix("").as_posix().replace("/", ".") for path in PACKAGE.glob("**/*.py")}
-    assert {name for name in modules if not name.rpartition(".")[2].startswith("_")} == set(ORDER)
+    written = {name for name in modules if not name.rpartition(".")[2].startswith("_")}
+    assert not written - set(ORDER), "modules without a notebook: delete them, or write the notebook"
+    assert not set(ORDER) - written, "notebooks that are not exported: run nbdev_export"
 
 
 def test_modules_are_named_like_their_places() -> None:
     for path in sorted(NBS.glob("[0-9]*")):
         place = path.stem.partition("_")[2]
         modules = [module for module, order in ORDER.items() if order[0] == number(path.name)]
-        assert modules, path
-        assert all(module == place or module.startswith(f"{place}.") for module in modules), (path.name, modules)
+        assert modules, f"no notebook in {path.name}"
+        wrong = [module for module in modules if module != place and not module.startswith(f"{place}.")]
+        assert not wrong, f"notebooks of {path.name} export {', '.join(wrong)}: let default_exp begin with {place}"
 
 
 def test_imports_run_one_way() -> None:
-    assert not backward(ORDER, sources())
+    wrong = backward(ORDER, sources())
+    assert not wrong, "imports from a later notebook; move the definition to the earlier one: " + "; ".join(wrong)
 
 
 def test_a_backward_import_is_found() -> None:
@@ -103,21 +112,25 @@ def test_a_backward_import_is_found() -> None:
 
 
 def test_public_names_have_one_home() -> None:
-    assert not defined_twice(sources())
+    twice = defined_twice(sources())
+    assert not twice, f"public names that two modules define; rename one or begin it with an underscore: {twice}"
     assert defined_twice({"a": "__all__ = ['x']", "b": "__all__ = ['x', 'y']"}) == {"x": ["a", "b"]}
 
 
 def test_numbers_count_without_a_gap() -> None:
     folders = {"nbs": [path.name for path in NBS.glob("[0-9]*")]}
     folders |= {path.name: [one.name for one in path.glob("*.ipynb")] for path in NBS.glob("[0-9]*") if path.is_dir()}
-    assert not misnumbered(folders)
+    wrong = misnumbered(folders)
+    assert not wrong, f"numbers do not count 00, 01, 02 … in {', '.join(wrong)}: rename with git mv"
     assert misnumbered({"a": ["00_x.ipynb", "02_y.ipynb"], "b": ["00_x.ipynb", "00_y.ipynb"], "c": ["00_x.ipynb"]}) == ["a", "b"]
 
 
-def test_the_story_stays_short() -> None:
-    told = [path for path in NBS.glob("**/*.ipynb") if "tutorials" not in path.parts and ".ipynb_checkpoints" not in path.parts]
-    assert len(told) <= 48
-    assert len([path for path in NBS.iterdir() if path.name[0] not in "._" and path.name not in ("sidebar.yml", "nbdev.yml", "reference.qmd")]) <= 20
+def test_the_number_of_notebooks_stays_small() -> None:
+    counted = [path for path in NBS.glob("**/*.ipynb") if "tutorials" not in path.parts and ".ipynb_checkpoints" not in path.parts]
+    assert len(counted) <= 48, f"{len(counted)} notebooks besides the tutorials: add to one rather than a new one"
+    made = ("sidebar.yml", "nbdev.yml", "reference.qmd")  # by tools/make_site.py
+    entries = sorted(path.name for path in NBS.iterdir() if path.name[0] not in "._" and path.name not in made)
+    assert len(entries) <= 20, f"{len(entries)} entries in nbs/: {', '.join(entries)}"
 
 
 @pytest.mark.parametrize("folder", sorted(path.name for path in NBS.glob("[0-9]*") if path.is_dir()))
@@ -125,6 +138,8 @@ def test_each_place_has_a_page_that_lists_its_notebooks(folder: str) -> None:
     listed = re.findall(r"^\| \[(.+?)\]\((.+?)\) \| (.+?) \|$", (NBS / folder / "index.qmd").read_text(encoding="utf-8"), re.M)
     found = []
     for path in sorted((NBS / folder).glob("*.ipynb")):
-        title, subtitle = re.match(r"# (.+)\n\n> (.+)", nbformat.read(path, as_version=4).cells[0].source).groups()
-        found.append((title, path.name, subtitle))
-    assert listed == found
+        opening = re.match(r"# (.+)\n\n> (.+)", nbformat.read(path, as_version=4).cells[0].source)
+        assert opening, f"{folder}/{path.name} does not begin with `# Title`, an empty line and `> subtitle`"
+        found.append((opening[1], path.name, opening[2]))
+    rows = "\n".join("| [{}]({}) | {} |".format(*row) for row in found)
+    assert listed == found, f"the table of nbs/{folder}/index.qmd is not that of its notebooks, which is:\n{rows}"

@@ -1,6 +1,8 @@
-"""Every check, one after the other, each with its name and seconds; the first that fails ends it with one line.
+"""Every check, each with its name and seconds; the first that fails ends it with one line.
 
     python tools/check.py [STEP …]     all steps, or the named ones in the given order
+
+Steps that keep one core busy run two at a time; the notebooks, which use two processes, run alone.
 """
 
 import csv
@@ -10,10 +12,13 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import threading
 import time
 import venv
 import zipfile
 from collections.abc import Callable, Iterable
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from itertools import groupby
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 
@@ -40,11 +45,15 @@ def call(
     *command: str | Path,  # program and arguments
     cwd: Path = ROOT,  # where it runs
     quiet: bool = False,  # keep its output unless it fails
+    **variables: str,  # of its environment, beside those of every check
 ) -> str:  # its standard output, when quiet
-    """Run a program; its failure is the check's."""
-    done = subprocess.run([str(part) for part in command], cwd=cwd, env=ENVIRONMENT, capture_output=quiet, text=True)
+    """Run a program; its failure is the check's. Beside another step its output is shown when it has ended."""
+    kept = quiet or threading.current_thread() is not threading.main_thread()
+    done = subprocess.run([str(part) for part in command], cwd=cwd, env=ENVIRONMENT | variables, capture_output=kept, text=True)
+    if kept and not quiet and not done.returncode:
+        print(done.stdout, done.stderr, sep="", end="", flush=True)
     if done.returncode:
-        if quiet:
+        if kept:
             print(done.stdout, done.stderr, sep="\n", file=sys.stderr)
         raise Failed(f"`{' '.join(Path(part).name if isinstance(part, Path) else part for part in command)}` exited {done.returncode}")
     return done.stdout if quiet else ""
@@ -102,12 +111,12 @@ def check_ruff() -> None:
 
 def check_mypy() -> None:
     """Types."""
-    call("mypy", PACKAGE, "tools/check.py", "tools/readme.py", "tools/make_site.py", "benchmarks")
+    call("mypy", PACKAGE, "tools/check.py", "tools/readme.py", "tools/make_site.py", "tools/run_notebooks.py", "benchmarks")
 
 
 def check_notebooks() -> None:
     """Every notebook from a fresh kernel, with the cells that fit real, if small, models."""
-    call("nbdev_test", "--n_workers", "2", "--flags", "slow")
+    call(sys.executable, "tools/run_notebooks.py")
 
 
 def check_site() -> None:
@@ -115,8 +124,7 @@ def check_site() -> None:
     with TemporaryDirectory() as name:
         copy_tree(Path(name))
         call(sys.executable, "tools/make_site.py", cwd=Path(name), quiet=True)
-        ENVIRONMENT["SITE"] = str(Path(name) / "_docs")
-        call(sys.executable, "-m", "pytest", "-q", "tests/test_site.py")
+        call(sys.executable, "-m", "pytest", "-q", "tests/test_site.py", SITE=str(Path(name) / "_docs"))
 
 
 def check_pytest() -> None:
@@ -172,10 +180,10 @@ def try_wheel(
         if subprocess.run([python, "-c", f"import {extra}"], cwd=folder, capture_output=True).returncode == 0:
             raise Failed(f"the core requirements bring {extra}")
     command, rows = programs / "arxiv-nbclf", 1500
-    said = call(command, "--version", cwd=folder, quiet=True)
+    printed = call(command, "--version", cwd=folder, quiet=True)
     version = wheel.name.split("-")[1]
-    if version not in said:
-        raise Failed(f"`arxiv-nbclf --version` says {said.strip()!r}, the wheel is {version}")
+    if version not in printed:
+        raise Failed(f"`arxiv-nbclf --version` prints {printed.strip()!r}, the wheel is {version}")
     call(command, "sample", "--rows", str(rows), "--out", "papers.csv", cwd=folder, quiet=True)
     call(command, "explore", "papers.csv", "--out", "explored", cwd=folder, quiet=True)
     call(command, "train", "papers.csv", "--out", "trained", cwd=folder, quiet=True)  # auto: what the core alone can fit
@@ -183,7 +191,7 @@ def try_wheel(
         [command, "train", "papers.csv", "--out", "none", "--family", "hybrid"], cwd=folder, env=ENVIRONMENT, capture_output=True, text=True
     )
     if refused.returncode != 2 or "arxiv_nbclf[train]" not in refused.stderr.splitlines()[-1]:
-        raise Failed(f"a missing extra is not told of in one line: {refused.stderr!r}")
+        raise Failed(f"a missing extra is not reported in one line: {refused.stderr!r}")
     call(command, "predict", "papers.csv", "--model", "trained", "--out", "predictions.csv", cwd=folder, quiet=True)
     call(command, "predict", "papers.csv", "--out", "by-package", cwd=folder, quiet=True)  # by the model that the wheel brings along
     with open(folder / "predictions.csv", encoding="utf-8", newline="") as file:
@@ -209,10 +217,12 @@ STEPS: dict[str, Callable[[], None]] = {
     "ruff": check_ruff,
     "mypy": check_mypy,
     "notebooks": check_notebooks,
-    "site": check_site,
     "pytest": check_pytest,
+    "site": check_site,
     "package": check_package,
 }
+ALONE = {"notebooks"}  # keeps every core busy by itself
+LANES = 2  # other steps at a time
 
 
 def main() -> int:
@@ -227,20 +237,47 @@ def main() -> int:
         return run_steps(chosen, begun)
 
 
+def timed(
+    name: str,  # of a step
+) -> str:  # why it failed, in one line; empty where it passed
+    """Run one step and print its name and seconds."""
+    print(f"── {name}", flush=True)
+    start = time.perf_counter()
+    try:
+        STEPS[name]()
+    except Failed as failure:
+        return f"FAILED {name} after {time.perf_counter() - start:.1f} s: {failure}"
+    print(f"── {name} passed, {time.perf_counter() - start:.1f} s", flush=True)
+    return ""
+
+
+def together(
+    names: list[str],  # of steps
+) -> str:  # why the first of them failed; empty where all passed
+    """Run steps side by side, begun in their order; after a failure no other is begun."""
+    left = list(names)
+    with ThreadPoolExecutor(LANES) as pool:
+        running = {pool.submit(timed, left.pop(0)) for _ in names[:LANES]}
+        while running:
+            ended, running = wait(running, return_when=FIRST_COMPLETED)
+            if failed := next(filter(None, (one.result() for one in ended)), ""):
+                wait(running)
+                return failed
+            running |= {pool.submit(timed, left.pop(0)) for _ in left[: len(ended)]}
+    return ""
+
+
 def run_steps(
     chosen: list[str],  # names of steps
     begun: float,  # on the clock of perf_counter
 ) -> int:  # exit status
-    """One step after the other, until one fails."""
-    for name in chosen:
-        print(f"── {name}", flush=True)
-        start = time.perf_counter()
-        try:
-            STEPS[name]()
-        except Failed as failure:
-            print(f"FAILED {name} after {time.perf_counter() - start:.1f} s: {failure}", file=sys.stderr)
+    """All steps, until one fails."""
+    for alone, group in groupby(chosen, ALONE.__contains__):
+        names = list(group)
+        one_by_one = alone or len(names) == 1
+        if failed := next(filter(None, map(timed, names)), "") if one_by_one else together(names):
+            print(failed, file=sys.stderr)
             return 1
-        print(f"── {name} passed, {time.perf_counter() - start:.1f} s", flush=True)
     print(f"all passed, {time.perf_counter() - begun:.0f} s")
     return 0
 

@@ -9,7 +9,7 @@ settings = get_config()  # type: ignore[name-defined]  # noqa: F821
 
 
 def clean(model: dict[str, Any], **rest: Any) -> None:
-    """What `nbdev_clean` does; nbdev's own hook does nothing unless told to, and then looks for the file where it is not."""
+    """What `nbdev_clean` does; nbdev's own hook is off by default, and looks for the file in the wrong folder."""
     if model["type"] == "notebook" and model["content"]["nbformat"] == 4:
         nbdev = nbdev_config()
         keys = (nbdev.get(f"allowed_{kind}_keys", "").split() for kind in ("metadata", "cell_metadata"))

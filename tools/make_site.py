@@ -34,7 +34,7 @@ import pypandoc
 import yaml
 from nbdev.config import get_config
 from nbdev.doclinks import _build_modidx
-from nbdev.quarto import nbdev_sidebar, refresh_quarto_yml
+from nbdev.quarto import refresh_quarto_yml
 from nbdev.serve import proc_nbs
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import get_lexer_by_name
@@ -191,6 +191,29 @@ def output(
     return f"::: {{.cell-output .cell-output-display}}\n{inner}:::\n"
 
 
+CHECK = re.compile(r"test_\w+")  # functions that check, as fastcore names them
+
+
+def only_checks(
+    source: str,  # a code cell without its directives
+) -> bool:
+    """Whether a cell consists of checks alone: `test_eq(…)`, `assert …`, `with ExceptionExpected(…): …`."""
+    def checks(node: ast.stmt) -> bool:
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call) and isinstance(node.value.func, ast.Name):
+            return bool(CHECK.fullmatch(node.value.func.id))
+        if isinstance(node, ast.With):
+            return all(ast.unparse(item.context_expr).startswith("ExceptionExpected(") for item in node.items)
+        if isinstance(node, ast.For):
+            return all(map(checks, node.body))
+        return isinstance(node, ast.Assert)
+
+    try:
+        statements = ast.parse(source).body
+    except SyntaxError:  # a magic, or a language that is not Python
+        return False
+    return bool(statements) and all(map(checks, statements))
+
+
 def code_cell(
     cell: dict[str, Any],  # of a processed notebook
     prose: str,  # the last Markdown before it
@@ -203,6 +226,8 @@ def code_cell(
     parts = []
     if source and flags.get("echo") != "false":
         block = fenced(source, f".{cell['metadata'].get('language', 'python')} .cell-code")
+        if only_checks(source):
+            flags = {"code-fold": "true", "code-summary": "Checks"} | flags
         if flags.get("code-fold") in ("true", "show"):
             opened = " open" if flags["code-fold"] == "show" else ""
             summary = html.escape(flags.get("code-summary", "Code"))
@@ -219,7 +244,7 @@ def code_cell(
 # ── what the package says: signatures and parameters ──────────────────────────────────────────────────────────────
 
 SHOWN = re.compile(
-    r"\A---\s+\[source\]\((?P<url>[^)]*/(?P<path>[\w/]+)\.py#L\d+)\)\{[^}]*\}\s+(?P<level>#+) (?P<name>\S+)\s+"
+    r"\A---\s+\[source\]\((?P<url>[^)]*/arxiv_nbclf/(?P<path>[\w/]+)\.py#L\d+)\)\{[^}]*\}\s+(?P<level>#+) (?P<name>\S+)\s+"
     r"```python\n(?P<code>.*?)\n```\s*(?P<doc>.*)\Z", re.S
 )
 
@@ -274,7 +299,7 @@ def documented(
 ) -> str:
     """The same with parameters, types and defaults as they stand in the source."""
     match = SHOWN.match(shown.strip())
-    module = match["path"].partition("arxiv_nbclf/")[2].replace("/", ".") if match else ""
+    module = match["path"].replace("/", ".") if match else ""
     definition = package[module].definitions.get(match["name"]) if match and module in package else None
     if not match:
         return shown
@@ -306,11 +331,11 @@ def method(
 ) -> str:
     """A method as its class's page shows it."""
     described = any(one.comment for one in definition.parameters)
-    told = listed(list(definition.parameters), "Parameters", types) if described else ""
+    lists = listed(list(definition.parameters), "Parameters", types) if described else ""
     if definition.returns and definition.returns.comment:
-        told += listed([definition.returns], "Returns", types)
+        lists += listed([definition.returns], "Returns", types)
     head, foot = f'<div class="method" id="{definition.name.lower()}">', "</div>"
-    return raw(head) + fenced(signature(definition), ".python .signature") + f"\n\n{definition.doc}\n\n" + raw(told + foot)
+    return raw(head) + fenced(signature(definition), ".python .signature") + f"\n\n{definition.doc}\n\n" + raw(lists + foot)
 
 
 def read_notebook(
@@ -454,7 +479,7 @@ def finished(
     def name(match: re.Match[str]) -> str:
         return f'<a href="/{names[match[1]]}">{match[0]}</a>' if match[1] in names else match[0]
 
-    alone = rf'<a href="{re.escape(links.site)}[^"#]*#\w+\.[^"]*">(<code>\w+</code>)</a>'  # nbdev takes `linear` for `EvaluationContext.linear`
+    alone = rf'<a href="{re.escape(links.site)}[^"#]*#(?:\w+\.|_)[^"]*">(<code>\w+</code>)</a>'  # nbdev takes `linear` for `EvaluationContext.linear`, and links what is private
     body = re.sub(r"<code>([A-Za-z_]\w*)</code>(?!</a>)", name, re.sub(alone, r"\1", page.body))
     parts = re.split(r"(<pre.*?</pre>|<(?:script|style|textarea).*?</(?:script|style|textarea)>)", body, flags=re.S)
     for number in range(0, len(parts), 2):  # what is neither code nor script
@@ -472,23 +497,15 @@ def finished(
 # ── navigation, search, pages ─────────────────────────────────────────────────────────────────────────────────────
 
 
-def grouped_sidebar(
-    nbs: Path,  # the notebooks' folder, where nbdev has written sidebar.yml
+def write_sidebar(
+    nbs: Path,  # the notebooks' folder
 ) -> None:
-    """Put the pages of nbdev's sidebar under headings."""
-    def flat(contents: list[Any]) -> Iterator[str]:
-        for entry in contents:
-            if isinstance(entry, str):
-                yield entry
-            else:
-                yield from filter(None, [entry.get("href")])
-                yield from flat(entry["contents"])
-
-    sidebar = yaml.safe_load((nbs / "sidebar.yml").read_text(encoding="utf-8"))
-    left = list(flat(sidebar["website"]["sidebar"]["contents"]))
+    """Write sidebar.yml: every page of the site, under the headings of SECTIONS."""
+    left = sources(nbs, *SOURCES)
     contents = []
     for heading, patterns in SECTIONS.items():
         taken = [name for pattern in patterns for name in left if fnmatch.fnmatch(name, pattern)]
+        taken.sort(key=lambda name: not name.endswith("/index.qmd"))  # a place's own page stands first
         left = [name for name in left if name not in taken]
         if taken:
             contents.append({"section": heading, "contents": list(dict.fromkeys(taken))})
@@ -585,10 +602,10 @@ def search_index(
         if page.source == "reference.qmd":
             continue
         for anchor, heading, text in words.sections:
-            told = " ".join(f"{page.meta.get('description', '') if not anchor else ''} {text}".split())
-            told = told.removeprefix("source ")
-            if anchor or told:
-                entries.append([page.target + (f"#{anchor}" if anchor else ""), page.title, heading.strip(), told.strip()])
+            words_here = " ".join(f"{page.meta.get('description', '') if not anchor else ''} {text}".split())
+            words_here = words_here.removeprefix("source ")
+            if anchor or words_here:
+                entries.append([page.target + (f"#{anchor}" if anchor else ""), page.title, heading.strip(), words_here.strip()])
     for module in package.values():
         for name in module.public:
             if module.definitions[name].kind == "constant":
@@ -612,6 +629,7 @@ def process(
     nbs = Path(get_config().nbs_path)
     prepare(root)
     _build_modidx()
+    sys.path.append(str(root / "tests"))  # nbdev runs the cells that import, and some import the test server
     proc = Path(proc_nbs(n_workers=min(4, os.cpu_count() or 1), force=True))
     if missing := sorted(set(sources(nbs, ".ipynb")) - set(sources(proc, ".ipynb"))):
         raise SiteError(f"nbdev has not processed {', '.join(missing)}")
@@ -625,8 +643,7 @@ def prepare(
     refresh_quarto_yml()
     nbs = Path(get_config().nbs_path)
     (nbs / "reference.qmd").write_text(reference_page(root), encoding="utf-8")
-    nbdev_sidebar.__wrapped__(force=True, file_glob="", file_re=r"\.(?:ipynb|qmd)$")
-    grouped_sidebar(nbs)
+    write_sidebar(nbs)
 
 
 def copied(
@@ -657,21 +674,21 @@ def anchors(
     root: Path,  # the repository
     package: dict[str, Module],  # the package as read
 ) -> tuple[dict[str, str], dict[str, str]]:  # name → page and anchor: of all names, of classes
-    """Where names are told: nbdev's index knows definitions, the reference lists the rest. A name with two places has none."""
+    """Where names are documented: nbdev's index knows definitions, the reference lists the rest. A name with two places has none."""
     index: dict[str, Any] = {}
     exec((root / get_config().lib_name / "_modidx.py").read_text(encoding="utf-8"), index)
-    told: dict[str, set[str]] = {}
+    documented_at: dict[str, set[str]] = {}
     for symbols in index["d"]["syms"].values():
         for full, (place, _) in symbols.items():
             if "." in place.partition("#")[2]:
                 continue  # a method is not meant by its name alone
-            told.setdefault(full.rpartition(".")[2], set()).add(place)
+            documented_at.setdefault(full.rpartition(".")[2], set()).add(place)
     listed_only: dict[str, set[str]] = {}
     for module in package.values():
         for name in module.public:
-            if name not in told and len(name) > 1:
+            if name not in documented_at and len(name) > 1:
                 listed_only.setdefault(name, set()).add(f"reference.html#{module.name}.{name}")
-    every = {name: min(places) for name, places in (told | listed_only).items() if len(places) == 1 and name[0] != "_"}
+    every = {name: min(places) for name, places in (documented_at | listed_only).items() if len(places) == 1 and name[0] != "_"}
     classes = {one.name for module in package.values() for one in module.definitions.values() if one.kind == "class"}
     return every, {name: place for name, place in every.items() if name in classes}
 

@@ -60,7 +60,7 @@ class Module:
 
     @cached_property
     def lines(self) -> list[bytes]:
-        """The file's lines; positions in them are told in bytes."""
+        """The file's lines; positions in them count bytes."""
         return self.source.encode().split(b"\n")
 
     @cached_property
@@ -140,9 +140,9 @@ class Module:
             return parameter
         annotated = ast.parse(written, mode="eval").body
         assert isinstance(annotated, ast.Subscript) and isinstance(annotated.slice, ast.Tuple)
-        plain, told = annotated.slice.elts[:2]
-        assert isinstance(told, ast.Call)
-        (text,) = (word.value for word in told.keywords if word.arg == "help")
+        plain, option = annotated.slice.elts[:2]
+        assert isinstance(option, ast.Call)
+        (text,) = (word.value for word in option.keywords if word.arg == "help")
         if isinstance(text, ast.Name):
             text = ast.parse(self.definitions[text.id].value, mode="eval").body
         return Parameter(parameter.name, ast.unparse(plain), parameter.default, parameter.comment or ast.literal_eval(text))
@@ -247,8 +247,8 @@ def exporting(
             if flags & {"export", "exports", "exec_doc"} and "hide" not in flags:
                 shown |= set(re.findall(r"^(?:async )?(?:def|class)\s+(\w+)", source, re.M))
             shown |= set(re.findall(r"^show_doc\((\w+)", source, re.M))
-        told = title[1] if title else module[1], description[1] if description else ""
-        found[module[1]] = Notebook(path.relative_to(root / "nbs").as_posix(), *told, frozenset(shown))
+        heading = title[1] if title else module[1], description[1] if description else ""
+        found[module[1]] = Notebook(path.relative_to(root / "nbs").as_posix(), *heading, frozenset(shown))
     return found
 
 
@@ -270,18 +270,18 @@ def code(
 
 def row(
     definition: Definition,  # what is listed
-    notebook: Notebook,  # where it is told
+    notebook: Notebook,  # where it is documented
     module: str,  # in whose table
 ) -> str:
     """One line of a module's table."""
     name, anchor = definition.name, f"{module}.{definition.name}"
     if definition.kind == "constant":
         value = definition.value if len(definition.value) <= SHORT else definition.value[: SHORT - 2] + " …"
-        told = in_table(f"{definition.doc}{': ' if definition.doc else ''}{code(value)}")
+        meaning = in_table(f"{definition.doc}{': ' if definition.doc else ''}{code(value)}")
     else:
-        told = in_table(definition.doc.split("\n\n")[0])
+        meaning = in_table(definition.doc.split("\n\n")[0])
     linked = f"[`{name}`]({notebook.path}#{name.lower()})" if name in notebook.shown else f"`{name}`"
-    return f"| [{linked}]{{#{anchor}}} | {definition.kind} | {told} |"
+    return f"| [{linked}]{{#{anchor}}} | {definition.kind} | {meaning} |"
 
 
 def reference_page(
@@ -291,7 +291,7 @@ def reference_page(
     modules, notebooks, needed = read_package(root), exporting(root), handed_on(root)
     head = ["", "| name | kind | what it is |", "|:-------------|:----|:------------------------------|"]
     lines = [
-        "---", "title: Reference", f"description: Every public name of {PACKAGE}, and where it is told", "---", "",
+        "---", "title: Reference", f"description: Every public name of {PACKAGE}, and where it is documented", "---", "",
         f"<!-- Made by tools/reference.py from {PACKAGE}/*.py: do not edit. -->", "",
         "Each name leads to its parameters, types, units, errors and examples, in the notebook that defines it.", "",
         "## The names that users need {#needed}", "", f"Imported from `{PACKAGE}` itself.", *head,
@@ -300,8 +300,8 @@ def reference_page(
         lines.append(row(modules[module].definitions[name], notebooks[module], PACKAGE))
     for module, notebook in notebooks.items():
         if module in modules and modules[module].public:
-            told = f"[{in_table(notebook.title)}]({notebook.path}): {in_table(notebook.description)}"
-            lines += ["", f"## {module} {{#{module}}}", "", told, *head]
+            intro = f"[{in_table(notebook.title)}]({notebook.path}): {in_table(notebook.description)}"
+            lines += ["", f"## {module} {{#{module}}}", "", intro, *head]
             listed = [modules[module].definitions[name] for name in modules[module].public]
             lines += [row(one, notebooks.get(one.module, notebook), module) for one in listed]
     return "\n".join([*lines, ""])
