@@ -139,7 +139,7 @@ SPLIT_HELP = (
 FAMILY_HELP = (
     "auto (the best that can be fitted here), linear, hybrid, finetuned or ensemble"
 )
-SETTING_HELP = "A setting of the family, as often as needed: --set epochs=3, --set hybrid.window=128 for an ensemble's member"
+SETTING_HELP = "A setting of the family, as often as needed: --set epochs=3, --set hybrid.max_length=128 for an ensemble's member"
 RECIPE_HELP = "How finetuned trains: fast (the default), or original (the ten epochs that the project began from)"
 ABSTAIN_HELP = "Flag rows less probable than this: a number, auto (so that 94 of 100 answers are right), or auto:0.97 for 97"
 SPACE_HELP = "A space's name (original, linear, …) or a hyperparameter, as often as needed: C=0.05..2:log, bits=16,17"

@@ -135,7 +135,7 @@ def main() -> None:
             for to in EXPORTED_FAMILIES[1:]:
                 again = papers_per_s(exports[to].predict_proba, timed)
                 speeds |= {f"{to}, before and after": [speeds[to], again], to: min(speeds[to], again)}  # type: ignore[dict-item]
-        tokens = tokenize(original.tokenizer_, original._texts(timed), original.resolved().window)
+        tokens = tokenize(original.tokenizer_, original._texts(timed), original.resolved().max_length)
         scores = {
             name: {
                 "accuracy": round(float((found.argmax(axis=1) == labels[test]).mean()), 4),
@@ -150,7 +150,7 @@ def main() -> None:
         "test": len(test),
         "timed": len(timed),
         "threads": options.threads,
-        "window": original.resolved().window,
+        "max_length": original.resolved().max_length,
         "mean_tokens": round(float(tokens.lengths.mean()), 1),
         "papers_per_s": speeds,
         "ratio_to_reference": {to: round(speeds[to] / speeds["reference"], 2) for to in EXPORTED_FAMILIES[1:]} if reference else None,

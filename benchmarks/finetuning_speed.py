@@ -37,7 +37,7 @@ def ours(arguments: argparse.Namespace) -> dict:
     rest, test = train_test_split(np.arange(len(papers)), test_size=0.2, random_state=42, stratify=labels)
     train, validation = train_test_split(rest, test_size=0.1, random_state=42, stratify=labels[rest])
     train, test = train[: arguments.rows], test[: arguments.rows]
-    settings = {"window": 512, "epochs": arguments.epochs, "patience": 0} | parse_settings(arguments.set)
+    settings = {"max_length": 512, "epochs": arguments.epochs, "patience": 0} | parse_settings(arguments.set)
     classifier = make_classifier("finetuned", arguments.encoder, settings)
     classifier.fit(papers.iloc[train], labels[train], validation=(papers.iloc[validation], labels[validation]))
     start = perf_counter()

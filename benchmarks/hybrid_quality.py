@@ -44,7 +44,7 @@ def main() -> None:
     read = perf_counter()
     settings = HybridClassifier()
     encoded = encoder_features(
-        paper_texts(papers), find_encoder(settings.encoder), settings.window, settings.keep, settings.precision, arguments.threads
+        paper_texts(papers), find_encoder(settings.encoder), settings.max_length, settings.truncation, settings.precision, arguments.threads
     )
     encode_s = perf_counter() - read
 

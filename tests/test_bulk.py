@@ -18,7 +18,7 @@ import pytest
 from arxiv_nbclf import label_ids, new_classifier, read_papers, sample
 from arxiv_nbclf.deployment.bulk import predict_stream
 from arxiv_nbclf.classifiers.base import Classifier, load_classifier
-from arxiv_nbclf.classifiers.encoders import tiny_encoder
+from tiny_models import tiny_encoder
 from arxiv_nbclf.deployment.export import export_model
 from arxiv_nbclf.deployment.onnx import BatchingMode, to_exported
 from arxiv_nbclf.classifiers.hybrid import HybridClassifier
@@ -130,7 +130,7 @@ def hybrid(place: Path) -> Path:
     read_papers(place / "papers.parquet", purpose="prediction").papers.head(250).to_parquet(place / "few.parquet")
     train = read_papers(sample(200, seed=1)).papers
     encoder = tiny_encoder(place / "tiny", paper_texts(train), layers=1)
-    model = HybridClassifier(encoder=str(encoder.folder), window=128, folds=2).fit(train, label_ids(train))
+    model = HybridClassifier(encoder=str(encoder.folder), max_length=128, folds=2).fit(train, label_ids(train))
     return model.save(place / "hybrid")
 
 

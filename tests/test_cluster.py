@@ -34,7 +34,7 @@ from arxiv_nbclf.deployment.bulk import (
     predict_stream,
 )  # noqa: E402
 from arxiv_nbclf.deployment.cluster import BadCluster, Interrupted, ray_engine  # noqa: E402
-from arxiv_nbclf.classifiers.encoders import tiny_encoder  # noqa: E402
+from tiny_models import tiny_encoder  # noqa: E402
 from arxiv_nbclf.preprocessing import paper_texts# noqa: E402
 
 ROWS, ROWS_PER_SHARD = 3_000, 100
@@ -157,7 +157,7 @@ def test_workers_that_are_killed_lose_no_row_and_double_none(machines: Cluster, 
 def test_the_command_predicts_by_an_encoder(machines: Cluster, place: Path) -> None:
     papers = sample(200)
     encoder = tiny_encoder(place / "tiny", paper_texts(papers), layers=1)
-    hybrid = new_classifier("hybrid", encoder=str(encoder.folder), window=32, folds=2).fit(papers, label_ids(papers))
+    hybrid = new_classifier("hybrid", encoder=str(encoder.folder), max_length=32, folds=2).fit(papers, label_ids(papers))
     hybrid.save(place / "hybrid")
     for engine in ("local", "ray"):
         words = "predict", place / "few.parquet", "--model", place / "hybrid", "--out", place / f"hybrid_{engine}", "--engine", engine

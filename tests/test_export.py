@@ -15,13 +15,10 @@ import numpy as np
 import pytest
 import torch
 from safetensors.numpy import load_file, save_file
+from tiny_models import tiny_encoder
 
 from arxiv_nbclf import ArxivNbclfError, load_classifier, sample
-from arxiv_nbclf.classifiers.encoders import (
-    load_for_classification,
-    load_tokenizer,
-    tiny_encoder,
-)
+from arxiv_nbclf.classifiers.encoders import load_for_classification, load_tokenizer
 from arxiv_nbclf.deployment.export import export_model
 from arxiv_nbclf.deployment.onnx import load_exported
 from arxiv_nbclf.classifiers.linear import LinearClassifier
@@ -40,7 +37,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     papers = read_papers(sample(64, seed=1)).papers
     LinearClassifier(bits=10).fit(papers, label_ids(papers)).save(place / "linear")
     encoder = tiny_encoder(place / "tiny", paper_texts(papers), layers=1)
-    tuned = FineTunedClassifier(encoder=str(encoder.folder), window=32, epochs=1)  # what a fit would leave, without its minutes
+    tuned = FineTunedClassifier(encoder=str(encoder.folder), max_length=32, epochs=1)  # what a fit would leave, without its minutes
     tuned.model_, tuned.tokenizer_ = load_for_classification(encoder), load_tokenizer(encoder)
     tuned.offsets_, tuned._bf16, tuned.fitted_, tuned.thresholds_ = np.zeros(8, dtype=np.float32), False, {}, {}
     tuned.calibration_ = LinearClassifier.load(place / "linear").calibration_

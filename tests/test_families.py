@@ -12,7 +12,7 @@ import pytest
 
 from arxiv_nbclf import sample, write_table
 from arxiv_nbclf.cli import main
-from arxiv_nbclf.classifiers.encoders import tiny_encoder
+from tiny_models import tiny_encoder
 from arxiv_nbclf.preprocessing import paper_texts
 
 Predictions = pytest.CaptureFixture[str]
@@ -72,7 +72,7 @@ def test_auto_takes_the_packaged_encoder_and_its_bundle_needs_nothing_else(
         (("--family", "finetuned", "--set", "epochs=many"), "epochs='many' must be int"),
         (("--family", "finetuned", "--set", "loss=hinge"), "cross_entropy"),
         (("--family", "finetuned", "--recipe", "slow"), "fast, original"),
-        (("--family", "hybrid", "--set", "window"), "name=value"),
+        (("--family", "hybrid", "--set", "max_length"), "name=value"),
         (("--family", "hybrid", "--recipe", "fast"), "has no setting 'recipe'"),
         (("--family", "ensemble", "--set", "members=linear"), "two or more"),
     ],
@@ -88,7 +88,7 @@ def test_a_wish_that_cannot_be_met_is_one_line_and_leaves_nothing(
 
 
 def test_a_killed_training_goes_on_to_the_same_result(papers: Path, tiny: Path, tmp_path: Path, capsys: Predictions) -> None:
-    words = ["--family", "finetuned", "--encoder", tiny, "--split", "stable", "--set", "epochs=3", "--set", "window=64"]
+    words = ["--family", "finetuned", "--encoder", tiny, "--split", "stable", "--set", "epochs=3", "--set", "max_length=64"]
     words += ["--set", "learning_rate=1e-3", "--set", "patience=0"]
     assert shell(capsys, "--quiet", "run", papers, "--out", tmp_path / "whole", *words)[0] == 0
     killed = tmp_path / "killed"

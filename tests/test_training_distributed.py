@@ -40,7 +40,7 @@ def fit(name, settings, work=None):
     "Fine-tune, and write down what the model says."
     papers = read_papers(sample(100, seed=1)).papers
     labels = label_ids(papers)
-    model = training.FineTunedClassifier(encoder=encoder, window=32, learning_rate=3e-3, epochs=3, **settings)
+    model = training.FineTunedClassifier(encoder=encoder, max_length=32, learning_rate=3e-3, epochs=3, **settings)
     model.work_folder = work
     model.fit(papers[:80], labels[:80], validation=(papers[80:], labels[80:]))
     np.save(out / f"{name}_{os.environ.get('RANK', '0')}.npy", model.decision_function(papers))
@@ -99,7 +99,7 @@ def start(
 @pytest.fixture(scope="module")
 def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny encoder without dropout: random numbers differ between processes, and that is not what is looked at."""
-    from arxiv_nbclf.classifiers.encoders import tiny_encoder
+    from tiny_models import tiny_encoder
     from arxiv_nbclf.data.papers import read_papers
     from arxiv_nbclf.preprocessing import paper_texts
     from arxiv_nbclf.data.synthetic import sample
@@ -140,7 +140,7 @@ def test_torchrun_runs_the_command(tmp_path: Path, encoder: Path) -> None:
 
     table, command = tmp_path / "papers.csv", Path(sys.executable).with_name("arxiv-nbclf")
     sample(300).to_csv(table, index=False)
-    settings = "epochs=2 window=64 learning_rate=0.003 tokens_per_batch=1024".split()
+    settings = "epochs=2 max_length=64 learning_rate=0.003 tokens_per_batch=1024".split()
     asked = ["--family", "finetuned", "--encoder", encoder, "--split", "stable", *(word for one in settings for word in ("--set", one))]
     for name, processes in (("one", 1), ("two", 2)):
         done = start(command, "run", table, "--out", tmp_path / name, *asked, processes=processes)

@@ -5,9 +5,10 @@
 # %% auto #0
 __all__ = ['Shape', 'MAX_WEIGHT', 'BUNDLE_JSON', 'METADATA_FILES', 'BUNDLE_FORMAT', 'MAX_BUNDLE_JSON_BYTES', 'FIELD_TYPES',
            'IGNORED_SUFFIXES', 'ACCEPTED_TYPES', 'Papers', 'LabelledPapers', 'FAMILIES', 'EXPORTED_FAMILIES',
-           'Estimator', 'check_is_fitted', 'BadBundle', 'save_arrays', 'load_arrays', 'write_bundle', 'read_bundle',
-           'BadSettings', 'check_types', 'check_ranges', 'check_choices', 'HeldOut', 'ModelFamily', 'Persistable',
-           'Classifier', 'holdout_split', 'family_class', 'new_classifier', 'save_classifier', 'load_classifier']
+           'RENAMED_SETTINGS', 'Estimator', 'check_is_fitted', 'BadBundle', 'save_arrays', 'load_arrays',
+           'write_bundle', 'read_bundle', 'BadSettings', 'check_types', 'check_ranges', 'check_choices', 'HeldOut',
+           'ModelFamily', 'Persistable', 'Classifier', 'holdout_split', 'family_class', 'rename_settings',
+           'new_classifier', 'save_classifier', 'load_classifier']
 
 # %% ../../nbs/04_classifiers/01_classifier.ipynb #e38fc5bc
 import json
@@ -706,13 +707,28 @@ def family_class(
     module, _, cls = home.rpartition(".")
     return getattr(import_module(module), cls)
 
+# %% ../../nbs/04_classifiers/01_classifier.ipynb #eb3fe340
+# names of settings in version 0.1.0 → today's, for old bundles, runs and commands
+RENAMED_SETTINGS = {
+    "window": "max_length",
+    "keep": "truncation",
+    "goal": "metric_for_best",
+}
+
+
+def rename_settings(
+    settings: dict[str, Any],  # by name, old or new
+) -> dict[str, Any]:  # the same values under today's names
+    "Bring settings of version 0.1.0 to today's names."
+    return {RENAMED_SETTINGS.get(name, name): value for name, value in settings.items()}
+
 # %% ../../nbs/04_classifiers/01_classifier.ipynb #bda5fa78
 def new_classifier(
     family: str,  # a key of FAMILIES
     **settings: Any,  # the family's own settings; the rest keep their defaults
 ) -> Classifier:  # unfitted
     "A fresh classifier of a family, by name."
-    cls = family_class(family)
+    cls, settings = family_class(family), rename_settings(settings)
     known = cls._get_param_names()
     for name in settings:
         if name not in known:

@@ -32,7 +32,12 @@ from arxiv_nbclf.classifiers.encoders import (
     load_encoder,
     load_tokenizer,
 )
-from .tokenization import Tokens, bucket_by_length, pad, tokenize
+from arxiv_nbclf.classifiers.tokenization import (
+    Tokens,
+    bucket_by_length,
+    pad_batch,
+    tokenize,
+)
 from arxiv_nbclf.core.basics import (
     ArxivNbclfError,
     CannotWrite,
@@ -164,7 +169,7 @@ class OnnxEncoder:
 
     def __call__(
         self,
-        ids: np.ndarray,  # (n_texts, length) int64, from `pad`
+        ids: np.ndarray,  # (n_texts, length) int64, from `pad_batch`
         mask: np.ndarray,  # the same shape: 1 for a token, 0 for filling
     ) -> np.ndarray:  # float32: (n_texts, length, width) hidden states, or (n_texts, n_classes) logits
         """Compute a batch."""
@@ -239,13 +244,13 @@ def text_key(
 # %% ../../nbs/04_classifiers/06_embeddings.ipynb #6afaaba1
 def features_folder(
     encoder: Encoder,
-    window: int,  # tokens of a text that are read
-    keep: str,  # which of them: head, or head+tail
+    max_length: int,  # tokens of a text that are read
+    truncation: str,  # which of them: head, or head+tail
     precision: str,  # fp32, bf16 or int8
 ) -> Path:  # in the cache folder; it need not be there yet
     "Where the features of exactly this computation are kept."
     # 1: what this page computes; to be raised when that changes
-    asked = f"{encoder.digest} {window} {keep} {precision} 1"
+    asked = f"{encoder.digest} {max_length} {truncation} {precision} 1"
     return (
         cache_folder()
         / "features"
@@ -261,7 +266,7 @@ def write_feature_shard(
     folder: Path,  # of one computation; it is made
     keys: Sequence[bytes],  # of each text
     values: np.ndarray,  # (n_texts, width)
-    cut: np.ndarray,  # (n_texts,) whether the text was longer than the window
+    cut: np.ndarray,  # (n_texts,) whether the text was longer than max_length
 ) -> Path:  # the new file
     "Keep rows. Raises `CannotWrite`."
     from safetensors.numpy import save
@@ -470,7 +475,7 @@ def _torch_pool(
                 for batch in bucket_by_length(tokens.lengths[left], limit):
                     rows |= zip(
                         left[batch].tolist(),
-                        mean(*pad(tokens, left[batch], 0)),
+                        mean(*pad_batch(tokens, left[batch], 0)),
                         strict=True,
                     )
                     done(len(batch))
@@ -502,7 +507,7 @@ class Features:
 
     # (n_texts, width) float32, a row per text in the order of the texts
     values: np.ndarray
-    truncated: int  # how many texts were longer than the window, and were cut
+    truncated: int  # how many texts were longer than max_length, and were cut
     computed: int  # how many different texts were computed now
     cached: int  # how many came from the cache
 
@@ -515,15 +520,15 @@ def _was_truncated(
     tokens: Tokens,
     texts: list[str],  # that the tokens were made of
     tokenizer: Any,
-    window: int,
-) -> np.ndarray:  # (n_texts,) whether each was longer than the window
+    max_length: int,
+) -> np.ndarray:  # (n_texts,) whether each was longer than max_length
     "Which texts were cut: of those that fill the window, the ones that a wider window would let grow."
-    cut = tokens.lengths >= window
+    cut = tokens.lengths >= max_length
     if cut.sum() != tokens.truncated:
         full = np.flatnonzero(cut)
         cut[full] = (
-            tokenize(tokenizer, [texts[row] for row in full], window + 1).lengths
-            > window
+            tokenize(tokenizer, [texts[row] for row in full], max_length + 1).lengths
+            > max_length
         )
     return cut
 
@@ -550,8 +555,8 @@ CachedRows = dict[bytes, tuple[np.ndarray, bool]]
 def _compute(
     texts: dict[bytes, str],  # by key
     encoder: Encoder,
-    window: int,
-    keep: str,
+    max_length: int,
+    truncation: str,
     precision: str,  # fp32, bf16 or int8
     threads: int | None,
     folder: Path | None,  # where to keep the rows; None: nowhere
@@ -573,10 +578,10 @@ def _compute(
             piece = keys[start : start + TEXTS_PER_SHARD]
             # half a surrogate pair is no text to a tokeniser
             read = [texts[key].encode("utf-8", "replace").decode() for key in piece]
-            tokens = tokenize(tokenizer, read, window, keep)
+            tokens = tokenize(tokenizer, read, max_length, truncation)
             values, cut = (
                 pool(tokens, bar.update).astype(CACHE_DTYPE),
-                _was_truncated(tokens, read, tokenizer, window),
+                _was_truncated(tokens, read, tokenizer, max_length),
             )
             rows |= zip(piece, zip(values, cut.tolist(), strict=True), strict=True)
             if folder:
@@ -592,8 +597,8 @@ def _compute(
 def encoder_features(
     texts: Sequence[str],  # one per paper
     encoder: Encoder,  # from `find_encoder`
-    window: int = 256,  # tokens of a text that are read, special ones included
-    keep: str = "head",  # which of them: head, or head+tail
+    max_length: int = 256,  # tokens of a text that are read, special ones included
+    truncation: str = "head",  # which of them: head, or head+tail
     precision: str = "auto",  # fp32, bf16, int8, or auto: what is fast here
     threads: int | None = None,  # of the processor; None: all that this process may use
     cache: bool = True,  # whether rows are looked up and kept on disk
@@ -606,13 +611,13 @@ def encoder_features(
     keys = [text_key(text) for text in texts]
     different = dict(zip(keys, texts, strict=True))
     folder = (
-        features_folder(encoder, window, keep, precision)
+        features_folder(encoder, max_length, truncation, precision)
         if cache and len(different) > CACHE_MIN_TEXTS
         else None
     )
     rows = read_features(folder, set(different)) if folder else {}
     if missing := {key: text for key, text in different.items() if key not in rows}:
-        rows |= _compute(missing, encoder, window, keep, precision, threads, folder)
+        rows |= _compute(missing, encoder, max_length, truncation, precision, threads, folder)
     width = 0 if keys else describe_encoder(encoder).width
     values = np.array([rows[key][0] for key in keys], dtype=np.float32).reshape(
         len(keys), -1 if keys else width

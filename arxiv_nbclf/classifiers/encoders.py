@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['ENCODERS', 'CONFIG', 'WEIGHTS', 'TOKENIZERS', 'FILES', 'MAX_CONFIG_VALUE', 'LOCAL_ONLY', 'MINILM_SHA256',
-           'MINILM_PACKAGE', 'Accelerator', 'accelerator', 'NoEncoder', 'Encoder', 'quiet_transformers', 'tiny_encoder',
+           'MINILM_PACKAGE', 'Accelerator', 'accelerator', 'NoEncoder', 'Encoder', 'quiet_transformers',
            'load_tokenizer', 'load_encoder', 'load_for_classification', 'find_encoder', 'Backbone', 'describe_encoder',
            'copy_encoder', 'tokenizer_file', 'token_counter', 'length_measures']
 
@@ -13,8 +13,7 @@ import json
 import os
 import platform
 import re
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from hashlib import sha256
@@ -218,7 +217,7 @@ def _shapes(
         )
     try:
         with safe_open(path, framework="np") as tensors:
-            slices = {name: tensors.get_slice(name) for name in tensors.keys()}
+            slices = {name: tensors.get_slice(name) for name in tensors.keys()}  # noqa: SIM118
             return {
                 name: tuple(part.get_shape())
                 for name, part in slices.items()
@@ -256,75 +255,6 @@ def _open_folder(
         )
     return Encoder(name, folder, _digest(folder))
 
-# %% ../../nbs/04_classifiers/05_encoders.ipynb #4e805ff9
-def _vocabulary(
-    texts: Iterable[str],  # words are taken from here
-    words: int = 2_000,  # at most so many whole words, the most frequent ones
-) -> list[str]:  # entries in the order of their ids
-    """A WordPiece vocabulary: special tokens, then single characters (so that any word can be spelt), then words."""
-    from tokenizers.normalizers import BertNormalizer
-    from tokenizers.pre_tokenizers import BertPreTokenizer
-
-    normalizer, parts = BertNormalizer(), BertPreTokenizer()
-    counts = Counter(
-        word
-        for text in texts
-        for word, _ in parts.pre_tokenize_str(normalizer.normalize_str(text))
-    )
-    letters = sorted(
-        {letter for word in counts for letter in word}
-        | set("abcdefghijklmnopqrstuvwxyz0123456789")
-    )
-    frequent = sorted(
-        (word for word in counts if len(word) > 1),
-        key=lambda word: (-counts[word], word),
-    )[:words]
-    return [
-        "[PAD]",
-        "[UNK]",
-        "[CLS]",
-        "[SEP]",
-        "[MASK]",
-        *letters,
-        *(f"##{letter}" for letter in letters),
-        *frequent,
-    ]
-
-# %% ../../nbs/04_classifiers/05_encoders.ipynb #aabce681
-def _word_piece(
-    vocabulary: list[str],  # entries in the order of their ids
-    positions: int,  # the longest text that the model takes, in tokens
-) -> "PreTrainedTokenizerBase":
-    """A lower-casing WordPiece tokenizer of exactly this vocabulary."""
-    from tokenizers import Tokenizer
-    from tokenizers.decoders import WordPiece as Decoder
-    from tokenizers.models import WordPiece
-    from tokenizers.normalizers import BertNormalizer
-    from tokenizers.pre_tokenizers import BertPreTokenizer
-    from tokenizers.processors import TemplateProcessing
-    from transformers import PreTrainedTokenizerFast
-
-    ids = {entry: i for i, entry in enumerate(vocabulary)}
-    tokenizer = Tokenizer(WordPiece(ids, unk_token="[UNK]"))
-    tokenizer.normalizer, tokenizer.pre_tokenizer, tokenizer.decoder = (
-        BertNormalizer(),
-        BertPreTokenizer(),
-        Decoder(),
-    )
-    ends = [(end, ids[end]) for end in ("[CLS]", "[SEP]")]
-    tokenizer.post_processor = TemplateProcessing(
-        single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=ends
-    )
-    return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer,
-        model_max_length=positions,
-        pad_token="[PAD]",
-        unk_token="[UNK]",
-        cls_token="[CLS]",
-        sep_token="[SEP]",
-        mask_token="[MASK]",
-    )
-
 # %% ../../nbs/04_classifiers/05_encoders.ipynb #74a72ec7
 @contextmanager
 def quiet_transformers() -> Iterator[None]:
@@ -340,58 +270,6 @@ def quiet_transformers() -> Iterator[None]:
         logging.set_verbosity(before)
         if bars:
             logging.enable_progress_bar()
-
-# %% ../../nbs/04_classifiers/05_encoders.ipynb #94244115
-def tiny_encoder(
-    folder: str | Path,  # to write to; it is made
-    texts: Iterable[str],  # the vocabulary is taken from them
-    kind: str = "distilbert",  # or bert
-    width: int = 32,  # of the hidden states; a multiple of 4, the number of heads
-    layers: int = 2,
-    positions: int = 512,  # the longest text that the model takes, in tokens
-    seed: int = 0,  # of the random weights: the same seed makes the same encoder
-) -> Encoder:
-    """Write a small transformer with random weights, for tests and trials. Raises `NoEncoder` and `CannotWrite`."""
-    require_extra("train", "torch", "transformers")
-    import torch
-    from transformers import AutoModel, BertConfig, DistilBertConfig
-
-    vocabulary = _vocabulary(texts)
-    shared: dict[str, Any] = {
-        "vocab_size": len(vocabulary),
-        "max_position_embeddings": positions,
-        "pad_token_id": 0,
-    }
-    if kind == "distilbert":
-        config: Any = DistilBertConfig(
-            dim=width, hidden_dim=4 * width, n_layers=layers, n_heads=4, **shared
-        )
-    elif kind == "bert":
-        config = BertConfig(
-            hidden_size=width,
-            intermediate_size=4 * width,
-            num_hidden_layers=layers,
-            num_attention_heads=4,
-            **shared,
-        )
-    else:
-        raise NoEncoder(f"there is no tiny {kind!r}: take distilbert or bert")
-    # the caller's random numbers stay as they are
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        model = AutoModel.from_config(config)
-    folder = Path(folder)
-    try:
-        with quiet_transformers():
-            model.save_pretrained(folder)
-        _word_piece(vocabulary, positions).save_pretrained(folder)
-    except OSError as error:
-        raise CannotWrite(
-            error_line(
-                folder, f"cannot be written: {reason(error)}; choose another place"
-            )
-        ) from error
-    return _open_folder(str(folder), folder)
 
 # %% ../../nbs/04_classifiers/05_encoders.ipynb #5d7b06f3
 LOCAL_ONLY: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}

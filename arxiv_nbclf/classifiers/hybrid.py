@@ -130,8 +130,8 @@ class HybridClassifier(Classifier):
     "Hashed words beside a frozen encoder's features, one-against-rest linear support vector machines, calibrated."
 
     encoder: str = "minilm"  # a short name, a name on the hub, or a folder
-    window: int = 256  # tokens of a text that the encoder reads
-    keep: str = "head"  # which of them: head, or head+tail
+    max_length: int = 256  # tokens of a text that the encoder reads
+    truncation: str = "head"  # which of them: head, or head+tail
     # fp32, bf16, int8, or auto: what is fast where the model is fitted
     precision: str = "auto"
     encoder_weight: float = 0.7  # how loud the encoder is, words are 1
@@ -155,8 +155,8 @@ class HybridClassifier(Classifier):
     def _check_settings(self) -> None:
         super()._check_settings()
         check_linear_settings(self)
-        check_ranges(self, {"window": (3, 1_000_000)})
-        check_choices(self, {"keep": TRUNCATIONS, "precision": PRECISIONS})
+        check_ranges(self, {"max_length": (3, 1_000_000)})
+        check_choices(self, {"truncation": TRUNCATIONS, "precision": PRECISIONS})
         if self.components is not None and self.components < 1:
             raise BadSettings(
                 f"components={self.components} must be positive, or None for all"
@@ -170,8 +170,8 @@ class HybridClassifier(Classifier):
         return encoder_features(
             texts,
             self.encoder_,
-            self.window,
-            self.keep,
+            self.max_length,
+            self.truncation,
             precision,
             cache=self.keep_features,
         )
@@ -188,11 +188,11 @@ class HybridClassifier(Classifier):
         )
         features = self._dense(texts, precision)
         if features.truncated:
-            cut = f"{features.truncated} of {len(texts)} texts are longer than window={self.window} tokens"
+            cut = f"{features.truncated} of {len(texts)} texts are longer than max_length={self.max_length} tokens"
             log.info(
                 "%s: the encoder reads their %s, and the words of all count",
                 cut,
-                self.keep,
+                self.truncation,
             )
         counts, dense = count_features(texts, self.bits, self.pairs), features.values
         C, offsets, held_out = self.C, np.zeros(len(LABELS)), None

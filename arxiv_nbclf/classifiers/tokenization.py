@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['TRUNCATIONS', 'HEAD_SHARE', 'TOKENIZE_CHUNK', 'BadMaxLength', 'Tokens', 'tokenize', 'padding_ratio',
-           'bucket_by_length', 'pad']
+           'bucket_by_length', 'pad_batch']
 
 # %% ../../nbs/04_classifiers/04_tokenization.ipynb #06b4706c
 from bisect import bisect_left
@@ -30,7 +30,7 @@ class Tokens:
     """Texts as token ids."""
 
     ids: list[np.ndarray]  # one int32 array per text, special tokens included
-    # how many of the texts were longer than the window, and were cut
+    # how many of the texts were longer than max_length, and were cut
     truncated: int = 0
 
     @cached_property
@@ -46,7 +46,7 @@ class Tokens:
         return f"Tokens({len(self.ids):,} texts{mean}; {self.truncated:,} were cut)"
 
 # %% ../../nbs/04_classifiers/04_tokenization.ipynb #bebbc062
-# what is kept of a text that is longer than the window
+# what is kept of a text that is longer than max_length
 TRUNCATIONS = ("head", "head+tail")
 
 
@@ -58,12 +58,12 @@ HEAD_SHARE = 0.75
 def _truncate(
     ids: Sequence[int],  # a text's tokens, without special ones
     capacity: int,  # how many may stay
-    keep: str,  # a name out of KEEP
+    truncation: str,  # a name of TRUNCATIONS
 ) -> Sequence[int]:  # `capacity` of them at most
     """A text's tokens, or its beginning, or its beginning and its end."""
     if len(ids) <= capacity:
         return ids
-    head = capacity if keep == "head" else round(HEAD_SHARE * capacity)
+    head = capacity if truncation == "head" else round(HEAD_SHARE * capacity)
     return [*ids[:head], *ids[len(ids) - capacity + head :]]
 
 # %% ../../nbs/04_classifiers/04_tokenization.ipynb #21c77a76
@@ -86,19 +86,19 @@ TOKENIZE_CHUNK = 1_000
 def tokenize(
     tokenizer: "PreTrainedTokenizerBase",  # a fast one, from `load_tokenizer`
     texts: Sequence[str],  # one per paper
-    window: int = 512,  # tokens that stay of a text, special ones included
+    max_length: int = 512,  # tokens that stay of a text, special ones included
     # head: the first ones stay; head+tail: the first three quarters and the last
     # quarter
-    keep: str = "head",
+    truncation: str = "head",
 ) -> Tokens:
     """Turn texts into token ids of at most `window` each. Raises `BadMaxLength`."""
     from tqdm import tqdm
 
     before, after = _special_tokens(tokenizer)
-    capacity = window - len(before) - len(after)
-    if keep not in TRUNCATIONS or capacity < 1:
+    capacity = max_length - len(before) - len(after)
+    if truncation not in TRUNCATIONS or capacity < 1:
         raise BadMaxLength(
-            f"cannot keep {keep!r} of a window of {window}: take {' or '.join(TRUNCATIONS)}, and {window - capacity + 1} tokens or more"
+            f"cannot keep {truncation!r} of a window of {max_length}: take {' or '.join(TRUNCATIONS)}, and {max_length - capacity + 1} tokens or more"
         )
     ids, truncated = [], 0
     with tqdm(
@@ -121,7 +121,7 @@ def tokenize(
             )["input_ids"]:
                 ids.append(
                     np.array(
-                        [*before, *_truncate(row, capacity, keep), *after],
+                        [*before, *_truncate(row, capacity, truncation), *after],
                         dtype=np.int32,
                     )
                 )
@@ -209,7 +209,7 @@ def bucket_by_length(
     return [batches[i] for i in rng.permutation(n_batches)] if length_noise else batches
 
 # %% ../../nbs/04_classifiers/04_tokenization.ipynb #e2a9c467
-def pad(
+def pad_batch(
     tokens: Tokens,
     rows: np.ndarray,  # which texts, as `bucket_by_length` gives them
     pad_id: int,  # the tokeniser's pad_token_id

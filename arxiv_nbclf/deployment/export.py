@@ -32,7 +32,7 @@ from arxiv_nbclf.classifiers.calibration import (
     Temperature,
     softmax,
 )
-from ..classifiers.encoders import ENCODERS
+from ..classifiers.encoders import ENCODERS, quiet_transformers
 from ..classifiers.tokenization import tokenize
 from arxiv_nbclf.core.basics import (
     ArxivNbclfError,
@@ -63,7 +63,7 @@ from arxiv_nbclf.preprocessing import (
 )
 from ..report.model_card import card_data
 from ..training.finetuned import FineTunedClassifier
-from ..training.trainer import quiet_transformers, score_tokens
+from ..training.trainer import score_tokens
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -75,7 +75,7 @@ def float32_scores(
 ) -> np.ndarray:  # (n_texts, 8)
     "Scores before calibration, in 32 bits."
     recipe = classifier.resolved()
-    tokens = tokenize(classifier.tokenizer_, texts, recipe.window, recipe.keep)
+    tokens = tokenize(classifier.tokenizer_, texts, recipe.max_length, recipe.truncation)
     return (
         score_tokens(classifier.model_, tokens, classifier.tokenizer_.pad_token_id)
         + classifier.offsets_
@@ -168,8 +168,8 @@ def linear_calibration(
 # %% ../../nbs/09_deployment/04_export.ipynb #1954a977
 def _write_tokenizer(
     tokenizer: "PreTrainedTokenizerBase",
-    window: int,  # tokens of a text that are read
-    text_plan: str,  # one of TEXT_PLANS
+    max_length: int,  # tokens of a text that are read
+    text_plan: str,  # one of TEXT_CLEANERS
     folder: Path,  # to write to; it is there
 ) -> None:
     "The tokeniser with what this library does to texts before and after it."
@@ -177,7 +177,7 @@ def _write_tokenizer(
     from tokenizers.normalizers import Replace, Sequence
 
     tokenizer, letters = deepcopy(tokenizer), text_plan == "letters"
-    tokenizer.model_max_length = window
+    tokenizer.model_max_length = max_length
     if letters:
         backend = tokenizer.backend_tokenizer
         steps = [Replace(Regex(r"[^a-zA-Z\s]"), ""), Replace(Regex(r"\s+"), " ")]
@@ -210,14 +210,14 @@ def write_hf(
     )
     model = deepcopy(classifier.model_).float().cpu()
     fold_into_head(model, classifier.offsets_, calibration)
-    if recipe.keep != "head":
+    if recipe.truncation != "head":
         log.warning(
-            "the model reads beginnings and ends of long texts (keep=%s), but a pipeline reads beginnings alone",
-            recipe.keep,
+            "the model reads beginnings and ends of long texts (truncation=%s), but a pipeline reads beginnings alone",
+            recipe.truncation,
         )
     with quiet_transformers():
         model.save_pretrained(folder)
-        _write_tokenizer(classifier.tokenizer_, recipe.window, recipe.text_plan, folder)
+        _write_tokenizer(classifier.tokenizer_, recipe.max_length, recipe.text_plan, folder)
     whole = calibration is classifier.calibration_
     return {
         "calibration": calibration.to_dict(),

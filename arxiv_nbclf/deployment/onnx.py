@@ -46,7 +46,7 @@ from arxiv_nbclf.classifiers.tokenization import (
     TRUNCATIONS,
     Tokens,
     bucket_by_length,
-    pad,
+    pad_batch,
     tokenize,
 )
 from arxiv_nbclf.core.basics import (
@@ -265,7 +265,7 @@ def run_graph(
     from tqdm import tqdm
 
     def one(rows: np.ndarray) -> np.ndarray:
-        ids, mask = pad(tokens, rows, pad_id)
+        ids, mask = pad_batch(tokens, rows, pad_id)
         found = graph(ids, mask)
         return (
             found
@@ -298,8 +298,8 @@ class ExportSettings(Classifier):
 
     kind: str = "finetuned"  # the family that it was made of: finetuned or hybrid
     precision: str = "int8"  # of the graph: fp32 or int8
-    window: int = 256  # tokens of a text that are read
-    keep: str = "head"  # which of them: head, or head+tail
+    max_length: int = 256  # tokens of a text that are read
+    truncation: str = "head"  # which of them: head, or head+tail
     pad_id: int = 0  # the tokeniser's
     side_by_side: bool = True  # see `BatchingMode`
     batch_tokens: int = 1  # likewise
@@ -319,14 +319,14 @@ class ExportSettings(Classifier):
         for name, names in (
             ("kind", ("finetuned", "hybrid")),
             ("precision", ("fp32", "int8")),
-            ("keep", TRUNCATIONS),
+            ("truncation", TRUNCATIONS),
         ):
             if getattr(self, name) not in names:
                 raise BadSettings(
                     f"{name}={getattr(self, name)!r} is not known: take one of {', '.join(names)}"
                 )
         for name, low, high in (
-            ("window", 3, 1 << 20),
+            ("max_length", 3, 1 << 20),
             ("batch_tokens", 1, 1 << 24),
             ("bits", 8, 22),
             ("pad_id", 0, 1 << 31),
@@ -355,7 +355,7 @@ class ExportedClassifier(ExportSettings):
         )
 
     def _scores(self, texts: list[str]) -> np.ndarray:
-        tokens = tokenize(self.tokenizer_, texts, self.window, self.keep)
+        tokens = tokenize(self.tokenizer_, texts, self.max_length, self.truncation)
         found = run_graph(
             self._graph(len(texts)), tokens, self.pad_id, self.batching, self.threads_
         )
@@ -490,8 +490,8 @@ def to_exported(
             {"offsets": classifier.offsets_.astype(np.float32)},
         )
         own |= {
-            "window": recipe.window,
-            "keep": recipe.keep,
+            "max_length": recipe.max_length,
+            "truncation": recipe.truncation,
             "text_plan": recipe.text_plan,
         }
     elif isinstance(classifier, HybridClassifier):
@@ -505,7 +505,7 @@ def to_exported(
         }
         own |= {
             name: getattr(classifier, name)
-            for name in ("window", "keep", "bits", "pairs")
+            for name in ("max_length", "truncation", "bits", "pairs")
         }
     else:
         raise BadExport(
@@ -715,7 +715,7 @@ def to_cascade(
         to_exported(classifier, "int8", places[0]),
         to_exported(classifier, "int8" if rounded else "fp32", places[1]),
     )
-    beginning.window = min(first, whole.window)
+    beginning.max_length = min(first, whole.max_length)
     cascade, words = (
         CascadeClassifier(classifier.family, first),
         LinearClassifier().fit(*train_papers, validation=held_out),

@@ -427,7 +427,7 @@ def check_lengths(
             share,
             f"{papers_text(count, ('is', 'are'))} longer than {count_text(max_length)} tokens",
             "an encoder with this window does not see the rest of them",
-            "widen the window if the encoder allows it (--set window=512), or keep both ends of a text (--set keep=head+tail)",
+            "widen the window if the encoder allows it (--set max_length=512), or keep both ends of a text (--set truncation=head+tail)",
         )
     ]
 
@@ -691,7 +691,7 @@ def _checked(
         raise CheckError("the table holds no papers; is it the right file?")
     if max_length < 1:
         raise CheckError(
-            f"window={max_length} must be 1 token or more; encoders mostly read 256 or 512"
+            f"max_length={max_length} must be 1 token or more; encoders mostly read 256 or 512"
         )
     if lengths is None:
         return None

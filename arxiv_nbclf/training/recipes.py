@@ -131,7 +131,7 @@ def choose_tau(
     scores: np.ndarray,  # (n_papers, 8) of papers not learnt from
     labels: np.ndarray,  # (n_papers,) their label ids
     prior: np.ndarray,  # (8,) from `log_prior`
-) -> float:  # one of TAUS
+) -> float:  # one of TAU_GRID
     "How little of the prior can be given back without a loss of accuracy that is more than chance."
     right = np.array(
         [(scores + tau * prior).argmax(axis=1) == labels for tau in TAU_GRID]
@@ -152,8 +152,8 @@ class Recipe:
     weight_decay: float = 0.01  # pull of the weight matrices towards zero
     # share of the steps in which the learning rate rises; it falls to 0 in the others
     warmup: float = 0.1
-    window: int = 256  # tokens that the model sees of a text
-    keep: str = "head"  # which ones: see `tokenize`
+    max_length: int = 256  # tokens that the model sees of a text
+    truncation: str = "head"  # which ones: see `tokenize`
     # per update, filling included; None: batch_size decides
     tokens_per_batch: int | None = 4096
     batch_size: int | None = None  # papers per update; None: tokens_per_batch decides
@@ -167,10 +167,10 @@ class Recipe:
     train_embeddings: bool = False
     # epochs that may bring nothing better before training ends; 0: never end early
     patience: int = 2
-    # one of GOALS: which epoch is best, on validation
+    # one of BEST_EPOCH_METRICS: which epoch is best, on validation
     metric_for_best: str = "accuracy+macro_f1"
     precision: str = "auto"  # fp32, bf16, or auto: what the machine is good at
-    text_plan: str = "raw"  # one of TEXT_PLANS
+    text_plan: str = "raw"  # one of TEXT_CLEANERS
 
 # %% ../../nbs/05_training/00_recipes.ipynb #5b6a2b54
 RECIPES = {
@@ -181,7 +181,7 @@ RECIPES = {
         head_learning_rate=1.0,
         weight_decay=0.01,
         warmup=0.0,
-        window=512,
+        max_length=512,
         tokens_per_batch=None,
         batch_size=8,
         loss="cross_entropy",
@@ -211,7 +211,7 @@ LIMITS: dict[str, tuple[float, float]] = {
     "head_learning_rate": (1e-3, 1e3),
     "weight_decay": (0, 1),
     "warmup": (0, 0.99),
-    "window": (8, 1 << 20),
+    "max_length": (8, 1 << 20),
     "tokens_per_batch": (8, 1 << 24),
     "batch_size": (1, 1 << 16),
     "class_weight": (0, 2),
@@ -227,8 +227,8 @@ def check_recipe(
     "Refuse a recipe that cannot work."
     choices = {
         "loss": LOSSES,
-        "goal": BEST_EPOCH_METRICS,
-        "keep": TRUNCATIONS,
+        "metric_for_best": BEST_EPOCH_METRICS,
+        "truncation": TRUNCATIONS,
         "text_plan": tuple(TEXT_CLEANERS),
         "precision": ("auto", "fp32", "bf16"),
     }
@@ -247,9 +247,9 @@ def check_recipe(
         raise BadSettings(
             "batch_size belongs to the original recipe, tokens_per_batch to the fast one: set the one that fits"
         )
-    if recipe.tokens_per_batch and recipe.tokens_per_batch < recipe.window:
+    if recipe.tokens_per_batch and recipe.tokens_per_batch < recipe.max_length:
         raise BadSettings(
-            f"tokens_per_batch={recipe.tokens_per_batch} has no room for a text of window={recipe.window} tokens: raise it"
+            f"tokens_per_batch={recipe.tokens_per_batch} has no room for a text of max_length={recipe.max_length} tokens: raise it"
         )
 
 # %% ../../nbs/05_training/00_recipes.ipynb #5605a6f2
@@ -258,9 +258,9 @@ def resolve_for_encoder(
     backbone: "Backbone",  # from `describe_encoder`
 ) -> Recipe:  # with nothing left open
     "Settle what depends on the encoder: small ones stand, and need, larger steps. Raises `BadSettings`."
-    if recipe.window > backbone.positions:
+    if recipe.max_length > backbone.positions:
         raise BadSettings(
-            f"window={recipe.window} is more than the encoder's {backbone.positions} positions: lower it"
+            f"max_length={recipe.max_length} is more than the encoder's {backbone.positions} positions: lower it"
         )
     return replace(
         recipe,
@@ -318,7 +318,7 @@ def epoch_metrics(
 
 # %% ../../nbs/05_training/00_recipes.ipynb #117de0a6
 def metric_name(
-    metric_for_best: str,  # one of GOALS
+    metric_for_best: str,  # one of BEST_EPOCH_METRICS
 ) -> str:  # "accuracy_plus_macro_f1"
     "The name of a goal among the metrics."
     return metric_for_best.replace("+", "_plus_")

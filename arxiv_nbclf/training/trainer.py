@@ -6,8 +6,8 @@
 __all__ = ['MANIFEST_FILE', 'REQUEST_FILE', 'LOSS_CHECK_STEPS', 'write_manifest', 'is_complete', 'request_digest',
            'trainer_state', 'checkpoints', 'last_checkpoint', 'is_finished_training', 'checkpoint_callback',
            'cannot_write', 'fixed_length_dataset', 'LengthBucketBatches', 'discriminative_learning_rates',
-           'TrainingDiverged', 'new_trainer', 'epoch_logger', 'quiet_transformers', 'isolated_state',
-           'tensorboard_folder', 'checkpoint_folder', 'score_tokens']
+           'TrainingDiverged', 'new_trainer', 'epoch_logger', 'isolated_state', 'tensorboard_folder',
+           'checkpoint_folder', 'score_tokens']
 
 # %% ../../nbs/05_training/01_trainer.ipynb #99502269
 import hashlib
@@ -27,8 +27,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from ..classifiers.encoders import accelerator
-from ..classifiers.tokenization import Tokens, bucket_by_length, pad
+from ..classifiers.encoders import accelerator, quiet_transformers
+from ..classifiers.tokenization import Tokens, bucket_by_length, pad_batch
 from arxiv_nbclf.core.basics import (
     ArxivNbclfError,
     CannotWrite,
@@ -229,7 +229,7 @@ def fixed_length_dataset(
     tokenizer: "PreTrainedTokenizerBase",
     texts: list[str],
     labels: np.ndarray,  # (n_texts,)
-    window: int,  # tokens that stay of a text
+    max_length: int,  # tokens that stay of a text
 ) -> "Dataset":  # input_ids, attention_mask, label
     "A data set as the original notebook makes it: padded to the longest of a thousand texts."
     from datasets import (
@@ -241,7 +241,7 @@ def fixed_length_dataset(
 
     def encode(batch: dict[str, list]) -> Any:
         return tokenizer(
-            batch["text"], padding_ratio=True, truncation=True, max_length=window
+            batch["text"], padding=True, truncation=True, max_length=max_length
         )
 
     dataset = Dataset.from_pandas(
@@ -269,7 +269,7 @@ class LengthBucketBatches:
     seed: int = 0
     # an update is worked off in so many parts, one after the other
     gradient_accumulation: int = 1
-    world: int = 1  # and by so many processes at once
+    world_size: int = 1  # and by so many processes at once
     rank: int = 0  # which of them this is
     epoch: int = 0  # the Trainer sets it
 
@@ -297,8 +297,8 @@ class LengthBucketBatches:
         ):
             for part in range(self.gradient_accumulation):
                 yield batch[
-                    part * self.world + self.rank :: self.gradient_accumulation
-                    * self.world
+                    part * self.world_size + self.rank :: self.gradient_accumulation
+                    * self.world_size
                 ]
 
     def __iter__(self) -> Iterator[dict[str, "Tensor"]]:
@@ -307,7 +307,7 @@ class LengthBucketBatches:
         for rows in self.rows():
             # all processes must make a step
             there = rows if len(rows) else np.zeros(1, dtype=np.int64)
-            ids, mask = pad(self.tokens, there, self.pad_id)
+            ids, mask = pad_batch(self.tokens, there, self.pad_id)
             labels = self.labels[there] if len(rows) else np.full(1, -100)
             yield {
                 "input_ids": from_numpy(ids),
@@ -416,7 +416,7 @@ def new_trainer(
 # %% ../../nbs/05_training/01_trainer.ipynb #2bca2cc7
 def epoch_logger(
     # called with the number and the metrics of each epoch
-    told: Callable[[int, dict[str, float]], None] | None = None,
+    on_epoch: Callable[[int, dict[str, float]], None] | None = None,
 ) -> "TrainerCallback":
     "A callback that tells of each epoch, times it, and ends a training whose loss is no number."
     from transformers import TrainerCallback
@@ -454,8 +454,8 @@ def epoch_logger(
                 log.info(
                     "epoch %d of %d: %s", row["epoch"], state.num_train_epochs, words
                 )
-            if told:
-                told(
+            if on_epoch:
+                on_epoch(
                     round(last["epoch"]),
                     {
                         key.removeprefix("eval_"): value
@@ -465,23 +465,6 @@ def epoch_logger(
                 )
 
     return EpochLog()
-
-# %% ../../nbs/05_training/01_trainer.ipynb #99c432c5
-@contextmanager
-def quiet_transformers() -> Iterator[None]:
-    "Keep transformers from reporting on the calls inside."
-    from transformers.utils import logging
-
-    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    # of loading and saving weights; training has its own
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(verbosity)
-        if bars:
-            logging.enable_progress_bar()
 
 # %% ../../nbs/05_training/01_trainer.ipynb #219f1368
 @contextmanager
@@ -591,7 +574,7 @@ def score_tokens(
         ):
             ids, mask = (
                 torch.from_numpy(part).to(model.device)
-                for part in pad(tokens, rows, pad_id)
+                for part in pad_batch(tokens, rows, pad_id)
             )
             scores[rows] = (
                 model(input_ids=ids, attention_mask=mask).logits.float().cpu().numpy()
