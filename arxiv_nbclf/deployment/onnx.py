@@ -43,6 +43,7 @@ from ..classifiers.ensemble import log_probabilities
 from ..classifiers.hybrid import HybridClassifier, l2_normalise
 from ..classifiers.linear import LinearClassifier, count_features, tfidf
 from arxiv_nbclf.classifiers.tokenization import (
+    MAX_LENGTH,
     TRUNCATIONS,
     Tokens,
     bucket_by_length,
@@ -298,7 +299,7 @@ class ExportSettings(Classifier):
 
     kind: str = "finetuned"  # the family that it was made of: finetuned or hybrid
     precision: str = "int8"  # of the graph: fp32 or int8
-    max_length: int = 256  # tokens of a text that are read
+    max_length: int = MAX_LENGTH  # tokens of a text that are used
     truncation: str = "head"  # which of them: head, or head+tail
     pad_id: int = 0  # the tokeniser's
     side_by_side: bool = True  # see `BatchingMode`

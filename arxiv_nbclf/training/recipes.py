@@ -15,7 +15,7 @@ import numpy as np
 
 from ..classifiers.base import BadSettings, holdout_split
 from ..classifiers.linear import accuracy_plus_macro_f1
-from ..classifiers.tokenization import TRUNCATIONS
+from ..classifiers.tokenization import MAX_LENGTH, TRUNCATIONS
 from ..preprocessing import LABELS, TEXT_CLEANERS
 
 if TYPE_CHECKING:
@@ -152,7 +152,7 @@ class Recipe:
     weight_decay: float = 0.01  # pull of the weight matrices towards zero
     # share of the steps in which the learning rate rises; it falls to 0 in the others
     warmup: float = 0.1
-    max_length: int = 256  # tokens that the model sees of a text
+    max_length: int = MAX_LENGTH  # tokens that the model sees of a text
     truncation: str = "head"  # which ones: see `tokenize`
     # per update, filling included; None: batch_size decides
     tokens_per_batch: int | None = 4096

@@ -28,7 +28,12 @@ import numpy as np
 import pandas as pd
 
 from ..classifiers.encoders import accelerator, quiet_transformers
-from ..classifiers.tokenization import Tokens, bucket_by_length, pad_batch
+from arxiv_nbclf.classifiers.tokenization import (
+    Tokens,
+    bucket_by_length,
+    pad_batch,
+    paper_bar,
+)
 from arxiv_nbclf.core.basics import (
     ArxivNbclfError,
     CannotWrite,
@@ -631,17 +636,16 @@ def score_tokens(
 ) -> np.ndarray:  # (n_texts, 8) float32, in the order of the texts
     "The model's scores, computed in batches of similar length."
     import torch
-    from tqdm import tqdm
 
     model.eval()
-    kind, bar = model.device.type, {"leave": False, "disable": None, "delay": 1}
+    kind = model.device.type
     limit = max_tokens or (CPU_TOKENS if kind == "cpu" else CARD_TOKENS)
     half = torch.autocast(kind, torch.bfloat16) if bf16 else nullcontext()
     scores = np.zeros((len(tokens), len(LABELS)), dtype=np.float32)
     with (
         torch.inference_mode(),
         half,
-        tqdm(total=len(tokens), desc="scoring", unit="paper", **bar) as progress,
+        paper_bar(len(tokens), "scoring") as progress,
     ):
         for rows in bucket_by_length(tokens.lengths, limit):
             scores[rows] = score_batch(model, *pad_batch(tokens, rows, pad_id))
