@@ -57,7 +57,7 @@ if TYPE_CHECKING:
 OPSET = 17  # of ONNX: old enough for every runtime in use
 INPUTS = ("input_ids", "attention_mask")
 
-
+# %% ../../nbs/04_classifiers/06_embeddings.ipynb #d97a42f5
 class BadGraph(ArxivNbclfError):
     "A model that cannot be written as a graph, or a file that holds none."
 
@@ -225,7 +225,7 @@ def quantize(
 # %% ../../nbs/04_classifiers/06_embeddings.ipynb #c901d2d2
 PRECISIONS = ("auto", "fp32", "bf16", "int8")
 
-
+# %% ../../nbs/04_classifiers/06_embeddings.ipynb #1130d5d9
 class BadPrecision(ArxivNbclfError):
     "An unknown precision."
 
@@ -277,7 +277,7 @@ def features_folder(
 # a row takes two bytes a value; values are rounded to it whether stored or not
 CACHE_DTYPE = np.float16
 
-
+# %% ../../nbs/04_classifiers/06_embeddings.ipynb #2e34c229
 def write_feature_shard(
     folder: Path,  # of one computation; it is made
     keys: Sequence[bytes],  # of each text, from `text_key`
@@ -306,7 +306,7 @@ def write_feature_shard(
 # key of a text → its row, and whether the text was cut
 CachedRows = dict[bytes, tuple[np.ndarray, bool]]
 
-
+# %% ../../nbs/04_classifiers/06_embeddings.ipynb #7c1fbe62
 def _open_shard(
     path: Path,  # what `write_feature_shard` wrote
     wanted: set[bytes],  # keys of texts
@@ -348,7 +348,7 @@ def read_feature_shard(
 # %% ../../nbs/04_classifiers/06_embeddings.ipynb #80ef4657
 CACHE_BYTES = 2_000_000_000  # 2.6 million rows of MiniLM
 
-
+# %% ../../nbs/04_classifiers/06_embeddings.ipynb #b7573c66
 def _cached_files() -> list[tuple[float, int, Path]]:  # time of last use, bytes, path
     "The files of the cache, the one used longest ago first."
     files = []
@@ -476,7 +476,7 @@ def _torch_mean(
 # %% ../../nbs/04_classifiers/06_embeddings.ipynb #f0f7bd88
 GPU_TOKENS = 65_536  # per batch
 
-
+# %% ../../nbs/04_classifiers/06_embeddings.ipynb #acce89a3
 def _torch_pool(
     encoder: Encoder,
     precision: str,  # fp32 or bf16
@@ -517,7 +517,7 @@ TEXTS_PER_SHARD = 2_000
 # up to so many texts are neither looked up nor stored: they take less than a second
 CACHE_MIN_TEXTS = 32
 
-
+# %% ../../nbs/04_classifiers/06_embeddings.ipynb #3a9a32bb
 @dataclass(frozen=True, eq=False)
 class Features:
     "Embeddings of texts."

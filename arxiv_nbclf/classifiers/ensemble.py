@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['OFFSET_GRID', 'blend_weights', 'blend', 'log_probabilities', 'make_member', 'fit_member', 'EnsembleSettings',
-           'EnsembleClassifier']
+           'fit_members', 'blend_record', 'EnsembleClassifier']
 
 # %% ../../nbs/04_classifiers/08_ensemble.ipynb #f76ad0f8
 from collections.abc import Sequence
@@ -58,7 +58,7 @@ def blend(
 # %% ../../nbs/04_classifiers/08_ensemble.ipynb #77496f33
 OFFSET_GRID = tuple(np.linspace(-1.2, 1.2, 13).tolist())  # tried for each group
 
-
+# %% ../../nbs/04_classifiers/08_ensemble.ipynb #0073df52
 def log_probabilities(
     probabilities: np.ndarray,  # (n_papers, 8)
 ) -> np.ndarray:  # (n_papers, 8), none below log(1e-12)
@@ -153,6 +153,36 @@ class EnsembleSettings(Classifier):
         for member in self._new_members():
             member._check_settings()
 
+# %% ../../nbs/04_classifiers/08_ensemble.ipynb #6907ee3e
+def fit_members(
+    ensemble: EnsembleSettings,
+    train: tuple[list[str], np.ndarray],  # texts and label ids
+    validation: tuple[list[str], np.ndarray],  # likewise, held out
+) -> list[Classifier]:  # of a secondary process, only those that share their training
+    "Fit all members, each in a folder of its own."
+    work, main = ensemble.work_folder, not is_secondary_process()
+    new = zip(ensemble.members, ensemble._new_members(), strict=True)
+    return [
+        fit_member(member, train, validation, work / name if work else None)
+        for name, member in new
+        if member.distributed or main
+    ]
+
+# %% ../../nbs/04_classifiers/08_ensemble.ipynb #f68785cd
+def blend_record(
+    members: list[Classifier],  # fitted
+    weights: np.ndarray,  # (n_members,)
+    offsets: np.ndarray,  # (8,)
+) -> dict[str, Any]:  # plain JSON values
+    "What a bundle stores about a blend."
+    names = [member.family for member in members]
+    fitted = {m.family: m.get_params() | m.fitted_ for m in members}
+    return {
+        "weights": dict(zip(names, weights.round(3).tolist(), strict=True)),
+        "offsets": dict(zip(LABELS, offsets.round(3).tolist(), strict=True)),
+        "fitted_members": fitted,
+    }
+
 # %% ../../nbs/04_classifiers/08_ensemble.ipynb #1f091c1b
 @dataclass(eq=False)
 class EnsembleClassifier(EnsembleSettings):
@@ -168,25 +198,12 @@ class EnsembleClassifier(EnsembleSettings):
             rows, held_out = holdout_split(labels, seed=self.seed)
             validation = [texts[i] for i in held_out], labels[held_out]
             texts, labels = [texts[i] for i in rows], labels[rows]
-        self._fit_members((texts, labels), validation)
+        self.members_ = fit_members(self, (texts, labels), validation)
         if is_secondary_process():
             return None
         scores = self._fit_blend(*validation)
-        self.fitted_ = self._record()
+        self.fitted_ = blend_record(self.members_, self.weights_, self.offsets_)
         return HeldOut(scores + self.offsets_, validation[1], includes_validation=True)
-
-    def _fit_members(
-        self,
-        train: tuple[list[str], np.ndarray],
-        validation: tuple[list[str], np.ndarray],
-    ) -> None:
-        "Fit all members; a secondary process only those that share their training."
-        work, main = self.work_folder, not is_secondary_process()
-        self.members_ = [
-            fit_member(member, train, validation, work / name if work else None)
-            for name, member in zip(self.members, self._new_members(), strict=True)
-            if member.distributed or main
-        ]
 
     def _fit_blend(self, texts: list[str], labels: np.ndarray) -> np.ndarray:
         "Temperatures, weights and offsets; returns the blend's scores."
@@ -200,16 +217,6 @@ class EnsembleClassifier(EnsembleSettings):
         if self.thresholds:
             self.offsets_ = fit_offsets(scores, labels, OFFSET_GRID)
         return scores
-
-    def _record(self) -> dict[str, Any]:
-        "What a bundle stores about the fit."
-        weights, offsets = (v.round(3).tolist() for v in (self.weights_, self.offsets_))
-        members = {m.family: m.get_params() | m.fitted_ for m in self.members_}
-        return {
-            "weights": dict(zip(self.members, weights, strict=True)),
-            "offsets": dict(zip(LABELS, offsets, strict=True)),
-            "fitted_members": members,
-        }
 
     def _member_probabilities(self, texts: list[str]) -> np.ndarray:
         for member in self.members_:

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['l2_normalise', 'Whitener', 'fit_whitener', 'stack_features', 'hybrid_builder', 'HybridSettings', 'embed',
-           'choose_margins', 'read_weights', 'read_encoder', 'HybridClassifier']
+           'choose_margins', 'fit_weights', 'read_weights', 'read_encoder', 'HybridClassifier']
 
 # %% ../../nbs/04_classifiers/07_hybrid.ipynb #0537507b
 from dataclasses import dataclass, replace
@@ -215,6 +215,30 @@ def choose_margins(
         classifier.on_fold,
     )
 
+# %% ../../nbs/04_classifiers/07_hybrid.ipynb #c4a77aff
+def fit_weights(
+    classifier: HybridSettings,
+    counts: csr_matrix,  # (n_texts, n_buckets)
+    dense: np.ndarray,  # (n_texts, width)
+    labels: np.ndarray,  # (n_texts,) label ids
+    C: float,  # inverse regularization
+    offsets: np.ndarray,  # (8,) added to the intercepts
+    # (8, n_buckets); (8, width); (8,); (n_buckets,)
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    "Weights of words, of the encoder's unit rows, intercepts, and idf."
+    idf, rows = inverse_document_frequency(counts), l2_normalise(dense)
+    whiten = fit_whitener(
+        rows, classifier.encoder_weight, components=classifier.components
+    )
+    both = stack_features(tfidf(counts, idf), whiten(rows))
+    weights, intercepts = fit_margins(
+        both, labels, C, classifier.class_weight, classifier.seed
+    )
+    words, of_encoder = np.split(weights, [counts.shape[1]], axis=1)
+    dense_weights = of_encoder @ whiten.rotation.T
+    intercepts = intercepts + offsets - dense_weights @ whiten.mean
+    return words.astype(np.float32), dense_weights, intercepts, idf
+
 # %% ../../nbs/04_classifiers/07_hybrid.ipynb #5daba7c4
 def read_weights(
     folder: Path,  # of a bundle
@@ -269,7 +293,12 @@ class HybridClassifier(HybridSettings):
         if C is None or self.offsets or validation is None:
             C, offsets, margins = choose_margins(self, counts, dense, labels)
             held_out = HeldOut(margins + offsets, labels)
-        self._fit_weights(counts, dense, labels, C, offsets)
+        (
+            self.weights_,
+            self.dense_weights_,
+            self.intercepts_,
+            self.idf_,
+        ) = fit_weights(self, counts, dense, labels, C, offsets)
         named = zip(LABELS, offsets.round(3).tolist(), strict=True)
         self.fitted_ = {
             "C": C,
@@ -279,25 +308,6 @@ class HybridClassifier(HybridSettings):
             "truncated": features.truncated,
         }
         return held_out
-
-    def _fit_weights(
-        self,
-        counts: csr_matrix,
-        dense: np.ndarray,
-        labels: np.ndarray,
-        C: float,
-        offsets: np.ndarray,
-    ) -> None:
-        "Fit the linear model, and fold whitening and offsets into its weights."
-        self.idf_, rows = inverse_document_frequency(counts), l2_normalise(dense)
-        whiten = fit_whitener(rows, self.encoder_weight, components=self.components)
-        both = stack_features(tfidf(counts, self.idf_), whiten(rows))
-        weights, intercepts = fit_margins(both, labels, C, self.class_weight, self.seed)
-        words, of_encoder = np.split(weights, [1 << self.bits], axis=1)
-        self.weights_ = words.astype(np.float32)
-        self.dense_weights_ = of_encoder @ whiten.rotation.T
-        intercepts = intercepts + offsets
-        self.intercepts_ = intercepts - self.dense_weights_ @ whiten.mean
 
     def _held_out_scores(self, texts: list[str], labels: np.ndarray) -> np.ndarray:
         self.encoder_ = find_encoder(self.encoder)

@@ -57,7 +57,7 @@ HEAD_SHARE = 0.75
 # of attention grows with the square of the length. Half of the abstracts are shorter
 MAX_LENGTH = 256
 
-
+# %% ../../nbs/04_classifiers/04_tokenization.ipynb #1caba8fa
 def _truncate(
     ids: Sequence[int],  # a text's tokens, without special ones
     capacity: int,  # how many may stay
@@ -109,7 +109,7 @@ def _without_marks(
 # texts tokenized at a time: enough to keep all cores busy, and the bar moving
 TOKENIZE_CHUNK = 1_000
 
-
+# %% ../../nbs/04_classifiers/04_tokenization.ipynb #43efdfcc
 def tokenize(
     tokenizer: "PreTrainedTokenizerBase",  # a fast one, from `load_tokenizer`
     texts: Sequence[str],  # one per paper
@@ -123,7 +123,8 @@ def tokenize(
     if truncation not in TRUNCATIONS or capacity < 1:
         raise BadMaxLength(
             f"truncation={truncation!r}, max_length={max_length} cannot be used: take "
-            f"{' or '.join(TRUNCATIONS)}, and {max_length - capacity + 1} tokens or more"
+            f"{' or '.join(TRUNCATIONS)}, and {max_length - capacity + 1} tokens or "
+            "more"
         )
     ids, truncated = [], 0
     with paper_bar(len(texts), "tokenizing") as bar:

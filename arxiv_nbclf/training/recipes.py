@@ -47,7 +47,7 @@ def class_weights(
 LOSSES = ("cross_entropy", "weighted", "balanced_softmax", "focal")
 FOCAL_GAMMA = 2.0  # the exponent of the focal loss, as in its paper
 
-
+# %% ../../nbs/05_training/00_recipes.ipynb #229ac7e6
 def paper_losses(
     loss: str,  # one of LOSSES
     scores: "Tensor",  # (n_papers, 8)
@@ -128,13 +128,13 @@ def make_loss(
 # %% ../../nbs/05_training/00_recipes.ipynb #74f3e2f8
 TAU_GRID = tuple(np.linspace(0, 1, 9).tolist())  # eighths of the prior
 
-
+# %% ../../nbs/05_training/00_recipes.ipynb #6f5baa72
 def choose_tau(
     scores: np.ndarray,  # (n_papers, 8) of validation papers
     labels: np.ndarray,  # (n_papers,) their label ids
     prior: np.ndarray,  # (8,) from `log_prior`
 ) -> float:  # one of TAU_GRID
-    "The least part of the prior that costs no more than one standard error of accuracy."
+    "The least part of the prior that costs at most a standard error of accuracy."
     right = np.array(
         [(scores + tau * prior).argmax(axis=1) == labels for tau in TAU_GRID]
     )
@@ -269,7 +269,7 @@ def check_recipe(
 # %% ../../nbs/05_training/00_recipes.ipynb #5605a6f2
 SMALL_WIDTH = 512  # of hidden states; encoders below it need larger steps
 
-
+# %% ../../nbs/05_training/00_recipes.ipynb #9cbd5c9f
 def resolve_for_encoder(
     recipe: Recipe,
     backbone: "Backbone",  # from `describe_encoder`
@@ -286,7 +286,7 @@ def resolve_for_encoder(
 # %% ../../nbs/05_training/00_recipes.ipynb #f7b58d85
 LabelledTexts: TypeAlias = tuple[list[str], np.ndarray]  # texts and their label ids
 
-
+# %% ../../nbs/05_training/00_recipes.ipynb #3a0b4540
 def validation_holdout(
     papers: LabelledTexts,
     seed: int = 42,  # of the hold-out split
@@ -345,7 +345,7 @@ EPOCH_COLUMNS = {
     "seconds": "seconds",
 }
 
-
+# %% ../../nbs/05_training/00_recipes.ipynb #5f1d978c
 def epoch_rows(
     history: list[dict[str, Any]],  # the Trainer's log
 ) -> list[dict[str, float]]:  # one per epoch

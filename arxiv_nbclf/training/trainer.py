@@ -61,7 +61,7 @@ if TYPE_CHECKING:
 # %% ../../nbs/05_training/01_trainer.ipynb #df9ddc67
 MANIFEST_FILE = "whole.json"  # the name that version 0.1.0 gave it
 
-
+# %% ../../nbs/05_training/01_trainer.ipynb #831afc3f
 def _digests(
     folder: Path,  # a checkpoint
 ) -> dict[str, str]:  # sha256 by file name, without the manifest
@@ -106,7 +106,7 @@ def request_digest(
 # %% ../../nbs/05_training/01_trainer.ipynb #a75d3dd6
 REQUEST_FILE = "request.json"  # lies beside the checkpoints
 
-
+# %% ../../nbs/05_training/01_trainer.ipynb #ee9a17c7
 def trainer_state(
     checkpoint: Path,  # a complete one
 ) -> dict[str, Any]:  # steps, epochs, log, early stopping: as the Trainer writes it
@@ -120,7 +120,7 @@ def _step(
     "The step in a checkpoint's name."
     return checkpoint.name.partition("-")[2]
 
-
+# %% ../../nbs/05_training/01_trainer.ipynb #60361aa3
 def checkpoints(
     folder: Path,  # where they are
 ) -> list[Path]:  # by step
@@ -138,7 +138,7 @@ def _keep_only(
         if path not in kept:
             shutil.rmtree(path, ignore_errors=True)
 
-
+# %% ../../nbs/05_training/01_trainer.ipynb #9e119629
 def _best(
     folder: Path,  # where the checkpoints are
     checkpoint: Path,  # a complete one
@@ -171,7 +171,7 @@ def last_checkpoint(
     folder: Path,  # where checkpoints are, or will be; it is made
     digest: str,  # from `request_digest`; checkpoints of another request are removed
 ) -> Path | None:  # None: start from the beginning
-    "The checkpoint to resume from; what does not count is removed. Raises `CannotWrite`."
+    "The checkpoint to resume from; others are removed. Raises `CannotWrite`."
     _start_request(folder, digest)
     complete = [path for path in checkpoints(folder) if is_complete(path)]
     usable = [path for path in complete if _best(folder, path) in complete]
@@ -232,7 +232,7 @@ _WRITE_ERROR_SIGNS = (
     "os error",
 )
 
-
+# %% ../../nbs/05_training/01_trainer.ipynb #36c18cec
 def _write_error(
     error: BaseException,  # what ended a training
 ) -> str | None:  # its cause; None: it was not about writing
@@ -384,7 +384,7 @@ def discriminative_learning_rates(
 class TrainingDiverged(ArxivNbclfError):
     "The loss is NaN or infinite."
 
-
+# %% ../../nbs/05_training/01_trainer.ipynb #4c16c832
 def _diverged(
     state: Any,  # a TrainerState
     args: "TrainingArguments",
@@ -415,7 +415,7 @@ def _quiet_stdout(
 # steps between two checks of the loss on a graphics card, which has to stop for each
 LOSS_CHECK_STEPS = 50
 
-
+# %% ../../nbs/05_training/01_trainer.ipynb #8c95e16d
 def _checked_trainer() -> type["Trainer"]:
     "A Trainer that takes `LengthBucketBatches` as they are, and checks the loss."
     from torch import isfinite
@@ -610,7 +610,7 @@ def checkpoint_folder(
 # tokens per batch when scoring: what fits small caches, and what fills a card
 CPU_TOKENS, CARD_TOKENS = 4_096, 65_536
 
-
+# %% ../../nbs/05_training/01_trainer.ipynb #371cd6bd
 def score_batch(
     model: "PreTrainedModel",  # in evaluation mode
     ids: np.ndarray,  # (n_texts, length) from `pad_batch`
