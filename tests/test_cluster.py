@@ -36,6 +36,7 @@ from arxiv_nbclf.deployment.bulk import (  # noqa: E402
 )
 from arxiv_nbclf.deployment.cluster import BadCluster, Interrupted, ray_engine  # noqa: E402
 from arxiv_nbclf.preprocessing import paper_texts  # noqa: E402
+from tiny_models import tiny_encoder  # noqa: E402
 
 ROWS, ROWS_PER_SHARD = 3_000, 100
 

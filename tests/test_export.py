@@ -15,13 +15,10 @@ import numpy as np
 import pytest
 import torch
 from safetensors.numpy import load_file, save_file
+from tiny_models import tiny_encoder
 
 from arxiv_nbclf import ArxivNbclfError, load_classifier, sample
-from arxiv_nbclf.classifiers.encoders import (
-    load_for_classification,
-    load_tokenizer,
-    tiny_encoder,
-)
+from arxiv_nbclf.classifiers.encoders import load_for_classification, load_tokenizer
 from arxiv_nbclf.classifiers.linear import LinearClassifier
 from arxiv_nbclf.data.papers import read_papers
 from arxiv_nbclf.deployment.export import export_model

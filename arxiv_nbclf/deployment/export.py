@@ -32,7 +32,7 @@ from arxiv_nbclf.classifiers.calibration import (
     Temperature,
     softmax,
 )
-from ..classifiers.encoders import ENCODERS
+from ..classifiers.encoders import ENCODERS, quiet_transformers
 from ..classifiers.tokenization import tokenize
 from arxiv_nbclf.core.basics import (
     ArxivNbclfError,
@@ -63,7 +63,7 @@ from arxiv_nbclf.preprocessing import (
 )
 from ..report.model_card import card_data, yaml_head
 from ..training.finetuned import FineTunedClassifier
-from ..training.trainer import quiet_transformers, score_tokens
+from ..training.trainer import score_tokens
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase

@@ -43,10 +43,11 @@ from ..classifiers.ensemble import log_probabilities
 from ..classifiers.hybrid import HybridClassifier, l2_normalise
 from ..classifiers.linear import LinearClassifier, count_features, tfidf
 from arxiv_nbclf.classifiers.tokenization import (
+    MAX_LENGTH,
     TRUNCATIONS,
     Tokens,
     bucket_by_length,
-    pad,
+    pad_batch,
     tokenize,
 )
 from arxiv_nbclf.core.basics import (
@@ -265,7 +266,7 @@ def run_graph(
     from tqdm import tqdm
 
     def one(rows: np.ndarray) -> np.ndarray:
-        ids, mask = pad(tokens, rows, pad_id)
+        ids, mask = pad_batch(tokens, rows, pad_id)
         found = graph(ids, mask)
         return (
             found

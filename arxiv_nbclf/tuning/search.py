@@ -27,6 +27,7 @@ from arxiv_nbclf.classifiers.base import (
     Classifier,
     LabelledPapers,
     load_classifier,
+    rename_settings,
 )
 from ..classifiers.calibration import cross_calibrate, softmax
 from ..classifiers.selection import make_classifier
@@ -133,7 +134,7 @@ class Search:
 
     def classifier(self, values: dict[str, Any]) -> Classifier:
         "The family with a trial's settings, unfitted. A fine-tuning keeps the epoch that does best by the search's objective."
-        settings = with_values(dict(self.space.settings), values)
+        settings = rename_settings(with_values(dict(self.space.settings), values))
         if self.space.family == "finetuned":
             settings.setdefault("metric_for_best", self.objective)
         return make_classifier(self.space.family, self.encoder, settings)
