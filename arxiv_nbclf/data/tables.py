@@ -167,7 +167,7 @@ _MAGIC = {
     b"\xfe\xff": _UTF_16,
 }
 
-
+# %% ../../nbs/01_data/01_tables.ipynb #c5802b77
 def detect_format(
     data: bytes,  # the beginning of a file
 ) -> str:  # a description; "" for plain text or an unknown format
@@ -215,7 +215,7 @@ def _delimiter(
     "The delimiter that splits the header into most names."
     return max(",\t;|", key=lambda mark: header.count(mark.encode()))
 
-
+# %% ../../nbs/01_data/01_tables.ipynb #48113969
 def _ragged_row(
     error: pa.ArrowInvalid,  # raised by the csv reader
     delimiter: str,  # for the message
@@ -278,7 +278,7 @@ def _json_record(
         json.dumps(record, ensure_ascii=False).encode()  # fails for half a pair
     return record
 
-
+# %% ../../nbs/01_data/01_tables.ipynb #84739611
 def line_problem(
     error: ValueError | RecursionError,  # raised for one line of JSON
 ) -> str:  # what is wrong, without the line's number
@@ -396,7 +396,7 @@ def _open_zip(
             raise BadPapers.at(path, "the archive has a password; unzip it first")
         return archive.open(inside[0])  # type: ignore[return-value]
 
-
+# %% ../../nbs/01_data/01_tables.ipynb #63f228de
 def open_bytes(
     path: Path,  # a file; of a .gz or .zip the one file in it
 ) -> BinaryIO:  # its bytes, unzipped
@@ -412,7 +412,7 @@ def open_bytes(
 MAX_EXPANSION = 100  # times its size, to which no table of papers unzips
 SAFE_BYTES = 1 << 26  # bytes that fit into any memory
 
-
+# %% ../../nbs/01_data/01_tables.ipynb #dbe8c1d7
 def _check_zip_bomb(
     path: Path,  # a file
     bytes_: int,  # unzipped so far, or in total according to its directory
@@ -502,7 +502,7 @@ def read_table(
 # %% ../../nbs/01_data/01_tables.ipynb #11553d95
 _KNOWN = ", ".join(SUFFIXES)
 
-
+# %% ../../nbs/01_data/01_tables.ipynb #fb3f2271
 def _folder_files(
     folder: Path,  # with tables of papers
 ) -> list[Path]:  # sorted by name
@@ -545,7 +545,7 @@ def _file_record(
         raise BadPapers.at(path, f"cannot be read: {reason(error)}") from error
     return {"file": path.name, "bytes": size, "sha256": digest}
 
-
+# %% ../../nbs/01_data/01_tables.ipynb #46e5d56f
 def file_records(
     source: str | Path | pd.DataFrame,  # a file, a folder, the word "sample" or a table
 ) -> list[dict[str, Any]]:  # see `_file_record`; none for the sample or a table
@@ -557,7 +557,7 @@ MAX_CELL_CHARACTERS = 32_767  # Excel's own limit, as the next one
 MAX_SHEET_ROWS = 1_048_575  # without the header
 _CONTROL = re.compile(r"_(?=x[0-9A-Fa-f]{4}_)|[\x00-\x08\x0b-\x1f\ufffe\uffff]")
 
-
+# %% ../../nbs/01_data/01_tables.ipynb #0a419997
 def _excel_text(
     value: str,  # any text
     name: str,  # of the column, for the message
@@ -573,7 +573,7 @@ def _excel_text(
         raise CannotWrite(f"{where}: {problem}; write .csv, .jsonl or .parquet")
     return text
 
-
+# %% ../../nbs/01_data/01_tables.ipynb #d1426295
 def _excel_cell(
     sheet: Any,  # openpyxl's
     value: object,  # text, number, date or None
@@ -646,7 +646,7 @@ def _is_list(
     "Whether a cell holds several values."
     return isinstance(cell, list | tuple | set | np.ndarray)
 
-
+# %% ../../nbs/01_data/01_tables.ipynb #38cdb0e7
 def _arrow_table(
     table: pd.DataFrame,  # any table of texts, numbers, dates and lists
     # parquet keeps dates, parquet and JSON lists; elsewhere they become text
