@@ -69,13 +69,15 @@ def test_version_is_that_of_the_citation() -> None:
 
 def undocumented(function: Callable[..., Any]) -> list[str]:
     """What `help` of a function lacks: parameters, the description of one of them, what is returned, an example."""
-    lines = (function.__doc__ or "").splitlines()
+    doc = function.__doc__ or ""
+    lines = doc.splitlines() + [""] * 3
     described = {lines[at].partition(" : ")[0].strip("*"): lines[at + 1].strip() for at in range(len(lines) - 1) if lines[at + 1].startswith("    ")}
     parameters, returned = inspect.signature(function).parameters, inspect.signature(function).return_annotation
     gaps = ["Parameters"] * bool(parameters and "Parameters" not in lines)
     gaps += [name for name in parameters if not described.get(name)]
-    gaps += ["Returns"] * (returned not in (None, "None", inspect.Signature.empty) and "Returns" not in lines)
-    return gaps + ["Example"] * ("Example" not in (function.__doc__ or "") or ">>> " not in (function.__doc__ or ""))
+    gives = returned not in (None, "None", inspect.Signature.empty)
+    gaps += ["Returns"] * (gives and ("Returns" not in lines or not lines[lines.index("Returns") + 3].startswith("    ")))
+    return gaps + ["Example"] * ("Example" not in doc or ">>> " not in doc)
 
 
 def test_help_shows_parameters_and_an_example() -> None:

@@ -18,6 +18,7 @@ import json
 import logging
 import os
 import platform
+import re
 import shutil
 import subprocess
 import textwrap
@@ -462,6 +463,7 @@ def call_with_timeout(
     outcome: list[Any] = []
 
     def run() -> None:
+        "Call, and keep the result or the exception."
         try:
             outcome.extend((call(), None))
         except BaseException as error:  # raised below
@@ -491,11 +493,13 @@ def source_comments(
 # %% ../../nbs/00_core/00_basics.ipynb #d0c5a005
 def node_comment(
     node: ast.AST,  # a parameter, its default or an annotation
-    lines: list[str],  # the source that it stands in
+    lines: list[str],  # the source that holds it
     comments: dict[int, str],  # see `source_comments`
-) -> str:  # empty where there is none
-    "The comment behind a node or, where none is, the one on the lines above it."
+) -> str:  # empty if there is none
+    "The comment behind a node or, if there is none, the one on the lines above it."
     first, last = getattr(node, "lineno", 0), getattr(node, "end_lineno", 0)
+    if lines[last : last + 1] and lines[last].startswith("):"):
+        last += 1  # a return annotation in brackets
     if last in comments:
         return comments[last]
     above = []
@@ -566,6 +570,9 @@ def full_doc(
     return "\n".join([*parts, *["", rest.strip("\n")] * bool(rest.strip()), ""])
 
 # %% ../../nbs/00_core/00_basics.ipynb #d0c5a012
+_SECTIONS = re.compile(r"^(Parameters|Returns)\n---", re.MULTILINE)
+
+
 def with_full_docs(
     value: T,  # a function or a class
 ) -> T:  # the same object
@@ -574,7 +581,7 @@ def with_full_docs(
     for one in methods:
         function = getattr(one, "__func__", one)
         public = inspect.isfunction(function) and not function.__name__.startswith("_")
-        if public and "\n-------\n" not in (function.__doc__ or ""):
+        if public and not _SECTIONS.search(function.__doc__ or ""):
             with suppress(OSError):  # no source, as in an interactive session
                 function.__doc__ = full_doc(function)
     return value

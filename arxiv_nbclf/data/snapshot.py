@@ -38,7 +38,7 @@ from arxiv_nbclf.data.tables import (
 BLOCK_BYTES = 1 << 23  # bytes that are read at a time: 8 MiB
 MAX_SNAPSHOT_LINE_BYTES = 1 << 26  # the longest abstracts have some kilobytes
 
-
+# %% ../../nbs/01_data/03_snapshot.ipynb #83fe5dd0
 def _blocks(
     file: BinaryIO,  # open, unzipped
     where: object,  # name of the file in messages
@@ -147,7 +147,7 @@ _ABSTRACT = (
     r"(?:has been|had been|was|is|is being)(?: \w+)? withdrawn\b"
 )
 
-
+# %% ../../nbs/01_data/03_snapshot.ipynb #9f74d278
 def withdrawn(
     comments: pa.Array | pa.ChunkedArray,  # of the authors, as text
     abstracts: pa.Array | pa.ChunkedArray,  # as text
@@ -253,7 +253,7 @@ def _progress_reader(
 # %% ../../nbs/01_data/03_snapshot.ipynb #bf248f26
 SNAPSHOT_COLUMNS = "id title abstract categories published version withdrawn".split()
 
-
+# %% ../../nbs/01_data/03_snapshot.ipynb #7acf16ed
 def _part(
     block: _Block,  # of a file
     parsed: pa.Table | None,  # see `_parse_block`

@@ -89,6 +89,10 @@ stat.ME | cs.LG stat.AP math.ST econ.EM | treatment effect, estimator, covariate
 stat.AP | stat.ME cs.LG econ.GN | spatial model, census, survey data, hierarchical
   model, climate record, forecast, time series, exposure, mortality, sports data,
   disease mapping, regression model
+"""
+
+# %% ../../nbs/01_data/02_synthetic.ipynb #a8d63a45
+_SMALL_GROUPS = """
 q-bio.NC | cs.AI cs.LG physics.bio-ph | neuron, cortex, spike train, synapse, brain
   network, memory, firing rate, neural activity, hippocampus, electroencephalogram,
   perception, plasticity
@@ -202,6 +206,8 @@ distribution, measurement, application, theory, matrix, function, optimization,
 prediction, dynamics, energy, information, interaction, network, learning,
 algorithm, signal, field, equation, approximation, accuracy\
 """.replace("\n", " ").split(", ")
+
+# %% ../../nbs/01_data/02_synthetic.ipynb #c41e1888
 _ADJECTIVES = """\
 new, simple, efficient, robust, general, local, global, linear, nonlinear, adaptive,
 sparse, hierarchical, dynamic, joint, stochastic, common, scalable, optimal, hybrid,
@@ -214,9 +220,12 @@ scheme, perspective, strategy, theory, procedure, view, technique\
 """.replace("\n", " ").split(", ")
 
 # %% ../../nbs/01_data/02_synthetic.ipynb #38d1932b
+_VOCABULARIES = (_COMPUTING, _ENGINEERING, _SMALL_GROUPS, _NATURE, _MATHEMATICS)
+
+
 def _vocabularies() -> dict[str, tuple[list[str], list[str]]]:
     "Category → (categories that it borrows from, terms)."
-    text = _COMPUTING + _ENGINEERING + _NATURE + _MATHEMATICS
+    text = "".join(_VOCABULARIES)
     lines = text.replace("\n  ", " ").split("\n")
     parts = [line.split(" | ") for line in lines if line]
     return {code: (near.split(), terms.split(", ")) for code, near, terms in parts}
@@ -269,6 +278,8 @@ The main difficulty is the {A} {T}, which we overcome by means of a {A} {T}.
 As an application we obtain a {A} {T} for the {T} and a {A} {N} of {T}.
 Unlike an earlier {N}, ours takes the {T} into account and scales with the {T}.
 Finally, open questions about {T} and {A} {T} are discussed.""".splitlines()
+
+# %% ../../nbs/01_data/02_synthetic.ipynb #006f50ae
 _TITLES = """A {A} {N} for {T} with {T}
 On the {T} of {A} {T}
 {T} and {T}: a {A} {N}
@@ -279,6 +290,8 @@ Learning from {T}: {T} under {A} {T}
 The {A} {T} of {T} and {T}
 How {A} is {T}? {T} revisited
 A {A} {N} of {T} by {T}""".splitlines()
+
+# %% ../../nbs/01_data/02_synthetic.ipynb #35967e4a
 _TEX = (
     "$L^p$",
     r"$\mathbb{Z}_2$",
@@ -297,7 +310,7 @@ def _chances(
     while True:
         yield from random.random(10_000).tolist()
 
-
+# %% ../../nbs/01_data/02_synthetic.ipynb #b3d3918d
 def _choose(
     choices: Sequence[str],  # evenly likely
     chances: Iterator[float],  # uniform random numbers
@@ -315,7 +328,10 @@ def _fill(
 ) -> str:  # the sentence
     "Fill the gaps of a sentence."
 
-    def gap(found: re.Match[str]) -> str:
+    def gap(
+        found: re.Match[str],  # T, A or N in braces
+    ) -> str:  # a term, adjective or noun
+        "Fill one gap."
         if found[1] != "T":
             return _choose(_ADJECTIVES if found[1] == "A" else _NOUNS, chances)
         if next(chances) < 0.3:  # share of terms that any paper may use
@@ -326,10 +342,7 @@ def _fill(
     filled = re.sub(r"\b([Aa]) (?=[aeiou])", r"\1n ", filled)
     return filled[0].upper() + filled[1:]
 
-# %% ../../nbs/01_data/02_synthetic.ipynb #25bf2d42
-_CROSS_GROUP_SHARE = 0.36  # of papers are written with mostly borrowed terms
-
-
+# %% ../../nbs/01_data/02_synthetic.ipynb #e7d28a35
 def _write_summary(
     own: Sequence[str],  # terms of the category
     borrowed: Sequence[str],  # terms of another one
@@ -359,6 +372,9 @@ def _write_title(
     return title
 
 # %% ../../nbs/01_data/02_synthetic.ipynb #52880f21
+_CROSS_GROUP_SHARE = 0.36  # of papers are written with mostly borrowed terms
+
+# %% ../../nbs/01_data/02_synthetic.ipynb #fe7c6422
 def _write_paper(
     code: str,  # main category
     words: dict[str, tuple[list[str], list[str]]],  # see `_vocabularies`
@@ -385,7 +401,7 @@ def _write_paper(
 # %% ../../nbs/01_data/02_synthetic.ipynb #fc65ef8c
 _MONTHS = pd.period_range("2018-01", "2026-03", freq="M").strftime("%Y-%m").tolist()
 
-
+# %% ../../nbs/01_data/02_synthetic.ipynb #b983cce1
 def _write_record(
     row: int,  # row number, from 0
     chances: Iterator[float],  # uniform random numbers
