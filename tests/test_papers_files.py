@@ -16,12 +16,11 @@ import openpyxl
 import pandas as pd
 import pytest
 
-from arxiv_nbclf.data import tables as tables_module
 from arxiv_nbclf.core.basics import CannotWrite, atomic_write
+from arxiv_nbclf.data import tables as tables_module
 from arxiv_nbclf.data.papers import COLUMNS, near_duplicates, read_papers
-from arxiv_nbclf.data.tables import BadPapers
 from arxiv_nbclf.data.synthetic import sample
-from arxiv_nbclf.data.tables import file_records, source_files, write_table
+from arxiv_nbclf.data.tables import BadPapers, file_records, source_files, write_table
 from arxiv_nbclf.data.taxonomy import group_of
 
 HEADER = "id,title,abstract,categories\n"
