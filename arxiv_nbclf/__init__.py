@@ -2,7 +2,7 @@
 
 __version__ = "0.1.0"
 
-# The names that users need, handed on when they are first asked for: importing the package itself imports nothing heavy.
+# The names that users need, imported when they are first used: importing the package itself imports nothing heavy.
 # This is the one file of the package that is written by hand; everything else comes from the notebooks in `nbs/`.
 
 from importlib import import_module
@@ -51,7 +51,10 @@ __all__ = sorted(_HOME)
 def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    from .core.basics import with_full_docs
+
+    # `help` and Shift-Tab show docstrings alone, and the parameters are described by comments
+    value = with_full_docs(getattr(import_module(f"{__name__}.{_HOME[name]}"), name))
     globals()[name] = value
     return value
 

@@ -14,10 +14,10 @@ from pathlib import Path
 import openpyxl
 import pandas as pd
 import pytest
+from html_checks import html_errors
 
 from arxiv_nbclf import group_of, sample, write_table
 from arxiv_nbclf.cli import main
-from arxiv_nbclf.core.pages import html_errors
 
 ROWS = 600
 Predictions = pytest.CaptureFixture[str]

@@ -1,17 +1,21 @@
 """What no notebook can tell about the package as a whole: that it is light to import, and that one place says each thing."""
 
 import ast
+import inspect
 import json
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from configparser import ConfigParser
 from pathlib import Path
+from typing import Any
 
 import nbformat
 import pytest
 
 import arxiv_nbclf
+from arxiv_nbclf.core.basics import with_full_docs
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "nbs").glob("**/*.ipynb"))
@@ -61,3 +65,35 @@ def test_outputs_name_no_machine(path: Path) -> None:
 
 def test_version_is_that_of_the_citation() -> None:
     assert f"\nversion: {arxiv_nbclf.__version__}\n" in (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+
+
+def undocumented(function: Callable[..., Any]) -> list[str]:
+    """What `help` of a function lacks: parameters, the description of one of them, what is returned, an example."""
+    doc = function.__doc__ or ""
+    lines = doc.splitlines() + [""] * 3
+    described = {lines[at].partition(" : ")[0].strip("*"): lines[at + 1].strip() for at in range(len(lines) - 1) if lines[at + 1].startswith("    ")}
+    parameters, returned = inspect.signature(function).parameters, inspect.signature(function).return_annotation
+    gaps = ["Parameters"] * bool(parameters and "Parameters" not in lines)
+    gaps += [name for name in parameters if not described.get(name)]
+    gives = returned not in (None, "None", inspect.Signature.empty)
+    gaps += ["Returns"] * (gives and ("Returns" not in lines or not lines[lines.index("Returns") + 3].startswith("    ")))
+    return gaps + ["Example"] * ("Example" not in doc or ">>> " not in doc)
+
+
+def test_help_shows_parameters_and_an_example() -> None:
+    functions = {name: value for name in arxiv_nbclf.__all__ if inspect.isfunction(value := getattr(arxiv_nbclf, name))}
+    assert len(functions) > 10
+    missing = [f"{name}: {', '.join(gaps)}" for name, value in functions.items() if (gaps := undocumented(value))]
+    assert not missing, "help lacks\n" + "\n".join(missing)
+
+
+def test_missing_help_is_found() -> None:
+    def area(
+        width: float,  # in cm
+        height: float = 2,
+    ) -> float:  # in square cm
+        "The area of a rectangle."
+        return width * height
+
+    assert undocumented(area) == ["Parameters", "width", "height", "Returns", "Example"]
+    assert undocumented(with_full_docs(area)) == ["height", "Example"]

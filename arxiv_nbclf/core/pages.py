@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['TEMPLATES', 'STYLE', 'SCRIPT', 'POLICY', 'COLORS', 'count_text', 'score_text', 'difference_text', 'share_text',
            'duration_text', 'size_text', 'time_text', 'cell_text', 'render', 'render_template', 'html_table',
-           'html_pairs', 'Picture', 'draw', 'html_picture', 'html_page', 'html_errors', 'write_files']
+           'html_pairs', 'Picture', 'draw', 'html_picture', 'html_page', 'write_files']
 
 # %% ../../nbs/00_core/01_pages.ipynb #78fbe1ab
 import base64
@@ -14,7 +14,6 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from html.parser import HTMLParser
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -213,10 +212,10 @@ TEMPLATES.filters["pairs"] = html_pairs
 # %% ../../nbs/00_core/01_pages.ipynb #fdc44096
 @dataclass(frozen=True, repr=False)
 class Picture:
-    "A drawing as PNG with its content in words; it shows itself in Jupyter."
+    "A drawing as PNG with a description; it shows itself in Jupyter."
 
-    png: bytes
-    alt: str  # what it shows, for those who cannot see it
+    png: bytes  # the file
+    alt: str  # description of what it shows
     width: int = 576  # on the page, in CSS pixels
     caption: str = ""  # a line below it
 
@@ -229,7 +228,7 @@ class Picture:
 # %% ../../nbs/00_core/01_pages.ipynb #31c26ad1
 def draw(
     plot: Callable[[Any], object],  # draws on the axes, or the grid of axes, given
-    alt: str,  # what the picture shows, in words
+    alt: str,  # description of what the picture shows
     size: tuple[float, float] = (6, 3.4),  # width and height in inches of 96 CSS pixels
     grid: tuple[int, int] = (1, 1),  # rows and columns of axes
     caption: str = "",  # a line below it
@@ -249,7 +248,7 @@ def draw(
 
 # %% ../../nbs/00_core/01_pages.ipynb #a19d7527
 def html_picture(
-    picture: Picture | None,  # None for one that there is not
+    picture: Picture | None,  # None where there is no picture
 ) -> Markup:  # nothing for None
     "A picture as a figure with alternative text and, if it has one, a caption."
     data = base64.b64encode(picture.png).decode() if picture else ""
@@ -264,7 +263,7 @@ def html_page(
     body: Markup,  # its content, from `render_template`
     kicker: str = "",  # a line above the title: what kind of page this is
     byline: str = "",  # a line below the title
-    warning: str | Markup = "",  # what a reader must know before reading
+    warning: str | Markup = "",  # what to know before reading
     footer: str = "",  # a last line
 ) -> str:  # the whole page
     "A page with everything inside."
@@ -283,64 +282,12 @@ def html_page(
         )
     )
 
-# %% ../../nbs/00_core/01_pages.ipynb #b55a284e
-class _PageChecker(HTMLParser):
-    "Reads a page and notes what it should not hold."
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.faults: list[str] = []
-        self.script = ""
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        values = {name: value or "" for name, value in attrs}
-        if tag not in ("meta", "img"):
-            self.open.append(tag)
-        if tag in ("link", "iframe", "object", "embed", "base", "form"):
-            self.faults.append(f"<{tag}> is there")
-        if tag == "script" and values:
-            self.faults.append(f"<script> has {', '.join(values)}")
-        handlers = [name for name in values if name.startswith("on")]
-        self.faults += [f"<{tag}> has {name}" for name in handlers]
-        source, target = values.get("src", "data:"), values.get("href", "")
-        if not source.startswith("data:"):
-            self.faults.append(f"<{tag}> fetches {source}")
-        if ":" in target or target.startswith("//"):
-            self.faults.append(f"<{tag}> leads to {target}")
-        if tag == "img" and not values.get("alt"):
-            self.faults.append("<img> has no words")
-
-    def handle_endtag(self, tag: str) -> None:
-        if not self.open or self.open.pop() != tag:
-            self.faults.append(f"</{tag}> closes nothing")
-        if tag == "script":
-            self.faults += ["<script> is there"] * (self.script != SCRIPT)
-            self.script = ""
-
-    def handle_data(self, data: str) -> None:
-        if self.open[-1:] == ["style"] and ("url(" in data or "@import" in data):
-            self.faults.append("the style fetches")
-        self.script += data if self.open[-1:] == ["script"] else ""
-
-# %% ../../nbs/00_core/01_pages.ipynb #b55a473d
-def html_errors(
-    page: str,  # HTML
-) -> list[str]:  # empty for a page that keeps its promises
-    "What in a page fetches, runs, is not closed or has no words."
-    reader = _PageChecker()
-    reader.feed(page)
-    reader.close()
-    if "<script" in page.lower() and POLICY not in page:
-        reader.faults.append("no policy forbids other scripts")
-    return reader.faults + [f"<{tag}> is not closed" for tag in reader.open]
-
 # %% ../../nbs/00_core/01_pages.ipynb #c97e1a31
 def write_files(
     folder: str | Path,  # where to; made if absent
     files: Mapping[str, str | bytes],  # path within the folder → content; text as UTF-8
 ) -> None:
-    "Write files into a folder, each whole or not at all. Raises `CannotWrite`."
+    "Write files into a folder, each atomically. Raises `CannotWrite`."
     for name, content in files.items():
         path = Path(folder) / name
         try:

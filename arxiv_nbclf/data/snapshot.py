@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import date
+from functools import reduce
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 from zipfile import ZipFile
@@ -21,29 +22,29 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.json as pa_json
+from tqdm import tqdm
 
 from arxiv_nbclf.data.tables import (
     BadPapers,
     RawTable,
     as_bad_papers,
     file_suffix,
+    line_problem,
     open_bytes,
     text_or_none,
 )
 
 # %% ../../nbs/01_data/03_snapshot.ipynb #5876542e
-BLOCK_BYTES = 1 << 23  # bytes that are read at a time
+BLOCK_BYTES = 1 << 23  # bytes that are read at a time: 8 MiB
+MAX_SNAPSHOT_LINE_BYTES = 1 << 26  # the longest abstracts have some kilobytes
 
-
-MAX_SNAPSHOT_LINE_BYTES = 1 << 26  # bytes
-
-
+# %% ../../nbs/01_data/03_snapshot.ipynb #83fe5dd0
 def _blocks(
     file: BinaryIO,  # open, unzipped
-    where: object,  # how the file is called in messages
+    where: object,  # name of the file in messages
     size: int = BLOCK_BYTES,  # bytes of a block, about
-) -> Iterator[bytes]:  # whole lines
-    "Cut a stream into blocks of whole lines."
+) -> Iterator[bytes]:  # complete lines
+    "Cut a stream into blocks of complete lines."
     rest: list[bytes] = []
     while data := file.read(size):
         end = data.rfind(b"\n") + 1
@@ -52,56 +53,45 @@ def _blocks(
             rest = []
         rest.append(data[end:])
         if sum(map(len, rest)) > MAX_SNAPSHOT_LINE_BYTES:
-            raise BadPapers.at(
-                where,
-                f"a line is longer than {MAX_SNAPSHOT_LINE_BYTES:,} bytes: this is no file of one JSON object a line",
-            )
+            problem = f"a line is longer than {MAX_SNAPSHOT_LINE_BYTES:,} bytes"
+            hint = "this is no file of one JSON object a line"
+            raise BadPapers.at(where, f"{problem}: {hint}")
     if last := b"".join(rest):
         yield last
 
 # %% ../../nbs/01_data/03_snapshot.ipynb #cbf81662
 _TEXTS = ("id", "title", "abstract", "categories", "comments", "update_date")
-
-
+_VERSION = pa.struct([("version", pa.string()), ("created", pa.string())])
 _SCHEMA = pa.schema(
-    [
-        *((name, pa.string()) for name in _TEXTS),
-        (
-            "versions",
-            pa.list_(pa.struct([("version", pa.string()), ("created", pa.string())])),
-        ),
-    ]
+    [*((name, pa.string()) for name in _TEXTS), ("versions", pa.list_(_VERSION))]
 )
 
-
+# %% ../../nbs/01_data/03_snapshot.ipynb #e3268d31
 def _parse_block(
-    block: bytes,  # whole lines
+    block: bytes,  # complete lines
     lines: int,  # how many
-) -> pa.Table | None:  # _SCHEMA, a row a line; None where the lines want a closer look
+) -> pa.Table | None:  # _SCHEMA, a row a line; None if it must be read line by line
     "Parse JSON lines in native code."
     read = pa_json.ReadOptions(use_threads=False, block_size=len(block) + 1)
+    parse = pa_json.ParseOptions(_SCHEMA, unexpected_field_behavior="ignore")
     try:
-        table = pa_json.read_json(
-            pa.BufferReader(block),
-            read,
-            pa_json.ParseOptions(_SCHEMA, unexpected_field_behavior="ignore"),
-        )
+        table = pa_json.read_json(pa.BufferReader(block), read, parse)
     except pa.ArrowInvalid:
         return None
     return table if table.num_rows == lines else None
 
 # %% ../../nbs/01_data/03_snapshot.ipynb #9392012a
 class _Block(NamedTuple):
-    data: bytes  # whole lines
-    place: int  # how far the file was read then, in bytes
-    lines: int
+    "A part of a file."
+
+    data: bytes  # complete lines
+    place: int  # position in the file after it, in bytes
+    lines: int  # how many
 
 # %% ../../nbs/01_data/03_snapshot.ipynb #93922019
 def _parsed(
     blocks: Iterator[_Block],  # of a file
-) -> Iterator[
-    tuple[_Block, pa.Table | None]
-]:  # each with its columns, in the same order
+) -> Iterator[tuple[_Block, pa.Table | None]]:  # in order; see `_parse_block`
     "Parse blocks in two threads."
     with ThreadPoolExecutor(2) as pool:
         at_work: deque[tuple[_Block, Future[pa.Table | None]]] = deque()
@@ -116,120 +106,100 @@ def _parsed(
 # %% ../../nbs/01_data/03_snapshot.ipynb #06e3f4b7
 def _record(
     line: bytes,  # one line
-) -> dict[str, object]:  # its fields that are of use; ValueError where it has none
-    "Read one line as Python does."
+) -> dict[str, object]:  # the fields of _SCHEMA
+    "Read one line in Python; `ValueError` or `RecursionError` for a broken one."
     record = json.loads(line)
     if not isinstance(record, dict):
         raise ValueError(f"it is a {type(record).__name__}, not an object in braces")
     versions = record.get("versions")
-    kept = (
-        [version for version in versions if isinstance(version, dict)]
-        if isinstance(versions, list)
-        else []
-    )
     named = [
         {key: text_or_none(version.get(key)) for key in ("version", "created")}
-        for version in kept
+        for version in (versions if isinstance(versions, list) else [])
+        if isinstance(version, dict)
     ]
     texts = {name: text_or_none(record.get(name)) for name in _TEXTS}
-    # half a surrogate pair is no text
+    # fails for half a surrogate pair
     json.dumps([texts, named], ensure_ascii=False).encode()
     return texts | {"versions": named}
 
 # %% ../../nbs/01_data/03_snapshot.ipynb #06e413a6
 def _parse_lines(
-    block: bytes,  # whole lines
+    block: bytes,  # complete lines
     before: int,  # lines before them in the file
-) -> tuple[
-    pa.Table, list[int], list[tuple[int, str]]
-]:  # _SCHEMA; numbers of its lines, from 1; lines that cannot be read, and why
-    "Parse JSON lines one by one."
+) -> tuple[pa.Table, list[int], list[tuple[int, str]]]:  # _SCHEMA; line numbers; broken
+    "Parse JSON lines one by one, and list those that cannot be read."
     records, rows, broken = [], [], []
     for number, line in enumerate(block.split(b"\n"), before + 1):
-        if line.strip():
-            try:
-                records.append(_record(line))
-                rows.append(number)
-            except (ValueError, RecursionError) as error:
-                problem = (
-                    "half a surrogate pair"
-                    if isinstance(error, UnicodeEncodeError)
-                    else str(error).replace("line 1 ", "")
-                )
-                broken.append(
-                    (
-                        number,
-                        "not UTF-8 text"
-                        if isinstance(error, UnicodeDecodeError)
-                        else problem,
-                    )
-                )
+        if not line.strip():
+            continue
+        try:
+            records.append(_record(line))
+            rows.append(number)
+        except (ValueError, RecursionError) as error:
+            broken.append((number, line_problem(error)))
     return pa.Table.from_pylist(records, _SCHEMA), rows, broken
 
 # %% ../../nbs/01_data/03_snapshot.ipynb #95a022d8
 _COMMENT = r"(?i)\bwithdrawn\b"
-
-
 _ABSTRACT = (
-    r"(?i)^\s*(?:this|the) (?:paper|article|manuscript|submission|preprint|work|letter|note|draft) "
+    r"(?i)^\s*(?:this|the) "
+    r"(?:paper|article|manuscript|submission|preprint|work|letter|note|draft) "
     r"(?:has been|had been|was|is|is being)(?: \w+)? withdrawn\b"
 )
 
-
+# %% ../../nbs/01_data/03_snapshot.ipynb #9f74d278
 def withdrawn(
     comments: pa.Array | pa.ChunkedArray,  # of the authors, as text
     abstracts: pa.Array | pa.ChunkedArray,  # as text
 ) -> pa.Array | pa.ChunkedArray:  # of bool, without missing values
-    "Guess which papers were withdrawn, from what their authors say."
-    commented, written = (
-        pc.match_substring_regex(comments, _COMMENT),
-        pc.match_substring_regex(abstracts, _ABSTRACT),
-    )
+    "Guess which papers were withdrawn, from comments and abstracts."
+    commented = pc.match_substring_regex(comments, _COMMENT)
+    written = pc.match_substring_regex(abstracts, _ABSTRACT)
     return pc.or_(pc.fill_null(commented, False), pc.fill_null(written, False))
 
 # %% ../../nbs/01_data/03_snapshot.ipynb #95a041c7
 def _columns(
     table: pa.Table,  # _SCHEMA
-) -> (
-    pa.Table
-):  # id, title, abstract, categories, published, version (text), withdrawn (bool)
-    "Take the columns that papers are made from."
+) -> pa.Table:  # id, title, abstract, categories, published, version, withdrawn (bool)
+    "The columns of the papers."
     versions = table["versions"].combine_chunks()
     lengths = pc.fill_null(pc.list_value_length(versions), 0).to_numpy()
     ends, flat = np.cumsum(lengths), versions.flatten()
     none = lengths == 0
     first, last = (pa.array(places, mask=none) for places in (ends - lengths, ends - 1))
     created = flat.field("created").take(first)
-    return pa.table(
-        {name: table[name] for name in ("id", "title", "abstract", "categories")}
-        | {
-            "published": pc.coalesce(created, table["update_date"].combine_chunks()),
-            "version": flat.field("version").take(last),
-            "withdrawn": withdrawn(table["comments"], table["abstract"]),
-        }
-    )
+    found = {name: table[name] for name in ("id", "title", "abstract", "categories")}
+    found["published"] = pc.coalesce(created, table["update_date"].combine_chunks())
+    found["version"] = flat.field("version").take(last)
+    found["withdrawn"] = withdrawn(table["comments"], table["abstract"])
+    return pa.table(found)
 
 # %% ../../nbs/01_data/03_snapshot.ipynb #50d4196c
 def _days(
     published: pa.Array,  # "Mon, 2 Apr 2007 19:18:42 GMT", or an ISO date
 ) -> pa.Array:  # date32; null where there is no date
-    "The days that texts name."
-    coded = pc.dictionary_encode(
-        pc.replace_substring_regex(published, r"[T ]\d\d:\d\d.*$", "")
-    )
+    "The days in these texts."
+    dates = pc.replace_substring_regex(published, r"[T ]\d\d:\d\d.*$", "")
+    coded = pc.dictionary_encode(dates)
     text = coded.dictionary.to_pandas()
-    days = pd.to_datetime(text, format="%a, %d %b %Y", errors="coerce").fillna(
-        pd.to_datetime(text, format="%Y-%m-%d", errors="coerce")
-    )
-    return (
-        pa.array(days, pa.timestamp("s"), from_pandas=True)
-        .cast(pa.date32())
-        .take(coded.indices)
-    )
+    long = pd.to_datetime(text, format="%a, %d %b %Y", errors="coerce")
+    days = long.fillna(pd.to_datetime(text, format="%Y-%m-%d", errors="coerce"))
+    stamps = pa.array(days, pa.timestamp("s"), from_pandas=True)
+    return stamps.cast(pa.date32()).take(coded.indices)
 
 # %% ../../nbs/01_data/03_snapshot.ipynb #cb1291e5
+def _listed(
+    categories: pa.Array,  # codes of each paper, as text
+    wanted: Sequence[str],  # codes
+) -> pa.Array:  # of bool
+    "Whether each paper is listed under one of the codes."
+    codes = "|".join(code.replace(".", r"\.") for code in wanted)
+    pattern = rf"(?:^|[\s,])(?:{codes})(?:[\s,]|$)"
+    return pc.match_substring_regex(categories, pattern)
+
+# %% ../../nbs/01_data/03_snapshot.ipynb #b4e99f15
 class SnapshotFilter(NamedTuple):
-    "Which papers of a snapshot are wanted."
+    "Which papers of a snapshot to read."
 
     start: date | None = None  # the first day, of a paper's first version, UTC
     end: date | None = None  # the last day, inclusive
@@ -239,33 +209,23 @@ class SnapshotFilter(NamedTuple):
     def mask(
         self,
         table: pa.Table,  # published, categories
-    ) -> pa.Array | None:  # of bool; None where all papers are wanted
-        "Say of each paper whether it is wanted."
+    ) -> pa.Array | None:  # of bool; None if all papers are read
+        "Whether to read each paper."
         wanted = []
         if self.start or self.end:
             days = _days(table["published"].combine_chunks())
             wanted += [pc.greater_equal(days, self.start)] if self.start else []
             wanted += [pc.less_equal(days, self.end)] if self.end else []
         if self.categories:
-            codes = "|".join(code.replace(".", r"\.") for code in self.categories)
-            wanted.append(
-                pc.match_substring_regex(
-                    table["categories"].combine_chunks(),
-                    rf"(?:^|[\s,])(?:{codes})(?:[\s,]|$)",
-                )
-            )
-        if not wanted:
-            return None
-        both = wanted[0]
-        for mask in wanted[1:]:
-            both = pc.and_(both, mask)
-        return pc.fill_null(both, False)
+            codes = table["categories"].combine_chunks()
+            wanted.append(_listed(codes, self.categories))
+        return pc.fill_null(reduce(pc.and_, wanted), False) if wanted else None
 
 # %% ../../nbs/01_data/03_snapshot.ipynb #9e859b1b
 def is_snapshot(
     path: str | Path,  # any file
 ) -> bool:
-    "Whether a file is arXiv's bulk snapshot, or a piece of it. Raises `BadPapers` where it cannot be read."
+    "Whether a file is arXiv's snapshot or a part of it. Raises `BadPapers`."
     path = Path(path)
     if file_suffix(path) not in (".json", ".jsonl", ".ndjson"):
         return False
@@ -275,19 +235,14 @@ def is_snapshot(
         record = json.loads(line)
     except (ValueError, RecursionError):
         return False
-    return (
-        isinstance(record, dict)
-        and isinstance(record.get("versions"), list)
-        and {"id", "abstract", "categories"} <= set(record)
-    )
+    listed = isinstance(record, dict) and isinstance(record.get("versions"), list)
+    return listed and {"id", "abstract", "categories"} <= set(record)
 
 # %% ../../nbs/01_data/03_snapshot.ipynb #65107a18
 def _progress_reader(
     path: Path,  # a snapshot
     file: BinaryIO,  # opened
-) -> tuple[
-    int, Callable[[], int]
-]:  # all bytes there are, and a function that says how many were read
+) -> tuple[int, Callable[[], int]]:  # all bytes, and a function for those read so far
     "A measure for a progress bar."
     if path.suffix.lower() == ".zip":
         with ZipFile(path) as archive:
@@ -295,75 +250,62 @@ def _progress_reader(
     raw = getattr(file, "fileobj", file)  # gzip's own file
     return path.stat().st_size, raw.tell
 
+# %% ../../nbs/01_data/03_snapshot.ipynb #bf248f26
+SNAPSHOT_COLUMNS = "id title abstract categories published version withdrawn".split()
+
+# %% ../../nbs/01_data/03_snapshot.ipynb #7acf16ed
+def _part(
+    block: _Block,  # of a file
+    parsed: pa.Table | None,  # see `_parse_block`
+    before: int,  # lines before it in the file
+    paper_filter: SnapshotFilter | None,  # which papers; None: all
+) -> RawTable:  # SNAPSHOT_COLUMNS
+    "The chosen papers of a block."
+    broken: list[tuple[int, str]] = []
+    rows: Sequence[int] = range(before + 1, before + 1 + block.lines)
+    if parsed is None:
+        parsed, rows, broken = _parse_lines(block.data, before)
+    columns = _columns(parsed)
+    if paper_filter and (mask := paper_filter.mask(columns)) is not None:
+        columns = columns.filter(mask)
+        rows = np.asarray(rows)[mask.to_numpy(zero_copy_only=False)].tolist()
+    return RawTable(SNAPSHOT_COLUMNS, columns.columns, rows, broken)
+
+# %% ../../nbs/01_data/03_snapshot.ipynb #00a1d98c
+def _byte_bar(
+    name: str,  # what is done
+    total: int,  # bytes
+) -> tqdm:  # hidden where stderr is no terminal, and in the first second
+    "A progress bar in bytes."
+    return tqdm(
+        None, name, total, unit="B", unit_scale=True, leave=False, disable=None, delay=1
+    )
+
 # %% ../../nbs/01_data/03_snapshot.ipynb #be74f37d
-SNAPSHOT_COLUMNS = [
-    "id",
-    "title",
-    "abstract",
-    "categories",
-    "published",
-    "version",
-    "withdrawn",
-]
-
-
 def snapshot_parts(
     path: str | Path,  # the snapshot, plain, .gz or .zip
     paper_filter: SnapshotFilter | None = None,  # which papers; None: all
-    # whether to note broken lines instead of stopping at the first
+    # whether to list broken lines instead of stopping at the first
     keep_broken: bool = False,
-) -> Iterator[
-    RawTable
-]:  # NAMES, in Arrow's columns; rows are line numbers; some megabytes each
-    "Read a snapshot part by part, with a progress bar on stderr. Raises `BadPapers`."
-    from tqdm import tqdm
-
+) -> Iterator[RawTable]:  # SNAPSHOT_COLUMNS, rows are line numbers; some megabytes each
+    "Read a snapshot in parts, with a progress bar on stderr. Raises `BadPapers`."
     path, before = Path(path), 0
+    name = f"reading {path.name}"
     with as_bad_papers(path), open_bytes(path) as file:
         total, position = _progress_reader(path, file)
         blocks = (
             _Block(data, position(), data.count(b"\n") + (not data.endswith(b"\n")))
             for data in _blocks(file, path)
         )
-        with tqdm(
-            None,
-            f"reading {path.name}",
-            total,
-            leave=False,
-            disable=None,
-            delay=1,
-            unit="B",
-            unit_scale=True,
-        ) as bar:
-            for block, table in _parsed(blocks):
-                rows, broken = None, list[tuple[int, str]]()
-                if table is None:
-                    table, rows, broken = _parse_lines(block.data, before)
-                if broken and not keep_broken:
-                    raise BadPapers.at(
-                        path,
-                        f"line {broken[0][0]:,} is broken: {broken[0][1]}; mend or remove it",
-                    )
-                numbers: Sequence[int] = (
-                    range(before + 1, before + 1 + table.num_rows)
-                    if rows is None
-                    else rows
-                )
-                columns = _columns(table)
-                mask = paper_filter.mask(columns) if paper_filter else None
-                if mask is not None:
-                    columns, numbers = (
-                        columns.filter(mask),
-                        np.asarray(numbers)[
-                            mask.to_numpy(zero_copy_only=False)
-                        ].tolist(),
-                    )
-                yield RawTable(
-                    SNAPSHOT_COLUMNS,
-                    columns.columns,
-                    numbers,
-                    [(row, f"broken line: {problem}") for row, problem in broken],
-                )
+        with _byte_bar(name, total) as bar:
+            for block, parsed in _parsed(blocks):
+                part = _part(block, parsed, before, paper_filter)
+                if part.broken and not keep_broken:
+                    row, problem = part.broken[0]
+                    problem = f"line {row:,} is broken: {problem}; mend or remove it"
+                    raise BadPapers.at(path, problem)
+                noted = [(row, f"broken line: {text}") for row, text in part.broken]
+                yield part._replace(broken=noted)
                 before += block.lines
                 bar.set_postfix_str(f"{before:,} papers", refresh=False)
                 bar.update(block.place - bar.n)
@@ -375,21 +317,15 @@ def read_snapshot(
     path: str | Path,  # the snapshot, plain, .gz or .zip
     # which papers; None: all, about 1.3 GB for each million of them
     paper_filter: SnapshotFilter | None = None,
-    # whether to note broken lines instead of stopping at the first
+    # whether to list broken lines instead of stopping at the first
     keep_broken: bool = False,
-) -> RawTable:  # NAMES; rows are line numbers, and may be none
+) -> RawTable:  # SNAPSHOT_COLUMNS; rows are line numbers, and may be none
     "Read the chosen papers of a snapshot. Raises `BadPapers`."
     parts = list(snapshot_parts(path, paper_filter, keep_broken))
-    columns = [
-        pa.chunked_array(
-            [chunk for part in parts for chunk in part.columns[place].chunks],
-            parts[0].columns[place].type,
-        )
-        for place in range(len(SNAPSHOT_COLUMNS))
-    ]
-    return RawTable(
-        SNAPSHOT_COLUMNS,
-        columns,
-        [row for part in parts for row in part.rows],
-        [line for part in parts for line in part.broken],
-    )
+    columns = []
+    for at, first in enumerate(parts[0].columns):
+        chunks = [chunk for part in parts for chunk in part.columns[at].chunks]
+        columns.append(pa.chunked_array(chunks, first.type))
+    rows = [row for part in parts for row in part.rows]
+    broken = [line for part in parts for line in part.broken]
+    return RawTable(SNAPSHOT_COLUMNS, columns, rows, broken)

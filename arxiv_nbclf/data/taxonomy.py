@@ -38,7 +38,7 @@ GROUP_SHARES: dict[str, float] = {
     "q-bio": 0.008,
     "econ": 0.007,
     "q-fin": 0.004,
-}  # the largest first, an order that the sample depends on
+}  # largest first: the synthetic sample depends on this order
 
 # %% ../../nbs/01_data/00_taxonomy.ipynb #afdbb075
 _CS = {
@@ -246,7 +246,7 @@ CATEGORIES: dict[str, str] = {
 
 # %% ../../nbs/01_data/00_taxonomy.ipynb #06e536f1
 def _divided(
-    archive: str,  # a code that was once given whole, such as `astro-ph`
+    archive: str,  # a code that was later divided, such as `astro-ph`
 ) -> tuple[str, ...]:  # the categories into which arXiv divided it
     "The active codes that begin with `archive` and a point."
     return tuple(code for code in CATEGORIES if code.startswith(f"{archive}."))
@@ -278,9 +278,9 @@ ARCHIVED: dict[str, tuple[str, ...]] = {
 
 # %% ../../nbs/01_data/00_taxonomy.ipynb #b781a0d2
 def is_category(
-    code: object,  # a category code; anything that is no text is none
+    code: object,  # a category code; what is no text is no code
 ) -> bool:  # active or archived
-    "Is this a code that arXiv gives, or once gave, to papers?"
+    "Whether arXiv gives, or once gave, this code to papers."
     return isinstance(code, str) and (code in CATEGORIES or code in ARCHIVED)
 
 # %% ../../nbs/01_data/00_taxonomy.ipynb #d57b3b57
@@ -291,51 +291,57 @@ class UnknownCategory(ArxivNbclfError):
 def _fold(
     code: str,  # a category code, perhaps miswritten
 ) -> str:  # its letters and digits, small
-    "What is left of a code when case, blanks and points do not count."
+    "A code without case, blanks and points."
     return re.sub(r"[^a-z0-9]", "", code.casefold())
 
 # %% ../../nbs/01_data/00_taxonomy.ipynb #f4925cd0
 def _nearest(
     code: str,  # a code that is not known
-) -> list[str]:  # at most three codes that look like it, the nearest first
+) -> list[str]:  # at most three known codes, the nearest first
     "The known codes that `code` may be a slip for."
     folded = {_fold(known): known for known in [*CATEGORIES, *ARCHIVED]}
     wanted = _fold(code)
     if wanted in folded:
         return [folded[wanted]]
-    return [
-        folded[match]
-        for match in difflib.get_close_matches(wanted[:40], folded, n=3, cutoff=0.7)
-    ]
+    # 0.7: one or two wrong letters, and no more
+    close = difflib.get_close_matches(wanted[:40], folded, n=3, cutoff=0.7)
+    return [folded[match] for match in close]
 
 # %% ../../nbs/01_data/00_taxonomy.ipynb #02781927
 def unknown_category(
     code: object,  # what was given instead of a known code
-) -> UnknownCategory:  # ready to be raised
+) -> UnknownCategory:  # to be raised
     "The error for `code`, with the nearest codes in its message."
     if not isinstance(code, str) or not code.strip():
         return UnknownCategory(f"no category code: {code!r}; give one such as 'cs.CV'")
     shown = repr(code if len(code) <= 40 else code[:37] + "...")
-    hint = " or ".join(_nearest(code))
-    return UnknownCategory(
-        f"unknown category {shown}; {f'did you mean {hint}?' if hint else 'arXiv has no code like it'}"
-    )
+    near = " or ".join(_nearest(code))
+    hint = f"did you mean {near}?" if near else "arXiv has no code like it"
+    return UnknownCategory(f"unknown category {shown}; {hint}")
 
 # %% ../../nbs/01_data/00_taxonomy.ipynb #1234a808
 _GROUP_OF: dict[str, str] = {
     code: group for group, members in _BY_GROUP.items() for code in members
 }
-
-
 _GROUP_OF |= {code: _GROUP_OF[successors[0]] for code, successors in ARCHIVED.items()}
 
 
 def group_of(
     code: object,  # an active or archived category code, such as `math.AP`
-    # `error` raises at a code that is not known; `other` answers "other"
+    # what to do with an unknown code: `error` raises, `other` returns "other"; the
+    # default is strict, because a wrong code must not pass for a group
     unknown: str = "error",
 ) -> str:  # one of `GROUPS`, or "other"
-    "The group to which a category belongs; raises `UnknownCategory`."
+    """The group to which a category belongs.
+
+    Raises `UnknownCategory` if the code is not one of arXiv's, and `ValueError` if
+    `unknown` is neither "error" nor "other".
+
+    Example
+    -------
+    >>> group_of("math-ph")
+    'physics'
+    """
     if unknown not in ("error", "other"):
         raise ValueError(f"unknown is 'error' or 'other', not {unknown!r}")
     if isinstance(code, str) and code in _GROUP_OF:
@@ -354,27 +360,27 @@ _DIVIDED_NAMES = {
 
 def name_of(
     code: object,  # a category code or a group
-) -> str:  # its plain name
+) -> str:  # such as "Computation and Language"
     "The name that arXiv gives to a category or group; raises `UnknownCategory`."
-    if isinstance(code, str) and code in ARCHIVED:
-        return _DIVIDED_NAMES.get(code) or CATEGORIES[ARCHIVED[code][0]]
-    if isinstance(code, str) and (
-        name := CATEGORIES.get(code) or GROUP_NAMES.get(code)
-    ):
-        return name
+    if isinstance(code, str):
+        if code in ARCHIVED:
+            return _DIVIDED_NAMES.get(code) or CATEGORIES[ARCHIVED[code][0]]
+        if name := CATEGORIES.get(code) or GROUP_NAMES.get(code):
+            return name
     raise unknown_category(code)
 
 # %% ../../nbs/01_data/00_taxonomy.ipynb #ec50ab23
+_SEPARATORS = re.compile(r"[\s,;|'\"\[\]()]+")
+
+
 def split_codes(
-    # codes parted by commas, semicolons or blanks; a list of such texts; None or NaN
-    # for none
+    # codes with commas, semicolons or blanks between them, or a list of such texts;
+    # None or NaN for none
     text: object,
 ) -> list[str]:  # the codes in their order, each once
     "The codes in a table's cell."
     if isinstance(text, str):
-        return list(
-            dict.fromkeys(code for code in re.split(r"[\s,;|'\"\[\]()]+", text) if code)
-        )
+        return list(dict.fromkeys(code for code in _SEPARATORS.split(text) if code))
     if isinstance(text, Iterable):
         return list(dict.fromkeys(code for item in text for code in split_codes(item)))
     return []
@@ -385,10 +391,10 @@ class Alias:
     "Two codes of one category."
 
     primary: str  # the code that arXiv gives as primary today
-    alias: str  # its second name, listed beside it
+    alias: str  # the other code, listed beside it
     # first and last day of the change to today's primary; None: no change
     flipped: tuple[date, date] | None = None
-    separate_before: bool = False  # before that both were categories in their own right
+    separate_before: bool = False  # before the change, two categories
 
     def __repr__(self) -> str:
         span = f", since {self.flipped[0]:%B %Y}" if self.flipped else ""
@@ -415,7 +421,7 @@ def as_date(
     # a date, a timestamp, or ISO text; a month stands for its first day
     when: date | str,
 ) -> date:  # the day
-    "The day that `when` means; raises `BadDate`."
+    "A date from any of these forms; raises `BadDate`."
     try:
         if isinstance(when, datetime):
             # a missing timestamp has no such form
@@ -424,9 +430,8 @@ def as_date(
             return when
         return date.fromisoformat(when[:10] if len(when) > 7 else f"{when}-01")
     except (TypeError, ValueError):
-        raise BadDate(
-            f"not a date: {when!r}; give a date or text such as '2019-06-12'"
-        ) from None
+        hint = "give a date or text such as '2019-06-12'"
+        raise BadDate(f"not a date: {when!r}; {hint}") from None
 
 # %% ../../nbs/01_data/00_taxonomy.ipynb #f38a8ff0
 def primary_on(
@@ -434,7 +439,7 @@ def primary_on(
     # the day the paper was announced: a date, a timestamp, or ISO text
     when: date | str,
 ) -> str:  # the code that arXiv gave as primary to such a paper then
-    "Which of a pair of twins was primary; a code without a twin is its own answer. During a change, the newer one."
+    "The primary code of a category at a date; during a change, the newer one."
     if not is_category(code):
         raise unknown_category(code)
     day = as_date(when)
