@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['Fit', 'RUN_JSON_KEYS', 'RunInputs', 'prepare_run', 'FittedModel', 'fit_once', 'evaluate_run', 'describe_run', 'Run',
-           'carry_out', 'train', 'run', 'NoPapersToEvaluate', 'evaluate_bundle', 'StudyPlace', 'fit_search', 'tune',
-           'explore_file']
+           'write_run_report', 'carry_out', 'train', 'run', 'NoPapersToEvaluate', 'evaluate_bundle', 'StudyPlace',
+           'fit_search', 'tune', 'explore_file']
 
 # %% ../nbs/10_runs.ipynb #4dfbc780
 import json
@@ -55,7 +55,7 @@ from arxiv_nbclf.tuning.search import (
     best_classifier,
     run_trials,
 )
-from .tuning.spaces import SPACES, choose_space
+from .tuning.spaces import SPACES, Space, choose_space
 from arxiv_nbclf.tuning.studies import (
     BadStudy,
     draw_search,
@@ -89,7 +89,7 @@ class RunInputs:
 def _request(
     command: str,  # train, run or tune
     family: str,  # a family's name, or auto
-    split: str,  # the split plan
+    split: str,  # the split strategy
     seed: int,  # of the split
     encoder: str | None,  # for families that have one
     settings: dict[str, Any] | None,  # the family's own
@@ -112,7 +112,7 @@ def prepare_run(
     encoder, split = requested["encoder"], requested["split"]
     family, reason = choose_family(requested["family"], encoder)
     classifier = make_classifier(family, encoder, requested["settings"])
-    with stage("read and split", timings):
+    with stage("prepare", timings):
         prepared = prepare(papers, split, requested["seed"], strict)
     chosen = family + (f" (auto: {reason})" if reason else "")
     log.info("%d papers; family %s; %s", len(prepared.papers), chosen, machine())
@@ -130,7 +130,7 @@ class FittedModel:
     pictures: dict[str, Picture] = field(default_factory=dict)
 
 # %% ../nbs/10_runs.ipynb #17001ef5
-# None: another process finishes
+# None: another process finishes the run
 Fit: TypeAlias = Callable[[RunInputs, Path], FittedModel | None]
 
 
@@ -138,18 +138,18 @@ def _fit(
     classifier: Classifier,  # unfitted
     prepared: PreparedPapers,  # the table and its split
 ) -> Classifier:  # fitted on train; validation is for choices and calibration
-    return classifier.fit(
-        *prepared.subset("train"), validation=prepared.subset("validation")
-    )
+    "Fit a classifier on the training papers."
+    train_papers = prepared.subset("train")
+    return classifier.fit(*train_papers, validation=prepared.subset("validation"))
 
 # %% ../nbs/10_runs.ipynb #17003de4
 def fit_once(
-    inputs: RunInputs,  # of the run
+    inputs: RunInputs,  # from `prepare_run`
     folder: Path,  # the run folder in the making
 ) -> FittedModel:
     "Fit the model and save it, or load it if an interrupted run has saved it."
     if (folder / "model" / "bundle.json").is_file():
-        log.info("the model in %s is finished: going on from there", folder / "model")
+        log.info("the model in %s is finished: it is loaded", folder / "model")
         return FittedModel(load_classifier(folder / "model"))
     classifier = inputs.classifier
     classifier.work_folder = folder / CHECKPOINT_FOLDER
@@ -157,40 +157,43 @@ def fit_once(
     return FittedModel(classifier)
 
 # %% ../nbs/10_runs.ipynb #17000008
+def _fit_baseline(
+    inputs: RunInputs,  # from `prepare_run`
+    classifier: Classifier,  # the run's model
+) -> Classifier | None:  # fitted; None where the model is linear itself
+    "Fit the linear baseline."
+    if classifier.family == "linear":
+        return None
+    with stage("fit linear", inputs.timings):
+        return _fit(make_classifier("linear"), inputs.prepared)
+
+# %% ../nbs/10_runs.ipynb #2fa2885a
 def evaluate_run(
-    inputs: RunInputs,  # of the run
+    inputs: RunInputs,  # from `prepare_run`
     classifier: Classifier,  # fitted
     folder: Path,  # the run folder in the making
-) -> tuple[
-    EvaluationContext, Scores, Scores | None
-]:  # the scores on test, and the baseline's
+) -> EvaluationContext:  # the models and their scores on test
     "Score the model and the linear baseline on test, and write the predictions."
-    baseline = None
-    if classifier.family != "linear":
-        with stage("fit linear", inputs.timings):
-            baseline = _fit(make_classifier("linear"), inputs.prepared)
+    baseline = _fit_baseline(inputs, classifier)
     context = EvaluationContext(inputs.prepared, classifier, baseline)
     with stage("evaluate", inputs.timings):
-        scores, baseline_scores = context.scores
+        _ = context.scores  # computed once, and stored in the context
         write_table(context.predictions.table, folder / "predictions.parquet")
-    return context, scores, baseline_scores
+    return context
 
 # %% ../nbs/10_runs.ipynb #17001ef7
 def describe_run(
     context: EvaluationContext,  # a model and its test papers
-    timings: dict[str, float],  # seconds per stage, added to
-) -> Sections:
+    timings: dict[str, float],  # seconds per stage; each section adds its own
+) -> Sections:  # with those left out, and why
     "Every section of the report that these papers allow."
     return describe(context, SECTIONS, partial(stage, timings=timings))
 
 # %% ../nbs/10_runs.ipynb #17000010
 def _epochs(
-    # what a classifier chose by itself; its epochs are taken out
-    fitted: dict[str, Any],
-) -> (
-    list[dict[str, Any]] | None
-):  # a row per epoch of the fine-tuning; None without one
-    "The epochs of a fine-tuned model or of the member of an ensemble."
+    fitted: dict[str, Any],  # a classifier's `fitted_`; its epochs are taken out
+) -> list[dict[str, Any]] | None:  # a row per epoch; None without fine-tuning
+    "The epochs of a fine-tuned model, or of the fine-tuned member of an ensemble."
     epochs = fitted.pop("epochs", None)
     for member in fitted.get("fitted_members", {}).values():
         epochs = member["epochs"] if isinstance(member.get("epochs"), list) else epochs
@@ -220,20 +223,24 @@ def _record(
         "timings": timings,
     }
 
+# %% ../nbs/10_runs.ipynb #66fa267f
+def _run_record(
+    inputs: RunInputs,  # from `prepare_run`
+    fitted: FittedModel,  # from the fit
+) -> dict[str, Any]:  # plain JSON
+    "The record of a run."
+    data, timings = inputs.prepared.record, inputs.timings
+    record = _record(inputs.requested, data, fitted.classifier, timings)
+    return record | fitted.record
+
 # %% ../nbs/10_runs.ipynb #17000011
-# of the sections, in run.json too
-RUN_JSON_KEYS = ("intervals", "against_linear", "lenient_accuracy")
-
-
 def _place(
     out: str | Path,  # the run folder
-) -> dict[str, str]:  # name, and folder without a home directory
+) -> dict[str, str]:  # name, and folder as it was given if it is relative
     "The name and the folder of a run as its report shows them."
     out = Path(out)
-    return {
-        "name": out.name,
-        "folder": out.name if out.is_absolute() else out.as_posix(),
-    }
+    folder = out.name if out.is_absolute() else out.as_posix()
+    return {"name": out.name, "folder": folder}
 
 # %% ../nbs/10_runs.ipynb #17001f00
 def _write_tables(
@@ -242,117 +249,129 @@ def _write_tables(
 ) -> None:
     "Write the rejected rows, and the split of each paper."
     write_table(prepared.rejects, folder / "rejects.parquet")
-    splits = {
-        "aid": prepared.papers.aid,
-        "split": prepared.split,
-        "label": prepared.labels,
-    }
-    write_table(pd.DataFrame(splits), folder / "splits.parquet")
+    splits = pd.DataFrame({"aid": prepared.papers.aid, "split": prepared.split})
+    write_table(splits.assign(label=prepared.labels), folder / "splits.parquet")
 
 # %% ../nbs/10_runs.ipynb #594fe2dc
 @dataclass(frozen=True, repr=False)
 class Run:
     "A finished run: its folder, its record, and its scores on test."
 
-    folder: Path
+    folder: Path  # the run folder
     record: dict[str, Any]  # what run.json holds
     scores: Scores | None = None  # on test; None where nothing was scored
-    # of linear on the same papers; None where linear is the family
-    baseline: Scores | None = None
+    baseline: Scores | None = None  # of linear on the same papers, if it is another
 
     def __str__(self) -> str:
+        family = self.record.get("family", "")
         if self.scores is None:
-            return f"{self.folder}: {self.record.get('family', '')}, {self.record.get('n_train', 0):,} training papers"
+            papers = f"{self.record.get('n_train', 0):,} training papers"
+            return f"{self.folder}: {family}, {papers}"
         linear = f" (linear: {_scores_text(self.baseline)})" if self.baseline else ""
-        return f"{self.folder}: {self.record['family']}, {_scores_text(self.scores)}{linear}"
+        return f"{self.folder}: {family}, {_scores_text(self.scores)}{linear}"
 
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        return f"<p>{escape(str(self))}</p>" + (
-            self.scores._repr_html_() if self.scores else ""
-        )
+        scores = self.scores._repr_html_() if self.scores else ""
+        return f"<p>{escape(str(self))}</p>" + scores
 
 # %% ../nbs/10_runs.ipynb #595001cb
-def _scores_text(scores: Scores) -> str:
-    return f"accuracy {scores.accuracy:.3f}, macro F1 {scores.macro_f1:.3f}, weighted F1 {scores.weighted_f1:.3f}"
+def _scores_text(
+    scores: Scores,  # of a model
+) -> str:  # such as "accuracy 0.897, macro F1 0.764, weighted F1 0.902"
+    "The scores of a model in one line."
+    names = ("accuracy", "macro_f1", "weighted_f1")
+    labels = (name.replace("_f1", " F1") for name in names)
+    values = (f"{getattr(scores, name):.3f}" for name in names)
+    return ", ".join(map(" ".join, zip(labels, values, strict=True)))
+
+# %% ../nbs/10_runs.ipynb #5f77a25e
+RUN_JSON_KEYS = ("intervals", "against_linear", "lenient_accuracy")
+
+
+def write_run_report(
+    inputs: RunInputs,  # from `prepare_run`
+    context: EvaluationContext,  # from `evaluate_run`
+    sections: Sections,  # from `describe_run`
+    fitted: FittedModel,  # its pictures are shown in the report
+    record: dict[str, Any],  # of the run
+    folder: Path,  # the run folder in the making
+) -> dict[str, Any]:  # the sections' results that run.json repeats
+    "Write the report into the run folder."
+    with stage("write the report", inputs.timings):
+        write_report(
+            folder / "report",
+            record | _place(inputs.out),
+            *context.scores,
+            inputs.prepared.papers,
+            fitted.pictures,
+            sections=sections,
+        )
+    found = sections.record
+    return {key: found[key] for key in RUN_JSON_KEYS if key in found}
 
 # %% ../nbs/10_runs.ipynb #17000014
 def carry_out(
     inputs: RunInputs,  # from `prepare_run`
-    fit: Fit = fit_once,  # the way of fitting
-    name: str = "fit",  # of the fitting in the log and in the timings
-    # a file that a finished folder hands on; None: it is refused
-    resumable_file: str | None = None,
+    fit: Fit = fit_once,  # what fits the model
+    name: str = "fit",  # of the fit in the log and in the timings
+    resumable_file: str | None = None,  # a finished folder with it is continued
     scored: bool = True,  # whether test is scored and a report written
-) -> Run:
+) -> Run:  # its folder is finished
     "Fit, evaluate, describe, write: the run folder appears when all is done."
-    timings, family = inputs.timings, inputs.requested["family"]
+    scores = baseline = None
     with run_folder(inputs.out, inputs.requested, resumable_file) as folder:
         _write_tables(inputs.prepared, folder)
-        with stage(f"{name} {family}", timings):
+        with stage(f"{name} {inputs.requested['family']}", inputs.timings):
             fitted = fit(inputs, folder)
         if fitted is None:
             shutil.rmtree(folder, ignore_errors=True)
-            return Run(inputs.out, {"family": family})
-        record = (
-            _record(
-                inputs.requested, inputs.prepared.record, fitted.classifier, timings
-            )
-            | fitted.record
-        )
-        scores = baseline = None
+            return Run(inputs.out, {"family": inputs.requested["family"]})
+        record = _run_record(inputs, fitted)
         if scored:
-            context, scores, baseline = evaluate_run(inputs, fitted.classifier, folder)
-            findings = describe_run(context, timings)
-            with stage("write the report", timings):
-                shown, papers = record | _place(inputs.out), inputs.prepared.papers
-                write_report(
-                    folder / "report",
-                    shown,
-                    scores,
-                    baseline,
-                    papers,
-                    fitted.pictures,
-                    sections=findings,
-                )
-            record |= {
-                key: findings.record[key]
-                for key in RUN_JSON_KEYS
-                if key in findings.record
-            }
+            context = evaluate_run(inputs, fitted.classifier, folder)
+            scores, baseline = context.scores
+            sections = describe_run(context, inputs.timings)
+            record |= write_run_report(
+                inputs, context, sections, fitted, record, folder
+            )
         write_json(folder / "run.json", record)
         shutil.rmtree(folder / CHECKPOINT_FOLDER, ignore_errors=True)
     return Run(inputs.out, record, scores, baseline)
 
 # %% ../nbs/10_runs.ipynb #17000016
-def _fit_along(
-    papers: str | Path,  # as the first process was given them
-    out: str | Path,  # the run folder
-    requested: dict[str, Any],  # as `_request` makes it
-    timeout_s: float = 600,  # seconds to wait for the first process to begin
-) -> Run:  # without scores
-    "Fit along with the first process."
-    inputs = prepare_run(papers, out, requested)
-    classifier, prepared = inputs.classifier, inputs.prepared
-    folder, end = partial_folder(out), time.monotonic() + timeout_s
+def _wait_for_main(
+    folder: Path,  # the partial folder
+    timeout_s: float,  # seconds
+) -> None:
+    "Wait until the main process has written the split."
+    end = time.monotonic() + timeout_s
     while not (folder / "splits.parquet").is_file():
         if time.monotonic() > end:
             raise FolderExists(
-                f"{folder} has not been made by the first process within {timeout_s:.0f} s: see what it says"
+                f"{folder} has not been made by the first process within "
+                f"{timeout_s:.0f} s: see its messages"
             )
         time.sleep(0.1)
+
+# %% ../nbs/10_runs.ipynb #ccabfc54
+def _fit_along(
+    papers: str | Path,  # as the main process was given them
+    out: str | Path,  # the run folder
+    requested: dict[str, Any],  # as `_request` makes it
+    timeout_s: float = 600,  # seconds to wait for the main process to begin
+) -> Run:  # without scores
+    "Take part in the fit of the main process."
+    inputs = prepare_run(papers, out, requested)
+    classifier, folder = inputs.classifier, partial_folder(out)
+    _wait_for_main(folder, timeout_s)
     if classifier.distributed and not (folder / "model" / "bundle.json").is_file():
         classifier.work_folder = folder / CHECKPOINT_FOLDER
-        _fit(classifier, prepared)
-    return Run(
-        Path(out),
-        {
-            "asked": requested,
-            "family": classifier.family,
-            "n_train": prepared.record["n_train"],
-        },
-    )
+        _fit(classifier, inputs.prepared)
+    n_train = inputs.prepared.record["n_train"]
+    record = {"asked": requested, "family": classifier.family, "n_train": n_train}
+    return Run(Path(out), record)
 
 # %% ../nbs/10_runs.ipynb #17000018
 def _new_run(
@@ -372,16 +391,25 @@ def _new_run(
 def train(
     papers: str | Path,  # a file, a folder of files, or the word sample
     out: str | Path,  # the run folder to make
-    # linear, hybrid, finetuned, ensemble; auto takes the best that can be fitted here
+    # linear, hybrid, finetuned, ensemble; auto: the best that can be fitted here
     family: str = "auto",
-    split: str = "seed",  # the split plan: seed, stable or time
+    split: str = "seed",  # the split strategy: seed, stable or time
     seed: int = 42,  # of the split; the original's
     # a pretrained encoder, for families that have one; linear has none
     encoder: str | None = None,
     settings: dict[str, Any] | None = None,  # the family's own, where not the defaults
     strict: bool = False,  # whether a rejected row is an error
 ) -> Run:  # without scores: test is not touched
-    "Train a model on the training papers of a table and save it; nothing is scored."
+    """Train a model on the training papers of a table and save it; nothing is scored.
+
+    Raises `BadPapers` for a table that cannot be used, `BadSettings` for settings that
+    do not exist, and `FolderExists` if the folder is there already.
+
+    Example
+    -------
+    >>> train("papers.csv", "runs/first", family="linear")  # doctest: +SKIP
+    runs/first: linear, 8,895 training papers
+    """
     requested = _request("train", family, split, seed, encoder, settings)
     return _new_run(papers, out, requested, strict, scored=False)
 
@@ -389,16 +417,26 @@ def train(
 def run(
     papers: str | Path,  # a file, a folder of files, or the word sample
     out: str | Path,  # the run folder to make
-    # linear, hybrid, finetuned, ensemble; auto takes the best that can be fitted here
+    # linear, hybrid, finetuned, ensemble; auto: the best that can be fitted here
     family: str = "auto",
-    split: str = "seed",  # the split plan: seed, stable or time
+    split: str = "seed",  # the split strategy: seed, stable or time
     seed: int = 42,  # of the split; the original's
     # a pretrained encoder, for families that have one; linear has none
     encoder: str | None = None,
     settings: dict[str, Any] | None = None,  # the family's own, where not the defaults
     strict: bool = False,  # whether a rejected row is an error
 ) -> Run:  # with scores on test
-    "Everything, start to report: read, split, fit, compare with linear, evaluate on test, write it down."
+    """Prepare a table, fit a model, evaluate it on test, and write a report.
+
+    Raises `BadPapers` for a table that cannot be used, `BadSettings` for settings that
+    do not exist, and `FolderExists` if the folder is there already.
+
+    Example
+    -------
+    >>> finished = run("papers.csv", "runs/first", family="linear")  # doctest: +SKIP
+    >>> finished.scores.accuracy  # doctest: +SKIP
+    0.897
+    """
     requested = _request("run", family, split, seed, encoder, settings)
     return _new_run(papers, out, requested, strict, scored=True)
 
@@ -406,26 +444,22 @@ def run(
 def _not_trained_on(
     papers: pd.DataFrame,  # to be scored
     source: list[dict[str, Any]],  # what they were read from
-    model: Path,  # a run folder, or a bundle, which does not know its papers
+    model: Path,  # a run folder, or a bundle, which does not list its papers
 ) -> np.ndarray:  # (n_papers,) bool
     "Which papers the model was neither fitted nor calibrated on."
     if not (model / "splits.parquet").is_file():
-        log.warning(
-            "%s has no splits.parquet: nobody can tell whether it has seen these papers",
-            model,
-        )
+        why = "these papers may include some that it was trained on"
+        log.warning("%s has no splits.parquet: %s", model, why)
         return np.ones(len(papers), dtype=bool)
-    sides = pd.read_parquet(model / "splits.parquet")
-    same_table = (
-        json.loads((model / "run.json").read_text(encoding="utf-8"))["source"] == source
-    )
-    comparable = same_table | ~papers.aid.str.contains(r"(?:^|:)row-\d+$").to_numpy()
-    seen = papers.aid.isin(sides.aid[sides["split"] != "test"]).to_numpy() & comparable
+    splits = pd.read_parquet(model / "splits.parquet")
+    record = json.loads((model / "run.json").read_text(encoding="utf-8"))
+    row_ids = papers.aid.str.contains(r"(?:^|:)row-\d+$").to_numpy()
+    comparable = (record["source"] == source) | ~row_ids
+    trained_on = splits.aid[splits["split"] != "test"]
+    seen = papers.aid.isin(trained_on).to_numpy() & comparable
     if seen.any():
-        log.info(
-            "%d papers are left out: the model was fitted or calibrated on them",
-            seen.sum(),
-        )
+        why = "the model was fitted or calibrated on them"
+        log.info("%d papers are left out: %s", seen.sum(), why)
     return ~seen
 
 # %% ../nbs/10_runs.ipynb #6126f20f
@@ -433,9 +467,33 @@ class NoPapersToEvaluate(ArxivNbclfError):
     "No paper is left to evaluate on."
 
 # %% ../nbs/10_runs.ipynb #612710fe
+def _prepare_unseen(
+    papers: str | Path,  # as for `evaluate_bundle`
+    model: str | Path,  # a run folder or a bundle
+    strict: bool,  # whether a rejected row is an error
+) -> PreparedPapers:  # all of them test papers
+    "Read the papers that a model was not trained on."
+    table, rejects = read_papers(papers)
+    report_rejects(rejects, len(table), strict)
+    source = file_records(papers)
+    fresh = table[_not_trained_on(table, source, Path(model))]
+    if fresh.empty:
+        raise NoPapersToEvaluate(
+            f"the model in {model} was trained on every paper of {papers}: give others"
+        )
+    record = {
+        "source": source,
+        "synthetic": str(papers) == "sample",
+        "rows": len(table) + len(rejects),
+        "rejects": len(rejects),
+        "n_test": len(fresh),
+    }
+    split = pd.Series("test", fresh.index)
+    return PreparedPapers(fresh, rejects, label_ids(fresh), split, record)
+
+# %% ../nbs/10_runs.ipynb #a137dfb9
 def evaluate_bundle(
-    # a file, a folder of files, or the word sample; with categories
-    papers: str | Path,
+    papers: str | Path,  # a file, a folder, or the word sample; with categories
     model: str | Path,  # a run folder or a bundle
     out: str | Path,  # the folder to make, with a report
     strict: bool = False,  # whether a rejected row is an error
@@ -444,40 +502,19 @@ def evaluate_bundle(
     check_folder_free(out)
     timings: dict[str, float] = {}
     classifier = load_classifier(model)
-    with stage("read", timings):
-        table, rejects = read_papers(papers)
-        report_rejects(rejects, len(table), strict)
-    source = file_records(papers)
-    fresh = table[_not_trained_on(table, source, Path(model))]
-    if fresh.empty:
-        raise NoPapersToEvaluate(
-            f"the model in {model} was trained on every paper of {papers}: give others"
-        )
-    data = {
-        "source": source,
-        "synthetic": str(papers) == "sample",
-        "rows": len(table) + len(rejects),
-        "rejects": len(rejects),
-        "n_test": len(fresh),
-    }
+    with stage("prepare", timings):
+        prepared = _prepare_unseen(papers, model, strict)
+    source = prepared.record["source"]
     requested = {"verb": "evaluate", "model": str(model), "source": source}
-    prepared = PreparedPapers(
-        fresh, rejects, label_ids(fresh), pd.Series("test", fresh.index), data
-    )
-    context = EvaluationContext(prepared, classifier)
+    inputs = RunInputs(Path(out), requested, prepared, classifier, timings)
+    fitted, context = FittedModel(classifier), EvaluationContext(prepared, classifier)
     with run_folder(out, requested) as folder:
         with stage("evaluate", timings):
             scores, _ = context.scores
-        findings = describe_run(context, timings)
-        record = _record(requested, data, classifier, timings)
-        write_table(rejects, folder / "rejects.parquet")
-        write_report(
-            folder / "report",
-            record | _place(out),
-            scores,
-            papers=fresh,
-            sections=findings,
-        )
+        sections = describe_run(context, timings)
+        record = _run_record(inputs, fitted)
+        write_table(prepared.rejects, folder / "rejects.parquet")
+        write_run_report(inputs, context, sections, fitted, record, folder)
         write_json(folder / "run.json", record)
     return Run(Path(out), record, scores)
 
@@ -486,70 +523,69 @@ def evaluate_bundle(
 class StudyPlace:
     "Where the trials of a search are kept."
 
-    # the URL of a database that several workers share; None: the run folder
-    storage: str | None = None
+    storage: str | None = None  # URL of a shared database; None: the run folder
     name: str = "search"  # of the study
-    # seconds between two signs of life of a worker on a shared database
-    heartbeat: int = 30
+    heartbeat: int = 30  # seconds between two heartbeats of a worker on a database
 
 # %% ../nbs/10_runs.ipynb #17001f10
-def _open(
-    inputs: RunInputs,  # of the run
+def _open_study(
+    inputs: RunInputs,  # from `prepare_run`
     search: Search,  # what is searched
     place: StudyPlace,  # where the study is kept
     folder: Path,  # the run folder in the making
 ) -> tuple["Study", "RDBStorage"]:  # and the storage that holds it
-    "The study of a run, begun or continued; interrupted trials are tried again."
+    "Open the study of a run; interrupted trials are queued again."
     record = inputs.prepared.record
-    papers = [source.get("sha256") for source in record["source"]]
     same = {
         "split": record["split"],
         "split_digest": record["split_digest"],
-        "papers": papers,
+        "papers": [source.get("sha256") for source in record["source"]],
     }
+    request = search.search_request() | same
     storage = open_storage(place.storage or folder / STUDY_FILE, place.heartbeat)
-    study = open_study(
-        storage,
-        place.name,
-        search.search_request() | same,
-        search.objective != "log_loss",
-    )
+    study = open_study(storage, place.name, request, search.objective != "log_loss")
     if not place.storage and (again := retry_interrupted(study)):
-        log.info(
-            "%d trials were running when the process ended: they are tried again", again
-        )
+        why = "were running when the process ended: they are tried again"
+        log.info("%d trials %s", again, why)
     _copy_best_model(study, folder)
     return study, storage
 
 # %% ../nbs/10_runs.ipynb #17000022
+def _run_search(
+    inputs: RunInputs,  # from `prepare_run`
+    study: "Study",  # its study
+    search: Search,  # what is searched
+    place: StudyPlace,  # where the study is kept
+    folder: Path,  # the run folder in the making
+) -> None:
+    "Run the trials; a refused request leaves no study behind."
+    train, validation = map(inputs.prepared.subset, ("train", "validation"))
+    heartbeat = place.heartbeat if place.storage else None
+    try:
+        checkpoints = folder / CHECKPOINT_FOLDER
+        run_trials(study, search, train, validation, checkpoints, heartbeat)
+    except ArxivNbclfError:
+        if not finished_trials(study):
+            (folder / STUDY_FILE).unlink(missing_ok=True)
+        raise
+
+# %% ../nbs/10_runs.ipynb #b8fcfbc4
 def fit_search(
-    inputs: RunInputs,  # of the run
+    inputs: RunInputs,  # from `prepare_run`
     folder: Path,  # the run folder in the making
     search: Search,  # what is searched
     place: StudyPlace,  # where the study is kept
-) -> FittedModel | None:  # None: other workers are still at it, and the last one writes
+) -> FittedModel | None:  # None: other workers are not finished; the last one writes
     "Search the hyperparameters, and save the model that has the best ones."
-    study, storage = _open(inputs, search, place, folder)
-    run_in_progress = folder / CHECKPOINT_FOLDER
-    sides = inputs.prepared.subset("train"), inputs.prepared.subset("validation")
-    try:
-        run_trials(
-            study,
-            search,
-            *sides,
-            run_in_progress,
-            place.heartbeat if place.storage else None,
-        )
-    except ArxivNbclfError:
-        if not finished_trials(study):  # a refused request leaves nothing behind
-            (folder / STUDY_FILE).unlink(missing_ok=True)
-        raise
+    study, storage = _open_study(inputs, search, place, folder)
+    _run_search(inputs, study, search, place, folder)
     if place.storage and not _is_last(study, storage, place.heartbeat):
-        log.info(
-            "enough trials are finished; others are still at work, and the last one writes the model to its own folder"
-        )
+        who = "others are still at work, and the last one writes the model"
+        log.info("enough trials are finished; %s to its own folder", who)
         return None
-    tuned = best_classifier(study, search, *sides, run_in_progress)
+    train, validation = map(inputs.prepared.subset, ("train", "validation"))
+    checkpoints = folder / CHECKPOINT_FOLDER
+    tuned = best_classifier(study, search, train, validation, checkpoints)
     log.info("%s", tuned)
     tuned.classifier.save(folder / "model")
     if place.storage:
@@ -559,64 +595,61 @@ def fit_search(
 
 # %% ../nbs/10_runs.ipynb #eba28c22
 def _copy_best_model(
-    study: "Study",
-    folder: Path,  # the partial folder of the successor
+    study: "Study",  # the continued one
+    folder: Path,  # the partial folder that continues it
 ) -> None:
-    "Take the best model of the finished folder along, if there is one."
+    "Copy the best model of the finished folder, if there is one."
     finished = folder.with_name(folder.name.removesuffix(".partial"))
+    if finished == folder:
+        return
     try:
-        number = json.loads((finished / "run.json").read_text(encoding="utf-8"))[
-            "tuning"
-        ]["best"]["trial"]
-        if finished != folder and any(
-            trial.number == number for trial in finished_trials(study)
-        ):
-            shutil.copytree(
-                finished / "model",
-                folder / CHECKPOINT_FOLDER / BEST_MODEL_FOLDER.format(number),
-                dirs_exist_ok=True,
-            )
+        record = json.loads((finished / "run.json").read_text(encoding="utf-8"))
+        number = record["tuning"]["best"]["trial"]
+        if any(trial.number == number for trial in finished_trials(study)):
+            best = folder / CHECKPOINT_FOLDER / BEST_MODEL_FOLDER.format(number)
+            shutil.copytree(finished / "model", best, dirs_exist_ok=True)
     except (OSError, ValueError, KeyError, TypeError):
-        return  # nothing is finished there
+        return  # there is no finished folder
 
 # %% ../nbs/10_runs.ipynb #eba2ab11
 def _best_trials(
     trials: "pd.DataFrame",  # see `study_table`
-    limit: int = 20,
+    limit: int = 20,  # rows: what a report shows
 ) -> list[dict[str, Any]]:  # plain JSON values
     "The best trials."
     return json.loads(trials.head(limit).to_json(orient="records"))
 
 # %% ../nbs/10_runs.ipynb #39066318
+def _trial_states(
+    study: "Study",  # that several workers share
+) -> dict[int, str]:  # trial number → RUNNING, COMPLETE, PRUNED, FAIL or WAITING
+    "The states of the trials."
+    trials = study.get_trials(deepcopy=False)
+    return {trial.number: trial.state.name for trial in trials}
+
+
+def _running(
+    states: dict[int, str],  # from `_trial_states`
+) -> set[int]:  # trial numbers
+    "The trials that are running."
+    return {number for number, state in states.items() if state == "RUNNING"}
+
+# %% ../nbs/10_runs.ipynb #e40cce19
 def _is_last(
-    study: "Study",
+    study: "Study",  # that several workers share
     storage: "RDBStorage",  # that holds it
     heartbeat: int,  # seconds
-) -> bool:
+) -> bool:  # True: this worker writes the model
     "Whether no other worker will finish after this one."
-    from optuna.trial import TrialState
-
-    others = {
-        trial.number
-        for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
-    }
+    others = _running(_trial_states(study))
     end = time.monotonic() + max(60, 6 * heartbeat)  # a busy machine is slow to notice
     record_heartbeats(study, storage)
     while others and time.monotonic() < end:
         requeue_stale(study)
-        states = {
-            trial.number: trial.state
-            for trial in study.get_trials(deepcopy=False)
-            if trial.number in others
-        }
-        if any(
-            state in (TrialState.COMPLETE, TrialState.PRUNED)
-            for state in states.values()
-        ):
-            return False  # somebody has finished after this worker
-        others = {
-            number for number, state in states.items() if state == TrialState.RUNNING
-        }
+        states = _trial_states(study)
+        if any(states.get(number) in ("COMPLETE", "PRUNED") for number in others):
+            return False  # another worker has finished after this one
+        others &= _running(states)
         time.sleep(min(1.0, heartbeat / 4))
     return not others
 
@@ -626,7 +659,7 @@ def _copy_study(
     storage: "RDBStorage",  # that holds it
     path: Path,  # a file that is not there yet, or of an earlier attempt
 ) -> None:
-    "A copy of a study in a file."
+    "Copy a study into a file."
     import optuna
 
     path.unlink(missing_ok=True)
@@ -636,92 +669,108 @@ def _copy_study(
         )
 
 # %% ../nbs/10_runs.ipynb #17000025
-def _space_name(
+def _choose_space(
     words: Sequence[str],  # a name of SPACES, and words such as bits=16,17
-) -> str | None:  # None: the family's own space
-    "The name among the words of a space. Raises `BadStudy`."
+    family: str,  # a family's name, or auto
+    encoder: str | None,  # for families that have one
+    settings: dict[str, Any] | None,  # held fixed
+) -> Space:  # raises `BadStudy` and `BadSpace`
+    "The search space of a request; with auto, a named space decides the family."
     names = [word for word in words if "=" not in word]
     if len(names) > 1:
         raise BadStudy(f"one search has one space, not {' and '.join(names)}")
-    return names[0] if names else None
-
-# %% ../nbs/10_runs.ipynb #17001f14
-def _has_enough(
-    inputs: RunInputs,  # of the run
-    trials: int,  # finished ones that are wanted
-) -> bool:
-    "Whether the finished folder of the same request has as many trials already."
-    found = find_finished_run(inputs.out, inputs.requested, STUDY_FILE)
-    return found is not None and len(finished_trials(find_study(str(found)))) >= trials
-
-# %% ../nbs/10_runs.ipynb #5fab24ab
-def tune(
-    papers: str | Path,  # a file, a folder of files, or the word sample
-    out: str | Path,  # the run folder to make, or to continue
-    # linear, hybrid, finetuned, ensemble; auto takes the best that can be fitted here
-    family: str = "auto",
-    split: str = "seed",  # the split plan: seed, stable or time
-    seed: int = 42,  # of the split; the original's
-    # a pretrained encoder, for families that have one; linear has none
-    encoder: str | None = None,
-    settings: dict[str, Any] | None = None,  # the family's own, held fixed
-    strict: bool = False,  # whether a rejected row is an error
-    trials: int | None = None,  # finished ones, in total; None: what the space says
-    # a name of SPACES, and words such as C=0.05..2:log or bits=16,17 that change it
-    space: Sequence[str] = (),
-    objective: str | None = None,  # one of OBJECTIVES; None: what the space says
-    minutes: float | None = None,  # no trial begins after so many; None: no limit
-    # judge by so many folds of the training papers; 0: by the validation papers
-    folds: int = 0,
-    # folds by which the winner is judged once more; None: 5 where a fit takes seconds
-    check_folds: int | None = None,
-    # whether the best settings are fitted anew instead of keeping the best trial's
-    # weights
-    retrain: bool = False,
-    sampler: str = "tpe",  # tpe, gp or random
-    pruner: str = "median",  # median, percentile, hyperband or none
-    storage: str | None = None,  # the URL of a database that several workers share
-    # the study's name there; None: made of the table's and the family's
-    study: str | None = None,
-    # seconds between two signs of life of a worker on a shared database
-    heartbeat: int = 30,
-    # recorded in the request; a finished folder of the verb run is not continued
-    command: str = "tune",
-) -> Run:  # with scores on test
-    "Search for the best settings, and report on the model that has them. Raises `BadStudy` and `BadSpace`."
-    if command == "run":
-        check_folder_free(out)
-    if is_secondary_process():
-        raise BadStudy(
-            "a search runs one trial per process: start the command without torchrun, once per card, with --storage"
-        )
-    name = _space_name(space)
+    name = names[0] if names else None
     if family == "auto" and name in SPACES:
         family = SPACES[name].family
     family, reason = choose_family(family, encoder)
     if reason:
         log.info("family %s (auto: %s)", family, reason)
-    chosen = choose_space(
-        family, name, [word for word in space if "=" in word], settings, encoder
-    )
-    search = Search(
-        chosen, encoder, objective or chosen.objective, trials or chosen.trials, minutes=minutes,
-        folds=folds, check_folds=check_folds, retrain=retrain, sampler=sampler, pruner=pruner,
-    )  # fmt: skip
-    search.check()
-    if storage:
-        without_password(storage)
-    shared = study or f"{Path(str(papers)).stem}-{family}"
-    place = StudyPlace(storage, shared if storage else "search", heartbeat)
-    requested = _request(command, family, split, seed, encoder, settings) | {
-        "search": search.search_request()
-    }
-    inputs = prepare_run(papers, out, requested, strict)
-    if _has_enough(inputs, search.trials):
-        log.info("%s: as many trials are finished already", out)
-        return Run(
-            Path(out), json.loads((Path(out) / "run.json").read_text(encoding="utf-8"))
+    changes = [word for word in words if "=" in word]
+    return choose_space(family, name, changes, settings, encoder)
+
+# %% ../nbs/10_runs.ipynb #17001f14
+def _finished_search(
+    inputs: RunInputs,  # from `prepare_run`
+    trials: int,  # finished ones that are requested
+) -> Run | None:  # None: there is something left to do
+    "The finished run of the same request, if it has as many trials already."
+    found = find_finished_run(inputs.out, inputs.requested, STUDY_FILE)
+    if found is None or len(finished_trials(find_study(str(found)))) < trials:
+        return None
+    log.info("%s: as many trials are finished already", inputs.out)
+    path = inputs.out / "run.json"
+    return Run(inputs.out, json.loads(path.read_text(encoding="utf-8")))
+
+# %% ../nbs/10_runs.ipynb #60cd7a90
+def _study_place(
+    papers: str | Path,  # a file, a folder of files, or the word sample
+    family: str,  # a family's name
+    storage: str | None,  # the URL of a database
+    study: str | None,  # the study's name there
+    heartbeat: int,  # seconds
+) -> StudyPlace:  # raises `BadStudy` if the URL is none
+    "Where the study of a request is kept."
+    if not storage:
+        return StudyPlace(heartbeat=heartbeat)
+    without_password(storage)
+    name = study or f"{Path(str(papers)).stem}-{family}"
+    return StudyPlace(storage, name, heartbeat)
+
+# %% ../nbs/10_runs.ipynb #5fab24ab
+def tune(
+    papers: str | Path,  # a file, a folder of files, or the word sample
+    out: str | Path,  # the run folder to make, or to continue
+    # linear, hybrid, finetuned, ensemble; auto: the best that can be fitted here
+    family: str = "auto",
+    split: str = "seed",  # the split strategy: seed, stable or time
+    seed: int = 42,  # of the split; the original's
+    # a pretrained encoder, for families that have one; linear has none
+    encoder: str | None = None,
+    settings: dict[str, Any] | None = None,  # the family's own, held fixed
+    strict: bool = False,  # whether a rejected row is an error
+    trials: int | None = None,  # finished ones, in total; None: the space's number
+    # a name of SPACES, and words such as C=0.05..2:log or bits=16,17 that change it
+    space: Sequence[str] = (),
+    objective: str | None = None,  # one of OBJECTIVES; None: the space's objective
+    minutes: float | None = None,  # no trial begins after so many; None: no limit
+    folds: int = 0,  # of cross-validation on the training papers; 0: validation papers
+    check_folds: int | None = None,  # of the final check; None: 5, or 0 if it is slow
+    retrain: bool = False,  # fit the best settings again, instead of loading the model
+    sampler: str = "tpe",  # tpe, gp or random
+    pruner: str = "median",  # median, percentile, hyperband or none
+    storage: str | None = None,  # the URL of a database that several workers share
+    study: str | None = None,  # its name there; None: made of table and family
+    heartbeat: int = 30,  # seconds between two heartbeats of a worker on a database
+    command: str = "tune",  # tune, or run, which does not continue a finished folder
+) -> Run:  # with scores on test; raises `BadStudy` and `BadSpace`
+    "Search for the best settings, and report on the model that has them."
+    if command == "run":
+        check_folder_free(out)
+    if is_secondary_process():
+        raise BadStudy(
+            "a search runs one trial per process: start the command without torchrun, "
+            "once per card, with --storage"
         )
+    chosen = _choose_space(space, family, encoder, settings)
+    search = Search(
+        chosen,
+        encoder,
+        objective or chosen.objective,
+        trials or chosen.trials,
+        minutes=minutes,
+        folds=folds,
+        check_folds=check_folds,
+        retrain=retrain,
+        sampler=sampler,
+        pruner=pruner,
+    )
+    search.check()
+    place = _study_place(papers, chosen.family, storage, study, heartbeat)
+    requested = _request(command, chosen.family, split, seed, encoder, settings)
+    requested["search"] = search.search_request()
+    inputs = prepare_run(papers, out, requested, strict)
+    if finished := _finished_search(inputs, search.trials):
+        return finished
     fit = partial(fit_search, search=search, place=place)
     return carry_out(inputs, fit, "search", resumable_file=STUDY_FILE)
 
@@ -730,21 +779,20 @@ def explore_file(
     papers: str | Path,  # a file, a folder of files, or the word sample
     out: str | Path,  # the folder to make
     strict: bool = False,  # whether a rejected row is an error
-) -> Exploration:
+) -> Exploration:  # also written to the folder
     "Describe a table of papers: write counts, lengths and figures into a folder."
     check_folder_free(out)
     table, rejects = read_papers(papers)
     report_rejects(rejects, len(table), strict)
-    with run_folder(
-        out, {"verb": "explore", "source": file_records(papers)}
-    ) as partial:
-        name = "the synthetic sample" if str(papers) == "sample" else Path(papers).name
+    name = "the synthetic sample" if str(papers) == "sample" else Path(papers).name
+    requested = {"verb": "explore", "source": file_records(papers)}
+    with run_folder(out, requested) as folder:
         found = explore(
             table,
-            partial,
+            folder,
             rejects=rejects,
             source=name,
             length_measures=length_measures(),
         )
-        write_table(rejects, partial / "rejects.parquet")
+        write_table(rejects, folder / "rejects.parquet")
     return found
