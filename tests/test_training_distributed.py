@@ -19,17 +19,17 @@ import os, socket, sys
 from pathlib import Path
 import accelerate, datasets, numpy as np, sklearn.metrics, torch
 from transformers import EarlyStoppingCallback, Trainer, TrainingArguments
-import arxiv_nbclf.training as training
-from arxiv_nbclf.papers import read_papers
+import arxiv_nbclf.training.finetuned as training
+from arxiv_nbclf.data.papers import read_papers
 from arxiv_nbclf.preprocessing import label_ids
-from arxiv_nbclf.synthetic import sample
+from arxiv_nbclf.data.synthetic import sample
 
 torch.set_num_threads(1)
 out, encoder = Path(sys.argv[1]), sys.argv[2]
 fast, original = {"tokens_per_batch": 512, "patience": 0}, {"recipe": "original"}
 
-class Deadly(type(training.epoch_log())):
-    def __init__(self, told=None):
+class Deadly(type(training.epoch_logger())):
+    def __init__(self, on_epoch=None):
         pass
 
     def on_step_end(self, args, state, control, **kwargs):
@@ -50,7 +50,7 @@ def whole(name):
     fit(f"original_{name}", original)
 
 def killed(name):
-    training.epoch_log = Deadly
+    training.epoch_logger = Deadly
     fit(f"resumed_{name}", fast, out / f"work_{name}")
 
 def resumed(name):
