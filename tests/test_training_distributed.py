@@ -28,8 +28,8 @@ torch.set_num_threads(1)
 out, encoder = Path(sys.argv[1]), sys.argv[2]
 fast, original = {"tokens_per_batch": 512, "patience": 0}, {"recipe": "original"}
 
-class Deadly(type(training.epoch_log())):
-    def __init__(self, told=None):
+class Deadly(type(training.epoch_logger())):
+    def __init__(self, on_epoch=None):
         pass
 
     def on_step_end(self, args, state, control, **kwargs):
@@ -50,7 +50,7 @@ def whole(name):
     fit(f"original_{name}", original)
 
 def killed(name):
-    training.epoch_log = Deadly
+    training.epoch_logger = Deadly
     fit(f"resumed_{name}", fast, out / f"work_{name}")
 
 def resumed(name):
