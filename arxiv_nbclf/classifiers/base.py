@@ -347,7 +347,8 @@ def _check_files(
         hidden = any(part.startswith(".") for part in inside.parts)
         ignored = path.is_dir() or hidden or inside.suffix in IGNORED_SUFFIXES
         if not ignored and inside.as_posix() not in (*files, *METADATA_FILES):
-            problem = f"is not among the files that {BUNDLE_JSON} names; copy the folder again"
+            named = f"the files that {BUNDLE_JSON} names"
+            problem = f"is not among {named}; copy the folder again"
             raise BadBundle(error_line(path, problem))
 
 # %% ../../nbs/04_classifiers/01_classifier.ipynb #4f723a16
@@ -629,7 +630,8 @@ class Predictor(OutOfFold):
         papers: Papers,  # to predict
     ) -> np.ndarray:  # float (n_papers, 8), in label order
         "Calibrated probabilities."
-        return self.calibration_(self.decision_function(papers))
+        scores = self.decision_function(papers)  # checks that it is fitted
+        return self.calibration_(scores)
 
     def predict(
         self,
