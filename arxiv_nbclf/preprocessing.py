@@ -32,11 +32,11 @@ from .data.taxonomy import GROUPS, group_of
 
 # %% ../nbs/03_preprocessing.ipynb #c3d1fa00
 class UnknownOption(ArxivNbclfError):
-    """A text plan or split plan that does not exist."""
+    "A text cleaner or split strategy that does not exist."
 
-
+# %% ../nbs/03_preprocessing.ipynb #c60e7a9a
 class CannotSplit(ArxivNbclfError):
-    """Papers that cannot be divided into train, validation and test as asked."""
+    "Papers that cannot be split into train, validation and test as requested."
 
 # %% ../nbs/03_preprocessing.ipynb #bc8c2394
 SEPARATOR_TOKEN = " [SUMMARY] "
@@ -45,19 +45,19 @@ SEPARATOR_TOKEN = " [SUMMARY] "
 def _letters_only(
     text: str,  # any text
 ) -> str:  # its ASCII letters; white space collapsed but not trimmed
-    """What is left when everything but letters and white space is removed."""
+    "What is left when everything but letters and white space is removed."
     return re.sub(r"\s+", " ", re.sub(r"[^a-zA-Z\s]", "", text))
 
-
+# %% ../nbs/03_preprocessing.ipynb #0be5d922
 TEXT_CLEANERS: dict[str, Callable[[str], str]] = {"raw": str, "letters": _letters_only}
 
 # %% ../nbs/03_preprocessing.ipynb #16e66a2a
 def _lookup(
-    name: str,  # what was asked for
-    plans: Mapping[str, Any],  # name → plan
-    kind: str,  # what the plans are called in a message
-) -> Any:  # the plan
-    """The plan of that name; raises `UnknownOption`."""
+    name: str,  # as requested
+    plans: Mapping[str, Any],  # name → value
+    kind: str,  # what the values are called in a message
+) -> Any:  # the value
+    "The value of that name; raises `UnknownOption`."
     if name not in plans:
         raise UnknownOption(
             f"there is no {kind} plan {name!r}; choose one of: {', '.join(plans)}"
@@ -70,7 +70,7 @@ def paper_texts(
     papers: pd.DataFrame | Sequence[str],
     plan: str = "raw",  # a name out of `TEXT_CLEANERS`
 ) -> list[str]:  # one text per paper, in the same order
-    """The text that a model sees of each paper; raises `UnknownOption`."""
+    "The text that a model sees of each paper; raises `UnknownOption`."
     clean = _lookup(plan, TEXT_CLEANERS, "text")
     if isinstance(papers, str):
         raise TypeError(
@@ -88,18 +88,26 @@ LABELS: tuple[str, ...] = GROUPS
 id2label: dict[int, str] = dict(enumerate(LABELS))
 label2id: dict[str, int] = {label: number for number, label in id2label.items()}
 
-
+# %% ../nbs/03_preprocessing.ipynb #8b10a5e8
 def label_ids(
     papers: pd.DataFrame,  # a papers table (main_category is read)
 ) -> np.ndarray:  # int64, shape (n_papers,), places in `LABELS`
-    """Each paper's group as a number; raises `UnknownCategory`."""
+    """Each paper's group as a number.
+
+    Raises `UnknownCategory` for a code that arXiv does not have.
+
+    Example
+    -------
+    >>> label_ids(pd.DataFrame({"main_category": ["cs.LG", "math.NT"]}))
+    array([0, 3])
+    """
     codes = papers["main_category"]
     ids = {code: label2id[group_of(code)] for code in codes.unique()}
     return np.array([ids[code] for code in codes], dtype=np.int64)
 
 # %% ../nbs/03_preprocessing.ipynb #a3c1d0e2
 class BadLabels(ArxivNbclfError):
-    """The labels do not fit the papers or the eight groups."""
+    "The labels do not fit the papers or the eight groups."
 
 # %% ../nbs/03_preprocessing.ipynb #a3c1efd1
 def check_labels(
@@ -107,7 +115,7 @@ def check_labels(
     labels: Sequence[int] | np.ndarray,  # a label id each
     groups: int = 2,  # how many groups must occur at least
 ) -> np.ndarray:  # (n_papers,) int64
-    """Label ids as an array, or `BadLabels` if they cannot be learnt from."""
+    "Label ids as an array, or `BadLabels` if no model can be fitted on them."
     ids = np.asarray(labels)
     if len(ids) != len(papers):
         raise BadLabels(
@@ -119,27 +127,27 @@ def check_labels(
         or not np.isin(ids, np.arange(len(LABELS))).all()
     ):
         raise BadLabels(
-            f"labels must be ids from 0 to {len(LABELS) - 1}; label_ids(papers) makes them"
+            f"labels must be ids from 0 to {len(LABELS) - 1}; label_ids(papers) makes "
+            "them"
         )
     if len(np.unique(ids)) < groups:
         found = ", ".join(LABELS[i] for i in np.unique(ids)) or "none"
         raise BadLabels(
-            f"two groups or more are needed to tell apart, found only {found}: add papers of others"
+            f"two groups or more are needed to tell apart, found only {found}: add "
+            "papers of others"
         )
     return ids.astype(np.int64)
 
 # %% ../nbs/03_preprocessing.ipynb #dc6471ff
 TEST_SHARE, VALIDATION_SHARE = 0.2, 0.1  # of all papers; of what test leaves
-
-
 SPLITS = ("train", "validation", "test")
 
-
+# %% ../nbs/03_preprocessing.ipynb #af2abceb
 def _seed_split(
     papers: pd.DataFrame,  # a papers table; its order counts
     seed: int,  # random state of both calls
 ) -> np.ndarray:  # a split's name per paper
-    """Two stratified random draws."""
+    "Two stratified random draws."
     from sklearn.model_selection import train_test_split
 
     labels = label_ids(papers)
@@ -157,11 +165,11 @@ def _seed_split(
 # %% ../nbs/03_preprocessing.ipynb #751baf56
 MIN_GROUP_PAPERS = 3  # papers of a group, for two stratified draws
 
-
+# %% ../nbs/03_preprocessing.ipynb #fbeea99c
 def _check_strata(
     labels: np.ndarray,  # label ids
 ) -> None:
-    """Raise `CannotSplit` unless two stratified draws can be made."""
+    "Raise `CannotSplit` unless two stratified draws can be made."
     present, counts = np.unique(labels, return_counts=True)
     few = [
         f"{id2label[int(label)]} ({count})"
@@ -170,22 +178,25 @@ def _check_strata(
     ]
     if few:
         raise CannotSplit(
-            f"too few papers to stratify: {', '.join(few)}; each group needs {MIN_GROUP_PAPERS}: "
-            "gather more of them, drop the group, or use the split plan stable"
+            f"too few papers to stratify: {', '.join(few)}; each group needs "
+            f"{MIN_GROUP_PAPERS}: "
+            "gather more of them, drop the group, or use the split strategy stable"
         )
     rest = len(labels) - ceil(TEST_SHARE * len(labels))
     if ceil(VALIDATION_SHARE * rest) < len(present):
         raise CannotSplit(
-            f"{len(labels)} papers are too few to stratify by {len(present)} groups: validation would have "
-            f"{ceil(VALIDATION_SHARE * rest)}; gather more papers or use the split plan stable"
+            f"{len(labels)} papers are too few to stratify by {len(present)} groups: "
+            "validation would have "
+            f"{ceil(VALIDATION_SHARE * rest)}; gather more papers or use the split "
+            "strategy stable"
         )
 
 # %% ../nbs/03_preprocessing.ipynb #86cee337
 def _split_of(
-    key: str,  # what the side depends on
+    key: str,  # what the split depends on
     seed: int,  # another seed, another split
 ) -> str:  # train, validation or test
-    """A side from a keyed hash, read as a number from 0 to 1."""
+    "A split from a keyed hash, read as a number from 0 to 1."
     digest = blake2b(key.encode(), digest_size=8, key=str(seed).encode()).digest()
     number = int.from_bytes(digest, "big") / 2**64
     if number < TEST_SHARE:
@@ -201,7 +212,7 @@ def _stable_split(
     papers: pd.DataFrame,  # a papers table
     seed: int,  # key of the hash
 ) -> np.ndarray:  # a split's name per paper
-    """Each paper's side from its own title."""
+    "Each paper's split from its own title."
     return np.array(
         [_split_of(title_key(title), seed) for title in papers["title"]], dtype=object
     )
@@ -209,10 +220,9 @@ def _stable_split(
 # %% ../nbs/03_preprocessing.ipynb #c4205aa5
 def _months(
     papers: pd.DataFrame,  # a papers table (published and title are read)
-) -> (
-    pd.Series
-):  # months since the year 0, of the earliest twin; 0 where a date is missing
-    """The month as of which each paper counts."""
+    # months since the year 0, of the earliest near-duplicate; 0 without a date
+) -> pd.Series:
+    "The month as of which each paper counts."
     published = papers["published"].dt
     months = (12 * published.year + published.month).fillna(0).astype("int64")
     return months.groupby(papers["title"].map(title_key)).transform("min")
@@ -222,35 +232,41 @@ def _newest(
     counts: pd.Series,  # papers per month, newest month first
     wanted: float,  # papers
 ) -> list[int]:  # months
-    """The fewest newest months that hold as many papers as wanted."""
+    "The fewest newest months that hold as many papers as wanted."
     return counts.index[: int((counts.cumsum() < wanted).sum()) + 1].tolist()
 
 # %% ../nbs/03_preprocessing.ipynb #31c504cb
-def _time_split(
-    papers: pd.DataFrame,  # a papers table
-    seed: int,  # not used: time leaves nothing to chance
-) -> np.ndarray:  # a split's name per paper
-    """Whole months: the newest for test, those before for validation; raises `CannotSplit`."""
-    months = _months(papers)
-    counts = months[months > 0].value_counts().sort_index(ascending=False)
+def _check_months(
+    counts: pd.Series,  # papers per month
+) -> None:
+    "Raise `CannotSplit` unless there are two months."
     if counts.empty:
         raise CannotSplit(
-            "no paper has a date in the column published, which the split plan time needs; use seed or stable"
+            "no paper has a date in the column published, which the split strategy "
+            "time needs; use seed or stable"
         )
     if len(counts) == 1:
         year, month = divmod(int(counts.index[0]) - 1, 12)
         raise CannotSplit(
-            f"all dates in the column published are in {year}-{month + 1:02d}, so time divides nothing; use seed or stable"
+            f"all dates in the column published are in {year}-{month + 1:02d}, so time "
+            "divides nothing; use seed or stable"
         )
+
+# %% ../nbs/03_preprocessing.ipynb #21c17596
+def _time_split(
+    papers: pd.DataFrame,  # a papers table
+    seed: int,  # not used: nothing is random
+) -> np.ndarray:  # a split's name per paper
+    "Whole months: the newest for test, those before for validation."
+    months = _months(papers)
+    counts = months[months > 0].value_counts().sort_index(ascending=False)
+    _check_months(counts)
     test = _newest(counts, TEST_SHARE * len(papers))
-    validation = _newest(
-        counts.drop(test), VALIDATION_SHARE * (1 - TEST_SHARE) * len(papers)
-    )
-    return np.select(
-        [months.isin(test), months.isin(validation)],
-        ["test", "validation"],
-        default="train",
-    ).astype(object)
+    wanted = VALIDATION_SHARE * (1 - TEST_SHARE) * len(papers)
+    validation = _newest(counts.drop(test), wanted)
+    conditions = [months.isin(test), months.isin(validation)]
+    split = np.select(conditions, ["test", "validation"], default="train")
+    return split.astype(object)
 
 # %% ../nbs/03_preprocessing.ipynb #6f018288
 SPLIT_PLANS: dict[str, Callable[[pd.DataFrame, int], np.ndarray]] = {
@@ -259,24 +275,21 @@ SPLIT_PLANS: dict[str, Callable[[pd.DataFrame, int], np.ndarray]] = {
     "time": _time_split,
 }
 
-
+# %% ../nbs/03_preprocessing.ipynb #34c33502
 def _train_only(
     papers: pd.DataFrame,  # a papers table (title is read, and chosen if it is there)
 ) -> np.ndarray:  # bool
-    """Papers that were added for their group's sake, and their twins."""
+    "Papers that were added for a rare group, and their near-duplicates."
     if "chosen" not in papers or not (added := papers["chosen"] == "topped up").any():
         return np.zeros(len(papers), dtype=bool)
     keys = papers["title"].map(title_key)
     return keys.isin(keys[added]).to_numpy()
 
 # %% ../nbs/03_preprocessing.ipynb #6f01a177
-def split_papers(
+def _check_groups(
     papers: pd.DataFrame,  # a papers table
-    plan: str = "seed",  # a name out of `SPLIT_PLANS`
-    seed: int = 42,  # the original's; time does not use it
-) -> pd.Series:  # train, validation or test; the papers' index
-    """Which paper is for what; raises `CannotSplit` and `UnknownOption`."""
-    divide = _lookup(plan, SPLIT_PLANS, "split")
+) -> None:
+    "Raise `CannotSplit` unless there are two groups."
     groups = np.unique(label_ids(papers))
     if len(groups) < 2:
         held = (
@@ -287,15 +300,33 @@ def split_papers(
         raise CannotSplit(
             f"{held}, so there is nothing to tell apart; add papers of other groups"
         )
-    split, natural = (
-        pd.Series("train", index=papers.index, name="split", dtype="str"),
-        ~_train_only(papers),
-    )
+
+# %% ../nbs/03_preprocessing.ipynb #cb78ec00
+def split_papers(
+    papers: pd.DataFrame,  # a papers table
+    plan: str = "seed",  # a name out of `SPLIT_PLANS`
+    seed: int = 42,  # the original's; time does not use it
+) -> pd.Series:  # train, validation or test; the papers' index
+    """Assign each paper to train, validation or test.
+
+    Raises `UnknownOption` for an unknown strategy, and `CannotSplit` if there are
+    too few papers, groups or months.
+
+    Example
+    -------
+    >>> split_papers(papers, "stable").value_counts()
+    """
+    divide = _lookup(plan, SPLIT_PLANS, "split")
+    _check_groups(papers)
+    split = pd.Series("train", index=papers.index, name="split", dtype="str")
+    natural = ~_train_only(papers)
     split[natural] = divide(papers[natural], seed)
-    if empty := [side for side in SPLITS if not (split == side).any()]:
+    if empty := [name for name in SPLITS if not (split == name).any()]:
+        more = " of more months" if plan == "time" else ""
         raise CannotSplit(
-            f"the split plan {plan} puts none of the {len(papers)} papers into {' or '.join(empty)}; "
-            f"gather more papers{' of more months' if plan == 'time' else ''} or use another plan"
+            f"the split strategy {plan} puts none of the {len(papers)} papers into "
+            f"{' or '.join(empty)}; "
+            f"gather more papers{more} or use another strategy"
         )
     return split
 
@@ -303,10 +334,9 @@ def split_papers(
 def split_counts(
     papers: pd.DataFrame,  # a papers table
     split: pd.Series,  # what `split_papers` made of it
-) -> (
-    pd.DataFrame
-):  # papers; rows: the groups that occur and all; columns: train, validation, test
-    """How many papers of each group each side holds."""
+    # papers; rows: the groups that occur and all; columns: train, validation, test
+) -> pd.DataFrame:
+    "How many papers of each group each split holds."
     groups = [id2label[int(number)] for number in label_ids(papers)]
     counts = pd.crosstab(pd.Series(groups, index=papers.index, name="group"), split)
     return pd.concat([counts, counts.sum().to_frame("all").T]).reindex(
@@ -316,9 +346,9 @@ def split_counts(
 # %% ../nbs/03_preprocessing.ipynb #771fa6bb
 def plot_split_shares(
     papers: pd.DataFrame,  # a papers table
-    splits: Mapping[str, pd.Series],  # split plan → its split
-) -> np.ndarray:  # matplotlib axes, one per plan
-    """Bars of each group's shares of train, validation and test, a panel per plan."""
+    splits: Mapping[str, pd.Series],  # split strategy → its split
+) -> np.ndarray:  # matplotlib axes, one per strategy
+    "Bars of each group's shares of the splits, a panel per strategy."
     from matplotlib.pyplot import subplots
 
     figure, axes = subplots(
@@ -350,8 +380,9 @@ def plot_split_shares(
 def near_duplicates_across(
     papers: pd.DataFrame,  # a papers table
     split: pd.Series,  # what `split_papers` made of it
-) -> pd.DataFrame:  # columns cluster, aid, title, split; only clusters on more than one side; index of papers
-    """Near-duplicates that the split parts."""
+    # columns cluster, aid, title, split; only clusters in more than one split
+) -> pd.DataFrame:  # index of papers
+    "Near-duplicates that the split separates."
     duplicates = near_duplicates(papers)
     duplicates["split"] = split[duplicates.index]
     return duplicates[duplicates.groupby("cluster")["split"].transform("nunique") > 1]
@@ -361,7 +392,7 @@ def split_digest(
     papers: pd.DataFrame,  # a papers table (aid is read)
     split: pd.Series,  # what `split_papers` made of it
 ) -> str:  # sha256, 64 hexadecimal digits
-    """A fingerprint of who is on which side."""
+    "A digest of which paper is in which split."
     lines = sorted(
         f"{aid} {side}" for aid, side in zip(papers["aid"], split, strict=True)
     )
@@ -376,38 +407,36 @@ class PreparedPapers:
     rejects: pd.DataFrame  # rows that could not be used, with reasons
     labels: np.ndarray  # (n_papers,) label ids
     split: pd.Series  # train, validation or test for each paper
-    record: dict[str, Any]  # source, rows, sides, digests: plain JSON
+    record: dict[str, Any]  # source, rows, splits, digests: plain JSON
 
     def subset(
         self,
         name: str,  # train, validation or test
     ) -> tuple[pd.DataFrame, np.ndarray]:  # its papers and label ids
-        "The papers and labels of one side of the split."
+        "The papers and labels of one split."
         chosen = (self.split == name).to_numpy()
         return self.papers[chosen], self.labels[chosen]
 
     def __repr__(self) -> str:
-        sides = ", ".join(
-            f"{papers:,} {name}" for name, papers in self.split.value_counts().items()
-        )
-        return f"Prepared({len(self.papers):,} papers: {sides}; {len(self.rejects):,} rejected rows)"
+        counts = self.split.value_counts().items()
+        splits = ", ".join(f"{papers:,} {name}" for name, papers in counts)
+        rejected = f"{len(self.rejects):,} rejected rows"
+        return f"PreparedPapers({len(self.papers):,} papers: {splits}; {rejected})"
 
 # %% ../nbs/03_preprocessing.ipynb #235d96b7
 def prepare(
     source: str | Path,  # a file, a folder of files, or the word sample
-    split: str = "seed",  # the split plan: seed, stable or time
+    split: str = "seed",  # the strategy: seed, stable or time
     seed: int = 42,  # of the split
     strict: bool = False,  # whether a rejected row is an error
-) -> PreparedPapers:
+) -> PreparedPapers:  # with labels, split and the record of how
     "Read a table, check it and split it."
     papers, rejects = read_papers(source)
     report_rejects(rejects, len(papers), strict)
-    sides = split_papers(papers, plan=split, seed=seed)
-    across = near_duplicates_across(papers, sides)
+    splits = split_papers(papers, plan=split, seed=seed)
+    across = near_duplicates_across(papers, splits)
     if len(across):
-        log.info(
-            "%d near-duplicate titles stand on both sides of the split", len(across)
-        )
+        log.info("%d near-duplicate titles are in more than one split", len(across))
     record = {
         "source": file_records(source),
         "synthetic": str(source) == "sample",
@@ -415,11 +444,8 @@ def prepare(
         "rejects": len(rejects),
         "split": split,
         "seed": seed,
-        "split_digest": split_digest(papers, sides),
-        **{
-            f"n_{name}": int((sides == name).sum())
-            for name in ("train", "validation", "test")
-        },
+        "split_digest": split_digest(papers, splits),
+        **{f"n_{name}": int((splits == name).sum()) for name in SPLITS},
         "near_duplicates_across": len(across),
     }
-    return PreparedPapers(papers, rejects, label_ids(papers), sides, record)
+    return PreparedPapers(papers, rejects, label_ids(papers), splits, record)

@@ -7,8 +7,8 @@ __all__ = ['Shape', 'MAX_WEIGHT', 'BUNDLE_JSON', 'METADATA_FILES', 'BUNDLE_FORMA
            'IGNORED_SUFFIXES', 'ACCEPTED_TYPES', 'Papers', 'LabelledPapers', 'FAMILIES', 'EXPORTED_FAMILIES',
            'RENAMED_SETTINGS', 'Estimator', 'check_is_fitted', 'BadBundle', 'save_arrays', 'load_arrays',
            'write_bundle', 'read_bundle', 'BadSettings', 'check_types', 'check_ranges', 'check_choices', 'HeldOut',
-           'ModelFamily', 'Persistable', 'Classifier', 'holdout_split', 'family_class', 'rename_settings',
-           'new_classifier', 'save_classifier', 'load_classifier']
+           'FamilyAttributes', 'ModelFamily', 'Persistable', 'CalibratedFamily', 'OutOfFold', 'Predictor', 'Classifier',
+           'holdout_split', 'family_class', 'rename_settings', 'new_classifier', 'save_classifier', 'load_classifier']
 
 # %% ../../nbs/04_classifiers/01_classifier.ipynb #e38fc5bc
 import json
@@ -40,6 +40,7 @@ import numpy as np
 import pandas as pd
 
 from arxiv_nbclf.classifiers.calibration import (
+    ABSTENTION_ACCURACY,
     Calibration,
     Temperature,
     Threshold,
@@ -85,7 +86,8 @@ class Estimator:
         for name, value in params.items():
             if name not in known:
                 raise ValueError(
-                    f"Invalid parameter {name!r} for estimator {self}. Valid parameters are: {known!r}."
+                    f"Invalid parameter {name!r} for estimator {self}. Valid "
+                    f"parameters are: {known!r}."
                 )
             setattr(self, name, value)
         return self
@@ -103,13 +105,12 @@ class Estimator:
         papers: Any,  # to predict
         labels: Sequence[int] | np.ndarray,  # (n_papers,) true label ids
         sample_weight: Sequence[float] | np.ndarray | None = None,  # (n_papers,)
-    ) -> float:
+    ) -> float:  # 0 to 1
         "Accuracy, as scikit-learn's searches use it."
         from sklearn.metrics import accuracy_score
 
-        return float(
-            accuracy_score(labels, self.predict(papers), sample_weight=sample_weight)
-        )  # type: ignore[attr-defined]
+        found = self.predict(papers)  # type: ignore[attr-defined]
+        return float(accuracy_score(labels, found, sample_weight=sample_weight))
 
 # %% ../../nbs/04_classifiers/01_classifier.ipynb #d8d0c088
 def check_is_fitted(
@@ -121,7 +122,8 @@ def check_is_fitted(
         from sklearn.exceptions import NotFittedError
 
         raise NotFittedError(
-            f"This {type(model).__name__} instance is not fitted yet: call 'fit' before using it"
+            f"This {type(model).__name__} instance is not fitted yet: call 'fit' "
+            "before using it"
         )
 
 # %% ../../nbs/04_classifiers/01_classifier.ipynb #29793c5c
@@ -130,14 +132,12 @@ class BadBundle(ArxivNbclfError):
 
 # %% ../../nbs/04_classifiers/01_classifier.ipynb #d9a83547
 Shape = tuple[int | None, ...]  # None: any length
-
-
 MAX_WEIGHT = 1e9  # no weight of a model that works is as large
 
-
+# %% ../../nbs/04_classifiers/01_classifier.ipynb #d98ef818
 def save_arrays(
     path: Path,  # a .safetensors file
-    arrays: dict[str, np.ndarray],  # what was learnt, by name
+    arrays: dict[str, np.ndarray],  # name → numbers
 ) -> None:
     "Write arrays in the safetensors format."
     from safetensors.numpy import save
@@ -146,100 +146,94 @@ def save_arrays(
         partial.write_bytes(save(arrays))
 
 # %% ../../nbs/04_classifiers/01_classifier.ipynb #d9a85436
+def _check_array(
+    path: Path,  # of the file, for the message
+    name: str,  # of the array
+    found: np.ndarray | None,  # None if it is absent
+    shape: Shape,  # wanted
+) -> None:
+    "Raise `BadBundle` unless the array has that shape and finite numbers."
+    there = "absent" if found is None else f"of shape {found.shape}"
+    if found is None or not (
+        found.ndim == len(shape)
+        and all(
+            want in (None, has) for want, has in zip(shape, found.shape, strict=True)
+        )
+    ):
+        problem = f"{name} is {there}, not {shape}; save the model again"
+        raise BadBundle(error_line(path, problem))
+    small = found.dtype.kind in "fi" and np.abs(found, dtype=np.float64) < MAX_WEIGHT
+    if not np.all(small):
+        problem = f"{name} holds more than numbers that a model can have; do not use it"
+        raise BadBundle(error_line(path, problem))
+
+# %% ../../nbs/04_classifiers/01_classifier.ipynb #2dd817a5
 def load_arrays(
     path: Path,  # a .safetensors file
     # the arrays that must be there and their shapes; others are left out
     shapes: Mapping[str, Shape],
 ) -> dict[str, np.ndarray]:  # finite numbers of those shapes
-    "Read back what `save_arrays` wrote. Raises `BadBundle`."
+    "Load what `save_arrays` wrote. Raises `BadBundle`."
     from safetensors import SafetensorError
     from safetensors.numpy import load_file
 
     try:
         arrays = load_file(path)
     except (OSError, SafetensorError) as error:
-        raise BadBundle(
-            error_line(
-                path,
-                f"is not a whole safetensors file ({error}); copy the whole folder again",
-            )
-        ) from None
-    for name, wanted in shapes.items():
-        found = arrays.get(name)
-        fits = found is not None and found.ndim == len(wanted)
-        if (
-            found is None
-            or not fits
-            or any(
-                want not in (None, has)
-                for want, has in zip(wanted, found.shape, strict=True)
-            )
-        ):
-            there = "absent" if found is None else f"of shape {found.shape}"
-            raise BadBundle(
-                error_line(
-                    path, f"{name} is {there}, not {wanted}; save the model again"
-                )
-            )
-        if (
-            found.dtype.kind not in "fi"
-            or not (np.abs(found, dtype=np.float64) < MAX_WEIGHT).all()
-        ):
-            raise BadBundle(
-                error_line(
-                    path,
-                    f"{name} holds more than numbers that a model can have; do not use it",
-                )
-            )
+        problem = f"is not a whole safetensors file ({error}); copy the folder again"
+        raise BadBundle(error_line(path, problem)) from None
+    for name, shape in shapes.items():
+        _check_array(path, name, arrays.get(name), shape)
     return {name: arrays[name] for name in shapes}
 
 # %% ../../nbs/04_classifiers/01_classifier.ipynb #65a72fd0
 BUNDLE_JSON = "bundle.json"
-
-
-# what tells of a bundle, and is not among the files that it names
+# describe a bundle, and are not among the files that it names
 METADATA_FILES = (BUNDLE_JSON, "export.json")
-
-
 BUNDLE_FORMAT = 1  # grows when an older library could no longer read a bundle
 
+# %% ../../nbs/04_classifiers/01_classifier.ipynb #d1976e59
+def _write_part(
+    part: Path,  # a new folder
+    write_files: Callable[[Path], None],  # fills it
+    record: dict[str, Any],  # what bundle.json says besides format and files
+) -> None:
+    "Fill a folder with a bundle's files and their digests."
+    part.mkdir(parents=True)
+    write_files(part)
+    files = {
+        path.relative_to(part).as_posix(): file_sha256(path)
+        for path in sorted(part.rglob("*"))
+        if path.is_file()
+    }
+    description = {"format": BUNDLE_FORMAT, **record, "files": files}
+    write_json(part / BUNDLE_JSON, description)
 
+# %% ../../nbs/04_classifiers/01_classifier.ipynb #104bd144
 def write_bundle(
     folder: Path,  # to make; a bundle that is there already is replaced
     write_files: Callable[[Path], None],  # fills the folder that it is given
     # what bundle.json says besides the format and the files; plain JSON
     record: dict[str, Any],
 ) -> Path:  # the folder
-    "Write a bundle, whole or not at all. Raises `CannotWrite` and `FolderExists`."
+    "Write a bundle atomically. Raises `CannotWrite` and `FolderExists`."
     if not (folder / BUNDLE_JSON).is_file():
         check_folder_free(folder)
     part = folder.with_name(f".{token_hex(4)}-{folder.name}")
     try:
-        part.mkdir(parents=True)
-        write_files(part)
-        files = {
-            path.relative_to(part).as_posix(): file_sha256(path)
-            for path in sorted(part.rglob("*"))
-            if path.is_file()
-        }
-        write_json(
-            part / BUNDLE_JSON, {"format": BUNDLE_FORMAT, **record, "files": files}
-        )
+        _write_part(part, write_files, record)
         if folder.exists():
             shutil.rmtree(folder)
         part.rename(folder)
     except OSError as error:
-        raise CannotWrite(
-            f"{folder}: the model cannot be written: {reason(error)}; choose another place"
-        ) from error
+        problem = f"the model cannot be written: {reason(error)}; choose another place"
+        raise CannotWrite(f"{folder}: {problem}") from error
     finally:
         shutil.rmtree(part, ignore_errors=True)
     return folder
 
 # %% ../../nbs/04_classifiers/01_classifier.ipynb #1f362b13
 MAX_BUNDLE_JSON_BYTES = 1 << 24  # bytes of a bundle.json; ours have some thousand
-
-
 FIELD_TYPES = {
     "format": int,
     "family": str,
@@ -249,10 +243,10 @@ FIELD_TYPES = {
     "files": dict,
 }
 
-
+# %% ../../nbs/04_classifiers/01_classifier.ipynb #5d10ba14
 _VERSION = re.compile(r"[\w.+-]{1,40}", re.ASCII)
 
-
+# %% ../../nbs/04_classifiers/01_classifier.ipynb #bd21b936
 def _read_json(
     path: Path,  # bundle.json
 ) -> dict[str, Any]:
@@ -282,7 +276,7 @@ def _read_json(
 def _read_description(
     folder: Path,  # a bundle
 ) -> dict[str, Any]:  # with entries of the kinds that we write
-    "What bundle.json says, if this version can read it."
+    "The content of bundle.json, if this version can read it."
     record = _read_json(folder / BUNDLE_JSON)
     if record["format"] != BUNDLE_FORMAT:
         newer = (
@@ -290,7 +284,11 @@ def _read_description(
             if _VERSION.fullmatch(version := str(record.get("library_version")))
             else ""
         )
-        problem = f"has bundle format {record['format']!r:.40}, this version reads {BUNDLE_FORMAT}; install arxiv_nbclf {newer} or newer"
+        problem = (
+            f"has bundle format {record['format']!r:.40}, this version reads "
+            f"{BUNDLE_FORMAT}; "
+            f"install arxiv_nbclf {newer} or newer"
+        )
         raise BadBundle(error_line(folder, problem))
     if wrong := [
         key
@@ -300,7 +298,8 @@ def _read_description(
         raise BadBundle(
             error_line(
                 folder / BUNDLE_JSON,
-                f"is not the description of a model: look at {', '.join(wrong)}; save it again",
+                f"is not the description of a model: look at {', '.join(wrong)}; save "
+                "it again",
             )
         )
     if record["labels"] != list(LABELS):
@@ -315,57 +314,48 @@ def _read_description(
 _NAME = re.compile(r"(?!.*\.\.)[\w.-]+(/[\w.-]+)*", re.ASCII)
 
 
-# LICENSE and the like: for people, not for a loader
+def _check_named_file(
+    folder: Path,  # a bundle
+    name: str,  # of a file, as bundle.json has it
+    digest: str,  # sha256
+) -> None:
+    "Raise `BadBundle` unless the file is in the folder and has that digest."
+    path = folder / name[:200]
+    if not _NAME.fullmatch(name[:200]) or not path.resolve().is_relative_to(
+        folder.resolve()
+    ):
+        problem = f"names a file outside of itself ({name!r:.100}); do not use it"
+        raise BadBundle(error_line(folder, problem))
+    if not path.is_file() or file_sha256(path) != digest:
+        problem = "is missing or not the file that was saved; copy the folder again"
+        raise BadBundle(error_line(path, problem))
+
+# %% ../../nbs/04_classifiers/01_classifier.ipynb #b7e3c772
+# LICENSE and the like: documents, which no loader reads
 IGNORED_SUFFIXES = ("", ".md", ".png", ".svg", ".jpg", ".html", ".pdf")
 
 
 def _check_files(
     folder: Path,  # a bundle
     files: dict[str, str],  # name → sha256, as bundle.json has them
-) -> None:  # or BadBundle
-    "Compare what is there with what should be."
+) -> None:
+    "Compare the files with their digests. Raises `BadBundle`."
     for name, digest in files.items():
-        path = folder / name[:200]
-        if not _NAME.fullmatch(name[:200]) or not path.resolve().is_relative_to(
-            folder.resolve()
-        ):
-            raise BadBundle(
-                error_line(
-                    folder,
-                    f"names a file outside of itself ({name!r:.100}); do not use it",
-                )
-            )
-        if not path.is_file() or file_sha256(path) != digest:
-            raise BadBundle(
-                error_line(
-                    path,
-                    "is missing or not the file that was saved; copy the whole folder again",
-                )
-            )
+        _check_named_file(folder, name, digest)
     for path in folder.rglob("*"):
         inside = path.relative_to(folder)
-        for_people = inside.suffix in IGNORED_SUFFIXES or any(
-            part.startswith(".") for part in inside.parts
-        )
-        if (
-            not path.is_dir()
-            and not for_people
-            and inside.as_posix() not in (*files, *METADATA_FILES)
-        ):
-            raise BadBundle(
-                error_line(
-                    path,
-                    f"is not among the files that {BUNDLE_JSON} names; copy the whole folder again",
-                )
-            )
+        hidden = any(part.startswith(".") for part in inside.parts)
+        ignored = path.is_dir() or hidden or inside.suffix in IGNORED_SUFFIXES
+        if not ignored and inside.as_posix() not in (*files, *METADATA_FILES):
+            named = f"the files that {BUNDLE_JSON} names"
+            problem = f"is not among {named}; copy the folder again"
+            raise BadBundle(error_line(path, problem))
 
 # %% ../../nbs/04_classifiers/01_classifier.ipynb #4f723a16
 def read_bundle(
     folder: Path,  # a bundle
-) -> dict[
-    str, Any
-]:  # what bundle.json says; its files are there and are those that were saved
-    "The description of a bundle that can be loaded. Raises `BadBundle`; nothing that the folder holds is executed."
+) -> dict[str, Any]:  # what bundle.json says
+    "The description of a bundle whose files are intact. Raises `BadBundle`."
     record = _read_description(folder)
     _check_files(folder, record["files"])
     return record
@@ -375,7 +365,7 @@ class BadSettings(ArxivNbclfError):
     "A setting is outside of what the family can work with."
 
 # %% ../../nbs/04_classifiers/01_classifier.ipynb #febf8cb6
-# what else will do
+# what is accepted for an annotation besides itself
 ACCEPTED_TYPES: dict[Any, type | tuple[type, ...]] = {
     int: Integral,
     float: Real,
@@ -383,24 +373,24 @@ ACCEPTED_TYPES: dict[Any, type | tuple[type, ...]] = {
 }
 
 
+def _allowed_types(
+    hint: Any,  # a field's annotation
+) -> list[Any]:  # its alternatives, without their arguments
+    "The types that an annotation allows."
+    if get_origin(hint) not in (None, Union, UnionType):
+        return [get_origin(hint)]
+    return [get_origin(kind) or kind for kind in get_args(hint) or [hint]]
+
+# %% ../../nbs/04_classifiers/01_classifier.ipynb #356937b5
 def check_types(
     record: Any,  # a dataclass whose fields are plain settings
 ) -> None:
     "Raise `BadSettings` if a field holds a value that its annotation does not allow."
     hints = get_type_hints(type(record))
     for name in (field.name for field in fields(record)):
-        value, allowed = (
-            getattr(record, name),
-            [
-                get_origin(kind) or kind
-                for kind in get_args(hints[name]) or [hints[name]]
-            ],
-        )
-        if get_origin(hints[name]) not in (None, Union, UnionType):
-            allowed = [get_origin(hints[name])]
-        fits = any(
-            isinstance(value, ACCEPTED_TYPES.get(kind, kind)) for kind in allowed
-        )
+        value, allowed = getattr(record, name), _allowed_types(hints[name])
+        accepted = [ACCEPTED_TYPES.get(kind, kind) for kind in allowed]
+        fits = any(isinstance(value, kind) for kind in accepted)
         if not fits or (isinstance(value, bool) and bool not in allowed):
             wanted = " or ".join(
                 "None" if kind is NoneType else kind.__name__ for kind in allowed
@@ -436,7 +426,7 @@ Papers: TypeAlias = pd.DataFrame | Sequence[str]  # a papers table, or a list of
 # papers and their label ids
 LabelledPapers: TypeAlias = tuple[Papers, Sequence[int] | np.ndarray]
 
-
+# %% ../../nbs/04_classifiers/01_classifier.ipynb #3aaf36ae
 @dataclass(frozen=True, eq=False)
 class HeldOut:
     "Scores of papers that a model was not fitted on: what it is calibrated by."
@@ -458,20 +448,20 @@ class HeldOut:
         return HeldOut(*both, self.includes_validation or more.includes_validation)
 
 # %% ../../nbs/04_classifiers/01_classifier.ipynb #70729235
-class ModelFamily(ABC):
-    "What a family of models has to write."
+class FamilyAttributes:
+    "Attributes of a family that are no settings, and the text that it reads."
 
     family: ClassVar[str]  # the name under which the family is registered
-    text_plan: str  # a setting that all families share: one of TEXT_PLANS
+    text_plan: str  # a setting that all families share: one of TEXT_CLEANERS
     # whether several processes can fit one model together
     distributed: ClassVar[bool] = False
-    # no setting: where a fit may keep what it can go on from after a kill
+    # where a fit may keep checkpoints to resume from
     work_folder: Path | None = None
-    # no setting: whether what an encoder makes of papers may be kept on disk
+    # whether embeddings may be cached on disk
     keep_features: bool = True
-    # no setting: told of each epoch; what it raises ends the fit
+    # called after each epoch; what it raises ends the fit
     on_epoch: Callable[[int, dict[str, float]], None] | None = None
-    # no setting: told which texts (n,) have scores out of fold
+    # called with the texts (n,) that have out-of-fold scores
     on_fold: Callable[[np.ndarray, np.ndarray], None] | None = None
 
     def _texts(
@@ -481,17 +471,23 @@ class ModelFamily(ABC):
         "What the family sees of each paper."
         return paper_texts(papers, self.text_plan)
 
+    def _check_settings(self) -> None:
+        check_types(self)
+        check_choices(self, {"text_plan": list(TEXT_CLEANERS)})
+
+# %% ../../nbs/04_classifiers/01_classifier.ipynb #829072ee
+class ModelFamily(FamilyAttributes, ABC):
+    "What a family of models has to write."
+
     @abstractmethod
     def _fit(
         self,
         texts: list[str],  # one a paper
         labels: np.ndarray,  # (n_texts,) label ids, two groups at least
-        # texts and label ids to choose by, never to learn from
+        # texts and label ids to choose by, never to fit on
         validation: tuple[list[str], np.ndarray] | None,
-    ) -> (
-        HeldOut | None
-    ):  # scores of papers not learnt from, to calibrate on; None: there are none
-        "Learn."
+    ) -> HeldOut | None:  # scores of other papers to calibrate on, if there are any
+        "Fit on the texts."
 
     @abstractmethod
     def _scores(
@@ -505,23 +501,21 @@ class ModelFamily(ABC):
         self,
         folder: Path,  # it is there
     ) -> None:
-        "Write what was learnt as files of numbers."
+        "Write the weights as files of numbers."
 
     @abstractmethod
     def _load_weights(
         self,
         folder: Path,  # what `_save_weights` wrote to
     ) -> None:
-        "Read back what was learnt."
+        "Load the weights."
 
     def _held_out_scores(
         self,
         texts: list[str],  # one a paper
         labels: np.ndarray,  # (n_texts,) label ids
-    ) -> (
-        np.ndarray | None
-    ):  # (n_texts, 8); None if the family makes no such scores on its way
-        "Score each text by what was learnt from others."
+    ) -> np.ndarray | None:  # (n_texts, 8); None if the family makes none
+        "Score each text by a model that was fitted on others."
         return None
 
     def _check_settings(self) -> None:
@@ -548,60 +542,36 @@ class Persistable(ModelFamily):
         classifier = load_classifier(folder)
         if not isinstance(classifier, cls):
             raise BadBundle(
-                f"{folder} holds a {classifier.family} model, not a {cls.family} one: use load_classifier"
+                f"{folder} holds a {classifier.family} model, not a {cls.family} one: "
+                "use load_classifier"
             )
         return classifier
 
 # %% ../../nbs/04_classifiers/01_classifier.ipynb #6c8ba43c
-class Classifier(Estimator, Persistable):
-    "What every family offers: from papers (a table or a list of texts) to probabilities of the eight groups."
+class CalibratedFamily(Estimator, Persistable):
+    "Calibration of a fitted family, and what follows from it."
 
-    @property
-    def classes_(self) -> np.ndarray:
-        "Label ids in the order of the probability columns: always 0 to 7."
-        return np.arange(len(LABELS))
-
-    def fit(
+    def _calibrate(
         self,
-        papers: Papers,  # to learn from
-        labels: Sequence[int] | np.ndarray,  # (n_papers,) label ids
-        # to choose by and calibrate on; absent: the family holds out its own
-        validation: LabelledPapers | None = None,
-    ) -> Self:  # the classifier itself, fitted
-        "Learn from labelled papers, then calibrate on papers that were not learnt from."
-        ids = check_labels(papers, labels)
-        self._check_settings()
-        # what the family chose by itself, as JSON; for people to read
-        self.fitted_: dict[str, Any] = {}
-        chosen_by = None
-        if validation is not None and len(validation[0]):
-            chosen_by = self._texts(validation[0]), check_labels(*validation, groups=1)
-        held_out = self._fit(self._texts(papers), ids, chosen_by)
-        if chosen_by is not None and not (held_out and held_out.includes_validation):
-            of_validation = HeldOut(
-                self._scores(chosen_by[0]), chosen_by[1], includes_validation=True
-            )
-            held_out = held_out.joined(of_validation) if held_out else of_validation
+        held_out: HeldOut | None,  # scores of papers that the model was not fitted on
+    ) -> None:
+        "Set calibration, thresholds and held-out probabilities."
         self.calibration_: Calibration = Temperature()
         self.thresholds_: dict[float, Threshold] = {}
-        # of papers not learnt from: train if scored out of fold, then validation; not
-        # saved
+        # of training papers if scored out of fold, then of validation; not saved
         self.held_out_proba_: np.ndarray | None = None
         if held_out:
-            scores, truth = held_out.scores, held_out.labels
-            self.calibration_, self.held_out_proba_ = (
-                fit_matrix_scaling(scores, truth),
-                cross_calibrate(scores, truth),
-            )
-            self.thresholds_ = fit_thresholds(self.held_out_proba_, truth)
-        return self
+            scores, y_true = held_out.scores, held_out.labels
+            self.calibration_ = fit_matrix_scaling(scores, y_true)
+            self.held_out_proba_ = cross_calibrate(scores, y_true)
+            self.thresholds_ = fit_thresholds(self.held_out_proba_, y_true)
 
     def threshold(
         self,
-        accuracy: float = 0.94,  # wanted of the answers
+        accuracy: float = ABSTENTION_ACCURACY,  # wanted of the covered papers
     ) -> float:  # as `predict` takes it to abstain below
-        "How sure the model must be for so many of its answers to be right, by papers that it was not fitted on. Raises `BadSettings`."
-        check_is_fitted(self, "calibration_")
+        "The confidence at which so many are right. Raises `BadSettings`."
+        check_is_fitted(self)
         if enough := [known for known in self.thresholds_ if known >= accuracy - 1e-9]:
             return self.thresholds_[min(enough)].threshold
         reached = (
@@ -613,33 +583,44 @@ class Classifier(Estimator, Persistable):
             f"the model has no threshold for an accuracy of {accuracy}: {reached}"
         )
 
+# %% ../../nbs/04_classifiers/01_classifier.ipynb #493ce4a4
+class OutOfFold(CalibratedFamily):
+    "Scores of each training paper by a model that was not fitted on it."
+
     def out_of_fold_proba(
         self,
-        papers: Papers,  # to learn from
+        papers: Papers,  # to fit on
         labels: Sequence[int] | np.ndarray,  # (n_papers,) label ids
-    ) -> (
-        np.ndarray | None
-    ):  # float (n_papers, 8); None if the family has to be fitted once per fold for that
-        "Calibrated probabilities of each paper, learnt from others only, the calibration too."
+    ) -> np.ndarray | None:  # float (n_papers, 8); None if the family makes none
+        "Out-of-fold probabilities, calibrated by other papers too."
         scores = self.out_of_fold_scores(papers, labels)
         return None if scores is None else cross_calibrate(scores, np.asarray(labels))
 
     def out_of_fold_scores(
         self,
-        papers: Papers,  # to learn from
+        papers: Papers,  # to fit on
         labels: Sequence[int] | np.ndarray,  # (n_papers,) label ids
     ) -> np.ndarray | None:  # float (n_papers, 8), the highest wins; None as above
-        "Scores of each paper before calibration, learnt from others only."
+        "Out-of-fold scores, before calibration."
         ids = check_labels(papers, labels)
         self._check_settings()
         return self._held_out_scores(self._texts(papers), ids)
+
+# %% ../../nbs/04_classifiers/01_classifier.ipynb #aca1c294
+class Predictor(OutOfFold):
+    "From papers to probabilities of the eight groups."
+
+    @property
+    def classes_(self) -> np.ndarray:
+        "Label ids in the order of the probability columns: always 0 to 7."
+        return np.arange(len(LABELS))
 
     def decision_function(
         self,
         papers: Papers,  # to score
     ) -> np.ndarray:  # (n_papers, 8), the highest wins
         "Scores before calibration."
-        check_is_fitted(self, "calibration_")
+        check_is_fitted(self)
         if not len(papers):
             return np.empty((0, len(LABELS)))
         return self._scores(self._texts(papers))
@@ -649,7 +630,7 @@ class Classifier(Estimator, Persistable):
         papers: Papers,  # to predict
     ) -> np.ndarray:  # float (n_papers, 8), in label order
         "Calibrated probabilities."
-        scores = self.decision_function(papers)
+        scores = self.decision_function(papers)  # checks that it is fitted
         return self.calibration_(scores)
 
     def predict(
@@ -659,23 +640,47 @@ class Classifier(Estimator, Persistable):
         "The most probable group of each paper."
         return self.decision_function(papers).argmax(axis=1)
 
+# %% ../../nbs/04_classifiers/01_classifier.ipynb #ab5b50d7
+class Classifier(Predictor):
+    "From papers (a table or a list of texts) to probabilities."
+
+    def fit(
+        self,
+        papers: Papers,  # training papers
+        labels: Sequence[int] | np.ndarray,  # (n_papers,) label ids
+        # to choose by and calibrate on; absent: the family holds out its own
+        validation: LabelledPapers | None = None,
+    ) -> Self:  # the classifier itself, fitted
+        "Fit on labelled papers, then calibrate on others."
+        ids = check_labels(papers, labels)
+        self._check_settings()
+        # what the family chose by itself, as JSON
+        self.fitted_: dict[str, Any] = {}
+        chosen_by = None
+        if validation is not None and len(validation[0]):
+            chosen_by = self._texts(validation[0]), check_labels(*validation, groups=1)
+        held_out = self._fit(self._texts(papers), ids, chosen_by)
+        if chosen_by is not None and not (held_out and held_out.includes_validation):
+            more = HeldOut(self._scores(chosen_by[0]), chosen_by[1], True)
+            held_out = held_out.joined(more) if held_out else more
+        self._calibrate(held_out)
+        return self
+
 # %% ../../nbs/04_classifiers/01_classifier.ipynb #6103f264
 def holdout_split(
     labels: np.ndarray,  # (n_papers,) label ids
-    # of the papers, as evenly over the groups as can be; the default is the original's
+    # of each group; the default is the original's
     share: float = 0.1,
     seed: int = 42,  # of the draw
-) -> tuple[
-    np.ndarray, np.ndarray
-]:  # positions to learn from and positions held out, both sorted
-    "Divide papers into those to learn from and those to choose by."
+    # positions to fit on and positions held out, both sorted
+) -> tuple[np.ndarray, np.ndarray]:
+    "Divide papers into those to fit on and those to choose by."
     rng = np.random.default_rng(seed)
     held: list[int] = []
     for group in np.unique(labels):
         papers = rng.permutation(np.flatnonzero(labels == group))
-        held += papers[
-            : min(max(1, round(share * len(papers))), len(papers) - 1)
-        ].tolist()
+        count = min(max(1, round(share * len(papers))), len(papers) - 1)
+        held += papers[:count].tolist()
     chosen = np.isin(np.arange(len(labels)), held)
     return np.flatnonzero(~chosen), np.flatnonzero(chosen)
 
@@ -687,17 +692,17 @@ FAMILIES: dict[str, str] = {  # name → where its class is
     "ensemble": "arxiv_nbclf.classifiers.ensemble.EnsembleClassifier",
 }
 
-
-# models in another form: a bundle may be of one, nobody chooses among them
+# %% ../../nbs/04_classifiers/01_classifier.ipynb #b5d2484c
+# export formats: a bundle may be of one; they are not chosen by name
 EXPORTED_FAMILIES: dict[str, str] = {
     "compact": "arxiv_nbclf.deployment.prediction.CompactClassifier",
     "exported": "arxiv_nbclf.deployment.onnx.ExportedClassifier",
     "cascade": "arxiv_nbclf.deployment.onnx.CascadeClassifier",
 }
 
-
+# %% ../../nbs/04_classifiers/01_classifier.ipynb #a847df9f
 def family_class(
-    name: str,  # a key of FAMILIES or FORMS
+    name: str,  # a key of FAMILIES or EXPORTED_FAMILIES
 ) -> type[Classifier]:  # the family's class, imported now
     "The class that a family's name stands for."
     if (home := (EXPORTED_FAMILIES | FAMILIES).get(name)) is None:
@@ -727,16 +732,25 @@ def new_classifier(
     family: str,  # a key of FAMILIES
     **settings: Any,  # the family's own settings; the rest keep their defaults
 ) -> Classifier:  # unfitted
-    "A fresh classifier of a family, by name. Raises `BadSettings`."
+    """A fresh classifier of a family, by name.
+
+    Raises `BadSettings` if the family or a setting is not known.
+
+    Example
+    -------
+    >>> new_classifier("linear", bits=12).bits
+    12
+    """
     cls = family_class(family)
     known = cls._get_param_names()
-    settings = rename_settings(settings)
-    for name in settings:
+    renamed = rename_settings(settings)
+    for name in renamed:
         if name not in known:
             raise BadSettings(
-                f"the family {family} has no setting {brief(name)}: it has {', '.join(known)}"
+                f"the family {family} has no setting {brief(name)}: it has "
+                f"{', '.join(known)}"
             )
-    return cls(**settings)
+    return cls(**renamed)
 
 # %% ../../nbs/04_classifiers/01_classifier.ipynb #dc3b24d4
 def _description(
@@ -762,54 +776,65 @@ def save_classifier(
     classifier: Classifier,  # fitted
     folder: str | Path,  # to make; a bundle that is there already is replaced
 ) -> Path:  # the folder
-    "Write a fitted classifier as a bundle, whole or not at all. Raises `CannotWrite` and `FolderExists`."
-    check_is_fitted(classifier, "calibration_")
+    "Write a bundle atomically. Raises `CannotWrite` and `FolderExists`."
+    check_is_fitted(classifier)
     return write_bundle(
         Path(folder), classifier._save_weights, _description(classifier)
     )
 
 # %% ../../nbs/04_classifiers/01_classifier.ipynb #325b7cd2
-def _read_thresholds(saved: list[dict[str, float]]) -> dict[float, Threshold]:
+def _read_thresholds(
+    saved: list[dict[str, float]],  # as bundle.json has them
+) -> dict[float, Threshold]:  # accuracy → threshold
+    "Thresholds out of plain JSON. Raises `BadBundle`."
     found = {
-        float(row["accuracy"]): Threshold(
-            float(row["threshold"]), float(row["coverage"])
-        )
+        float(row["accuracy"]): Threshold(row["threshold"], row["coverage"])
         for row in saved
     }
-    if not all(
-        0 <= number <= 1
-        for accuracy, row in found.items()
-        for number in (accuracy, *row)
-    ):
-        raise BadBundle(
-            f"thresholds {brief(saved)} are no shares: save the model again"
-        )
-    return found
+    numbers = [float(one) for key, row in found.items() for one in (key, *row)]
+    if not all(0 <= number <= 1 for number in numbers):
+        problem = "are no shares: save the model again"
+        raise BadBundle(f"thresholds {brief(saved)} {problem}")
+    return {key: Threshold(*map(float, row)) for key, row in found.items()}
 
 # %% ../../nbs/04_classifiers/01_classifier.ipynb #325b9bc1
+def _restore(
+    folder: Path,  # a bundle whose files are intact
+    record: dict[str, Any],  # its description
+) -> Classifier:  # fitted
+    "The classifier that a bundle describes."
+    classifier = new_classifier(record["family"], **record["settings"])
+    classifier._check_settings()
+    classifier.fitted_ = dict(record.get("fitted", {}))
+    classifier._load_weights(folder)
+    classifier.calibration_ = read_calibration(record["calibration"], len(LABELS))
+    classifier.thresholds_ = _read_thresholds(record.get("thresholds", []))
+    return classifier
+
+# %% ../../nbs/04_classifiers/01_classifier.ipynb #e1014a58
 def load_classifier(
     folder: str | Path,  # a bundle, or a run folder (its `model/` is taken)
 ) -> Classifier:  # fitted, as it was saved
-    "Load a saved classifier; nothing that the folder holds is executed. Raises `BadBundle` and `BadSettings`."
+    """Load a saved classifier; nothing that the folder holds is executed.
+
+    Raises `BadBundle` if a file is missing, changed or invalid, and `BadSettings`
+    if the family or a setting is not known.
+
+    Example
+    -------
+    >>> load_classifier("runs/linear").predict(["A lemma on graphs"])
+    """
     folder = Path(folder)
     if (folder / "model" / BUNDLE_JSON).is_file():
         folder = folder / "model"
     record = read_bundle(folder)
-    family = brief(record["family"])
     try:
-        classifier = new_classifier(record["family"], **record["settings"])
-        classifier._check_settings()
-        classifier.fitted_ = dict(record.get("fitted", {}))
-        classifier._load_weights(folder)
-        classifier.calibration_ = read_calibration(record["calibration"], len(LABELS))
-        classifier.thresholds_ = _read_thresholds(record.get("thresholds", []))
+        return _restore(folder, record)
     except ArxivNbclfError:
         raise
-    except Exception as error:  # whatever the numbers of a stranger bring about
-        raise BadBundle(
-            error_line(
-                folder,
-                f"does not hold a whole {family} model ({error}); save the model again",
-            )
-        ) from error
-    return classifier
+    except Exception as error:  # invalid numbers may raise anything
+        family = brief(record["family"])
+        problem = (
+            f"does not hold a whole {family} model ({error}); save the model again"
+        )
+        raise BadBundle(error_line(folder, problem)) from error

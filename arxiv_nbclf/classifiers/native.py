@@ -25,71 +25,70 @@ from ..core.basics import available_cores, map_blocks
 from ..preprocessing import LABELS, SEPARATOR_TOKEN, TEXT_CLEANERS
 
 # %% ../../nbs/04_classifiers/02_native.ipynb #c0877155
-# what a byte can be besides a letter: parts words, passed over, or begins a longer
-# character
+# what a byte can be besides a letter: a separator, ignored, or the first of several
 SEPARATOR, IGNORED, MULTIBYTE = 0, 1, 2
-# no character from here on has a letter or digit in it; all part words
+# no character from here on has a letter or digit in it; all are separators
 MAX_CODE_POINT = 0x20000
 
-
+# %% ../../nbs/04_classifiers/02_native.ipynb #66441131
 @dataclass(frozen=True)
 class CharacterTable:
-    "What becomes of each character: bytes of letters and digits, 0 for what parts words."
+    "Each character's letters and digits as bytes, 0 for a separator."
 
-    # (256,) uint8; of a byte: a letter or digit, or APART, NOTHING, WIDE
+    # (256,) uint8; of a byte: a letter or digit, or SEPARATOR, IGNORED, MULTIBYTE
     byte_table: np.ndarray
-    # (LAST + 1,) int32; where in `replacements` each character's own begin
+    # (MAX_CODE_POINT + 1,) int32; where in `replacements` each character's own begin
     starts: np.ndarray
     replacements: np.ndarray  # uint8
 
 # %% ../../nbs/04_classifiers/02_native.ipynb #c0879044
 def build_character_table(
-    # what is done to a text before words are looked for; works character by character
+    # applied to a text before words are split; works character by character
     clean: Callable[[str], str],
-) -> CharacterTable:
-    "Ask what becomes of each character."
+) -> CharacterTable:  # of all characters below MAX_CODE_POINT
+    "Fold each character once."
     letters = b"abcdefghijklmnopqrstuvwxyz0123456789"
     kept = bytes(code if code in letters else SEPARATOR for code in range(256))
     replacements = [
         clean(chr(code)).encode("ascii", "replace").translate(kept)
         for code in range(MAX_CODE_POINT)
     ]
-    starts = np.concatenate(
-        [[0], np.cumsum([len(image) for image in replacements])]
-    ).astype(np.int32)
-    byte_table = [max(image, default=IGNORED) for image in replacements[:128]] + [
-        MULTIBYTE
-    ] * 128
+    ends = np.cumsum([len(image) for image in replacements])
+    of_ascii = [max(image, default=IGNORED) for image in replacements[:128]]
     return CharacterTable(
-        np.array(byte_table, dtype=np.uint8),
-        starts,
+        np.array(of_ascii + [MULTIBYTE] * 128, dtype=np.uint8),
+        np.concatenate([[0], ends]).astype(np.int32),
         np.frombuffer(b"".join(replacements), dtype=np.uint8),
     )
 
 # %% ../../nbs/04_classifiers/02_native.ipynb #0df4dda6
-# 2**64 over the golden ratio: multiplied by it, neighbours fly apart
+# 2**64 over the golden ratio (Fibonacci hashing): spreads neighbouring numbers
 HASH_MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
 
 
+def _slots(
+    packed: np.ndarray,  # (n_words,) uint64, words as numbers
+    bits: int,  # of the table's size
+) -> np.ndarray:  # (n_words,) uint64, places in a table of 2**bits
+    "Where each word stands in the table."
+    return packed * HASH_MULTIPLIER >> np.uint64(64 - bits)
+
+# %% ../../nbs/04_classifiers/02_native.ipynb #b235b819
 def stop_word_table(
     words: frozenset[str],  # lower-case, of eight letters and digits at most
 ) -> np.ndarray:  # (a power of two,) uint64; each word at its slot, 0 elsewhere
-    "Words in a table that has one place for each."
+    "A hash table of words without collisions. Raises `ValueError` for a long word."
     if long := [word for word in words if len(word) > 8]:
         raise ValueError(
             f"{long[0]!r} has {len(long[0])} letters: a stop word has eight at most"
         )
-    packed = np.array(
-        [int.from_bytes(word.encode(), "big") for word in sorted(words)],
-        dtype=np.uint64,
-    )
+    numbers = [int.from_bytes(word.encode(), "big") for word in sorted(words)]
+    packed = np.array(numbers, dtype=np.uint64)
     bits = 1
-    while len(set((packed * HASH_MULTIPLIER >> np.uint64(64 - bits)).tolist())) < len(
-        packed
-    ):
+    while len(set(_slots(packed, bits).tolist())) < len(packed):
         bits += 1
     table = np.zeros(1 << bits, dtype=np.uint64)
-    table[packed * HASH_MULTIPLIER >> np.uint64(64 - bits)] = packed
+    table[_slots(packed, bits)] = packed
     return table
 
 # %% ../../nbs/04_classifiers/02_native.ipynb #207fb9ff
@@ -97,10 +96,10 @@ def hash_rows(
     data: np.ndarray,  # uint8, texts in UTF-8, one after the other
     # (n_texts + 1,) int64, where each begins, and where the last ends
     bounds: np.ndarray,
-    byte_table: np.ndarray,  # of Characters
-    starts: np.ndarray,  # of Characters
-    replacements: np.ndarray,  # of Characters
-    stops: np.ndarray,  # a stop table
+    byte_table: np.ndarray,  # of the CharacterTable
+    starts: np.ndarray,  # of the CharacterTable
+    replacements: np.ndarray,  # of the CharacterTable
+    stops: np.ndarray,  # from stop_word_table
     bits: int,  # there are 2**bits buckets
     pairs: bool,  # whether neighbouring words count too
     buckets: np.ndarray,  # int32, written to: buckets of the words, text after text
@@ -123,7 +122,7 @@ def hash_rows(
             if image < image_end:
                 letter = replacements[image]
                 image += 1
-            elif place == end:  # the end parts words as well
+            elif place == end:  # the end separates words too
                 letter = np.uint8(SEPARATOR)
                 place += 1
             else:
@@ -149,8 +148,7 @@ def hash_rows(
                 if length > 1 and (
                     length > 8 or stops[packed * HASH_MULTIPLIER >> slot] != packed
                 ):
-                    # compiled, a product has 64 bits, of which the lower 32 are the
-                    # hash
+                    # compiled, a product has 64 bits; the lower 32 are the hash
                     whole = np.uint32(word)
                     buckets[found] = (whole ^ whole >> shift) & low
                     found += 1
@@ -165,12 +163,10 @@ def hash_rows(
 # %% ../../nbs/04_classifiers/02_native.ipynb #6a1b8cf9
 # known when the loop is compiled, which lets eight sums be made at once
 N_GROUPS = len(LABELS)
-
-
 # of a count: 1 + ln c
 LOG_COUNTS = np.concatenate([[0.0], 1 + np.log(np.arange(1.0, 256))])
 
-
+# %% ../../nbs/04_classifiers/02_native.ipynb #e34527f3
 def score_rows(
     buckets: np.ndarray,  # int32, of the words, text after text
     ends: np.ndarray,  # (n_texts,) int64, where in `buckets` each text's end
@@ -194,9 +190,9 @@ def score_rows(
             count = counts[bucket]
             if count > 0:
                 counts[bucket] = 0
-                value = (
-                    log_counts[count] if count < len(log_counts) else 1 + np.log(count)
-                ) * idf[bucket]
+                known = count < len(log_counts)
+                damped = log_counts[count] if known else 1 + np.log(count)
+                value = damped * idf[bucket]
                 squares += value * value
                 for group in range(N_GROUPS):
                     scores[row, group] += value * weights[bucket, group]
@@ -207,12 +203,14 @@ def score_rows(
 
 # %% ../../nbs/04_classifiers/02_native.ipynb #ae936947
 def has_native() -> bool:  # False where numba is not installed
-    "Whether there is a compiler for the loops."
+    "Whether the loops can be compiled."
     return find_spec("numba") is not None
 
 # %% ../../nbs/04_classifiers/02_native.ipynb #ae938836
 @lru_cache(maxsize=1)
-def compiled_loops() -> tuple[Callable[..., None], Callable[..., None]]:
+def compiled_loops() -> tuple[
+    Callable[..., None], Callable[..., None]
+]:  # hash_rows, score_rows
     "Both loops, compiled."
     from numba import njit
 
@@ -226,30 +224,23 @@ def compiled_loops() -> tuple[Callable[..., None], Callable[..., None]]:
 # %% ../../nbs/04_classifiers/02_native.ipynb #a6771e87
 # a papers table (title and summary are read), or texts that are joined already
 PapersOrTexts: TypeAlias = pd.DataFrame | Sequence[str]
-
-
 Columns: TypeAlias = tuple[pa.Array | pa.ChunkedArray, ...]
 
-
+# %% ../../nbs/04_classifiers/02_native.ipynb #0cf6f8ee
 def text_columns(
     papers: PapersOrTexts,  # what to score
 ) -> Columns:  # title and summary, or the texts
     "The text of papers in Arrow's form."
+    text = pa.large_string()
     if isinstance(papers, pd.DataFrame):
-        return tuple(
-            pa.array(papers[name], pa.large_string(), from_pandas=True)
-            for name in ("title", "summary")
-        )
+        columns = papers["title"], papers["summary"]
+        return tuple(pa.array(one, text, from_pandas=True) for one in columns)
     try:
-        return (pa.array(papers, pa.large_string()),)
+        return (pa.array(papers, text),)
     except UnicodeEncodeError:
-        # half a surrogate pair; it parts words, as a question mark does
-        return (
-            pa.array(
-                [text.encode("utf-8", "replace").decode() for text in papers],
-                pa.large_string(),
-            ),
-        )
+        # half a surrogate pair; a separator, as a question mark is
+        valid = [one.encode("utf-8", "replace").decode() for one in papers]
+        return (pa.array(valid, text),)
 
 # %% ../../nbs/04_classifiers/02_native.ipynb #a6773d76
 def joined_bytes(
@@ -259,26 +250,21 @@ def joined_bytes(
 ) -> tuple[np.ndarray, np.ndarray]:  # bytes, and int64 bounds
     "The texts of some rows as one buffer."
     parts = [pc.fill_null(column.slice(start, rows), "") for column in columns]
-    text = (
-        parts[0]
-        if len(parts) == 1
-        else pc.binary_join_element_wise(
-            *parts, pa.scalar(SEPARATOR_TOKEN, pa.large_string())
-        )
-    )
+    mark = pa.scalar(SEPARATOR_TOKEN, pa.large_string())
+    one = len(parts) == 1
+    text = parts[0] if one else pc.binary_join_element_wise(*parts, mark)
     text = pa.concat_arrays(text.chunks) if isinstance(text, pa.ChunkedArray) else text
     _, bounds, data = text.buffers()
-    return np.frombuffer(data or b"\0", np.uint8), np.frombuffer(bounds, np.int64)[
-        text.offset :
-    ][: len(text) + 1]
+    ends = np.frombuffer(bounds, np.int64)[text.offset :][: len(text) + 1]
+    return np.frombuffer(data or b"\0", np.uint8), ends
 
 # %% ../../nbs/04_classifiers/02_native.ipynb #538d7e5e
 @dataclass(frozen=True, repr=False)
 class Hasher:
-    "The features of the linear family, in native code: which buckets do the words of each text hit?"
+    "The features of the linear family, computed by compiled code."
 
     characters: CharacterTable
-    stops: np.ndarray  # a stop table
+    stops: np.ndarray  # from stop_word_table
     bits: int = 16  # there are 2**bits buckets
     pairs: bool = False  # whether neighbouring words count too
 
@@ -287,28 +273,16 @@ class Hasher:
         columns: Columns,  # of text_columns
         start: int,  # the first row
         rows: int,  # how many
-    ) -> tuple[
-        np.ndarray, np.ndarray
-    ]:  # buckets, int32, text after text; and where each text's end, int64
+        # buckets, int32, text after text; and where each text's end, int64
+    ) -> tuple[np.ndarray, np.ndarray]:
         "Hash the words of some rows."
         data, bounds = joined_bytes(columns, start, rows)
-        buckets = np.empty(
-            int(bounds[-1] - bounds[0] + rows) * (1 + self.pairs), dtype=np.int32
-        )
-        ends = np.empty(rows, dtype=np.int64)
+        most = int(bounds[-1] - bounds[0] + rows) * (1 + self.pairs)
+        buckets, ends = np.empty(most, np.int32), np.empty(rows, np.int64)
         table = self.characters
-        compiled_loops()[0](
-            data,
-            bounds,
-            table.byte_table,
-            table.starts,
-            table.replacements,
-            self.stops,
-            self.bits,
-            self.pairs,
-            buckets,
-            ends,
-        )
+        tables = table.byte_table, table.starts, table.replacements, self.stops
+        hash_native, _ = compiled_loops()
+        hash_native(data, bounds, *tables, self.bits, self.pairs, buckets, ends)
         return buckets[: ends[-1] if rows else 0], ends
 
 # %% ../../nbs/04_classifiers/02_native.ipynb #538d9d4d
@@ -318,12 +292,12 @@ def new_hasher(
     stop_words: frozenset[str],  # as the features are defined
     bits: int = 16,  # there are 2**bits buckets
     pairs: bool = False,  # whether neighbouring words count too
-    text_plan: str = "raw",  # a key of TEXT_PLANS
-) -> Hasher:
-    "A hasher of the features that are defined so; the tables are made once."
-    plan = TEXT_CLEANERS[text_plan]
+    text_plan: str = "raw",  # a key of TEXT_CLEANERS
+) -> Hasher:  # the same object for the same arguments
+    "A hasher with its tables, which are made once."
+    clean = TEXT_CLEANERS[text_plan]
     return Hasher(
-        build_character_table(lambda text: fold(plan(text))),
+        build_character_table(lambda text: fold(clean(text))),
         stop_word_table(stop_words),
         bits,
         pairs,
@@ -332,7 +306,7 @@ def new_hasher(
 # %% ../../nbs/04_classifiers/02_native.ipynb #1d10505c
 @dataclass(frozen=True, repr=False)
 class Scorer:
-    "A linear model in native code."
+    "A linear model in compiled code."
 
     hasher: Hasher
     idf: np.ndarray  # (n_buckets,) float32
@@ -341,25 +315,18 @@ class Scorer:
     intercepts: np.ndarray  # (8,) float64
 
     def _block(self, columns: Columns, start: int, rows: int) -> np.ndarray:
-        scores, counts = (
-            np.empty((rows, N_GROUPS)),
-            np.zeros(len(self.idf), dtype=np.int32),
-        )
-        compiled_loops()[1](
-            *self.hasher(columns, start, rows),
-            LOG_COUNTS,
-            self.idf,
-            self.weights,
-            self.intercepts,
-            counts,
-            scores,
-        )
+        scores = np.empty((rows, N_GROUPS))
+        counts = np.zeros(len(self.idf), dtype=np.int32)
+        model = self.idf, self.weights, self.intercepts
+        _, score_native = compiled_loops()
+        buckets, ends = self.hasher(columns, start, rows)
+        score_native(buckets, ends, LOG_COUNTS, *model, counts, scores)
         return scores
 
     def __call__(
         self,
         papers: PapersOrTexts,  # to score
-        threads: int | None = None,  # side by side; None: as many as there are cores
+        threads: int | None = None,  # in parallel; None: as many as there are cores
     ) -> np.ndarray:  # (n_papers, 8) float64, before calibration
         "Score papers; the same on any number of threads."
         columns = text_columns(papers)
@@ -374,8 +341,8 @@ def new_scorer(
     idf: np.ndarray,  # (n_buckets,)
     weights: np.ndarray,  # (8, n_buckets), as a linear classifier keeps them
     intercepts: np.ndarray,  # (8,)
-) -> Scorer:
-    "A scorer of what a linear classifier has learnt."
+) -> Scorer:  # of papers or texts
+    "A scorer with the weights of a linear classifier."
     by_bucket = np.ascontiguousarray(weights.T, dtype=np.float32)
     return Scorer(
         hasher,
@@ -388,7 +355,7 @@ def new_scorer(
 def count_natively(
     papers: PapersOrTexts,  # to count
     hasher: Hasher,
-    threads: int | None = None,  # side by side; None: as many as there are cores
+    threads: int | None = None,  # in parallel; None: as many as there are cores
 ) -> csr_matrix:  # (n_papers, 2**bits) float32, how often each bucket is hit
     "Count each text's words in hashed buckets."
     columns = text_columns(papers)
@@ -413,7 +380,7 @@ def score_small_batch(
     weights: np.ndarray,  # (8, n_buckets)
     intercepts: np.ndarray,  # (8,)
 ) -> np.ndarray:  # (n_texts, 8)
-    "Score a handful of texts without anything compiled."
+    "Score a few texts without compiled code."
     scores = np.empty((len(texts), len(intercepts)))
     for row, buckets in enumerate(texts):
         hit, counts = np.unique(np.asarray(buckets, dtype=np.int64), return_counts=True)
@@ -425,13 +392,12 @@ def score_small_batch(
     return scores
 
 # %% ../../nbs/04_classifiers/02_native.ipynb #646b6733
-# papers up to which a sparse matrix does not pay, and from which on native code pays
-# for being loaded
+# papers up to which a sparse matrix does not pay, and from which on compiled code does
 SMALL_BATCH, NATIVE_MIN_PAPERS = 32, 4096
 
-
+# %% ../../nbs/04_classifiers/02_native.ipynb #1528d2a5
 def native_pays(
     papers: PapersOrTexts,  # to score
-) -> bool:
-    "Whether native code is at hand and there is enough for it to do."
+) -> bool:  # False for few papers, or without numba
+    "Whether numba is installed and there are papers enough to use it."
     return len(papers) >= NATIVE_MIN_PAPERS and has_native()

@@ -21,88 +21,97 @@ from arxiv_nbclf.classifiers.base import (
 from .encoders import NoEncoder, accelerator, find_encoder
 
 # %% ../../nbs/04_classifiers/09_selection.ipynb #8eb07d74
-def _best_available_family(
+def _family_with_encoder(
+    families: Iterable[str],  # in order of preference
     encoder: str | None,  # what was requested; None: each family's default
-) -> tuple[str, str]:  # a family's name, and why it was chosen
-    "What auto means on this machine, with this installation."
-    if missing := [
-        name for name in ("torch", "transformers") if find_spec(name) is None
-    ]:
-        return (
-            "linear",
-            f"{' and '.join(missing)} cannot be imported; pip install 'arxiv_nbclf[train]' for more",
-        )
-    device, passed_over = accelerator(), ""
-    for family in ("finetuned", "hybrid") if device.kind != "cpu" else ("hybrid",):
+) -> tuple[str, str]:  # the first family whose encoder is there, and why
+    "The best family with an encoder, or the linear one."
+    passed_over = ""
+    for family in families:
+        wanted = encoder or family_class(family)().get_params()["encoder"]
         try:
-            found = find_encoder(
-                encoder or family_class(family)().get_params()["encoder"]
-            )
+            found = find_encoder(wanted)
         except NoEncoder as error:
             if encoder:
                 raise
             passed_over += f"; not {family}: {error}"
         else:
-            return family, f"{device.name}, encoder {found.name}{passed_over}"
+            return family, f"encoder {found.name}{passed_over}"
     return "linear", f"no encoder is at hand{passed_over}"
+
+# %% ../../nbs/04_classifiers/09_selection.ipynb #c83755e7
+def _best_available_family(
+    encoder: str | None,  # what was requested; None: each family's default
+) -> tuple[str, str]:  # a family's name, and why it was chosen
+    "What auto means on this machine, with this installation."
+    packages = ("torch", "transformers")
+    if missing := [name for name in packages if find_spec(name) is None]:
+        names = " and ".join(missing)
+        hint = "pip install 'arxiv_nbclf[train]' for more"
+        return "linear", f"{names} cannot be imported; {hint}"
+    device = accelerator()
+    families = ("finetuned", "hybrid") if device.kind != "cpu" else ("hybrid",)
+    family, why = _family_with_encoder(families, encoder)
+    return family, why if family == "linear" else f"{device.name}, {why}"
 
 # %% ../../nbs/04_classifiers/09_selection.ipynb #8eb09c63
 def choose_family(
     family: str,  # a family's name, or auto
     encoder: str | None = None,  # as requested
-) -> tuple[str, str]:  # a family's name, and why; "" where it was requested by name
-    "The family that a request means. Raises `BadSettings` and, for an encoder that was requested, `NoEncoder`."
+) -> tuple[str, str]:  # a name, and why; "" where it was requested by name
+    "The family that is meant. Raises `BadSettings` and `NoEncoder`."
     if family == "auto":
         return _best_available_family(encoder)
     family_class(family)
     return family, ""
 
 # %% ../../nbs/04_classifiers/09_selection.ipynb #f3baf05e
-def _value(text: str) -> Any:
+def _value(
+    text: str,  # JSON, a word, or several with commas between
+) -> Any:  # a number, text, truth value, None or list
+    "A setting's value out of its text."
     try:
         return json.loads(text)
     except ValueError:
-        return (
-            [_value(part) for part in text.split(",") if part] if "," in text else text
-        )
+        if "," not in text:
+            return text
+        return [_value(part) for part in text.split(",") if part]
 
 # %% ../../nbs/04_classifiers/09_selection.ipynb #f3bb0f4d
 def parse_settings(
     # name=value, or member.name=value for the member of an ensemble
     words: Iterable[str],
 ) -> dict[str, Any]:  # as the family takes them
-    "Settings from words of the command line. Raises `BadSettings`."
+    "Settings from command-line arguments. Raises `BadSettings`."
     settings: dict[str, Any] = {}
     for word in words:
         name, is_pair, value = word.partition("=")
         member, of_member, name = name.rpartition(".")
         if not is_pair or not name or (of_member and not member):
+            example = "epochs=3 or finetuned.epochs=3"
             raise BadSettings(
-                f"--set {word}: write it as name=value, for instance epochs=3 or finetuned.epochs=3"
+                f"--set {word}: write it as name=value, for instance {example}"
             )
-        home = (
-            settings.setdefault("settings", {}).setdefault(member, {})
-            if of_member
-            else settings
-        )
+        home = settings
+        if of_member:
+            home = settings.setdefault("settings", {}).setdefault(member, {})
         home[name] = _value(value)
     return settings
 
 # %% ../../nbs/04_classifiers/09_selection.ipynb #2b651251
 def make_classifier(
     family: str,  # a family's name
-    # for families that have one; the others are content without
+    # for families that have one; ignored by the others
     encoder: str | None = None,
     # the family's own; the rest keep their defaults
     settings: dict[str, Any] | None = None,
 ) -> Classifier:  # unfitted, its settings checked
-    "The classifier that a request means. Raises `BadSettings`."
+    "An unfitted classifier. Raises `BadSettings`."
     cls, settings = family_class(family), dict(settings or {})
     for field in fields(cls):  # type: ignore[arg-type]
-        if isinstance(field.default, tuple) and isinstance(
-            settings.get(field.name), str
-        ):
-            settings[field.name] = [settings[field.name]]  # a list of one
+        value, is_list = settings.get(field.name), isinstance(field.default, tuple)
+        if is_list and isinstance(value, str):
+            settings[field.name] = [value]  # a list of one
     if encoder and "encoder" in cls._get_param_names():
         settings.setdefault("encoder", encoder)
     classifier = new_classifier(family, **settings)
