@@ -157,6 +157,8 @@ def open_storage(
         shown, seconds = without_password(url), heartbeat
     with quiet_optuna():
         try:
+            import optuna.storages  # noqa: F401  before the clock starts
+
             connect = partial(_new_storage, url, seconds, read_only)
             return call_with_timeout(DATABASE_TIMEOUT, connect)
         except ImportError as error:
