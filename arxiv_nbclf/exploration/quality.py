@@ -705,8 +705,8 @@ def _checked(
         raise CheckError("the table holds no papers; is it the right file?")
     if max_length < 1:
         raise CheckError(
-            f"max_length={max_length} must be 1 token or more; encoders mostly read 256 "
-            "or 512"
+            f"max_length={max_length} must be 1 token or more; encoders mostly read "
+            "256 or 512"
         )
     if lengths is None:
         return None
