@@ -136,7 +136,8 @@ def day_range(
         )
     if late := [day for day in (first, last) if day > today()]:
         raise BadDate(
-            f"from {first} to {last}: {late[0]} is in the future; today is {today()} (UTC)"
+            f"from {first} to {last}: {late[0]} is in the future; today is {today()} "
+            "(UTC)"
         )
     return first, last
 
@@ -170,7 +171,8 @@ class TimeWindow:
         categories: str,  # from `category_query`
     ) -> str:  # in the language of the interface
         "Ask for its papers."
-        return f"({categories}) AND submittedDate:[{self.start:%Y%m%d%H%M} TO {self.end:%Y%m%d%H%M}]"
+        start, end = f"{self.start:%Y%m%d%H%M}", f"{self.end:%Y%m%d%H%M}"
+        return f"({categories}) AND submittedDate:[{start} TO {end}]"
 
     def cut(
         self,
@@ -261,11 +263,13 @@ def make_harvest_request(
         )
     if not categories or not start or not end:
         raise BadHarvest(
-            "name categories and days, such as --categories cs.CL,math.* --from 2025-04-01 --to 2025-04-30; or ids"
+            "name categories and days, such as --categories cs.CL,math.* --from "
+            "2025-04-01 --to 2025-04-30; or ids"
         )
     if per_group is not None and per_group < 1:
         raise BadHarvest(
-            f"per-group is how many papers every group shall have at least, not {per_group}"
+            "per-group is how many papers every group shall have at least, not "
+            f"{per_group}"
         )
     return HarvestRequest(
         tuple(category_codes(categories)),
@@ -317,7 +321,7 @@ def write_finished(
     finished: Sequence[FetchedWindow],  # all windows that are done
     **more: Any,  # plain JSON values to stand beside it
 ) -> None:
-    "Write down what is finished, whole or not at all. Raises `CannotWrite`."
+    "Write down what is finished, atomically. Raises `CannotWrite`."
     write_json(path, more | {"windows": [done.record() for done in finished]})
 
 # %% ../../nbs/01_data/07_arxiv_client.ipynb #fa874825
@@ -346,7 +350,7 @@ class RetriesExhausted(ArxivNbclfError):
 
 
 class EmptyPages(RetriesExhausted):
-    "A page on which papers must be came back empty time after time, from a server that answers otherwise."
+    "A page that must hold papers came back empty in every attempt."
 
 # %% ../../nbs/01_data/07_arxiv_client.ipynb #d645b0c5
 class _TemporaryFault(Exception):
@@ -416,7 +420,8 @@ def _request(
             response.release_conn() if response.status == 200 else response.drain_conn()
     except HTTPError as error:
         raise _TemporaryFault(
-            f"the connection failed ({str(error).rpartition(': ')[2] or type(error).__name__})"
+            "the connection failed "
+            f"({str(error).rpartition(': ')[2] or type(error).__name__})"
         ) from error
     if response.status in RETRY_STATUSES:
         raise _TemporaryFault(
@@ -426,7 +431,8 @@ def _request(
         if b"/api/errors" in data:
             parse_feed(data)
         raise RefusedFeed(
-            f"{urlsplit(address).hostname} answers with status {response.status}: is the address right?"
+            f"{urlsplit(address).hostname} answers with status {response.status}: is "
+            "the address right?"
         )
     return data
 
@@ -435,7 +441,7 @@ def _connection(
     api: str,  # address of the interface
     timeout: float,  # seconds to wait for an answer
 ) -> Any:  # a pool of urllib3 that holds one connection
-    "One connection, through a proxy where there is one, that retries nothing by itself."
+    "One connection, through a proxy where there is one, without retries."
     from urllib3 import PoolManager, ProxyManager, Retry, Timeout
 
     proxy = _proxy(api)
@@ -453,7 +459,7 @@ def _connection(
 
 # %% ../../nbs/01_data/07_arxiv_client.ipynb #caf6cad0
 class ApiClient:
-    "Asks arXiv's interface, one question after the other."
+    "Queries arXiv's API, one request after the other."
 
     def __init__(
         self,
@@ -485,7 +491,7 @@ class ApiClient:
         known: int = 0,  # papers that are known to match, from an earlier page
         **question: Any,  # search_query or id_list, start, max_results
     ) -> Feed:  # a page of papers
-        "Ask until there is an answer. Raises `RefusedFeed`, `RetriesExhausted` and `EmptyPages`."
+        "Query with retries. Raises `RefusedFeed`, `RetriesExhausted` and `EmptyPages`."
         return _fetch(self, question, known)
 
 # %% ../../nbs/01_data/07_arxiv_client.ipynb #caf6e9bf
@@ -494,7 +500,7 @@ def _attempt(
     question: dict[str, Any],  # search_query or id_list, start, max_results
     known: int,  # papers that are known to match
 ) -> Feed:  # a page of papers
-    "Wait for the pause to end and request once. Raises `_TemporaryFault` and `RefusedFeed`."
+    "Wait, then request once. Raises `_TemporaryFault` and `RefusedFeed`."
     time.sleep(max(0.0, client.rested - time.monotonic()))
     try:
         feed = parse_feed(
@@ -511,7 +517,8 @@ def _attempt(
         and max(feed.total, known) > start
     ):
         raise _Empty(
-            f"the page from {start:,} of {max(feed.total, known):,} papers came back empty"
+            f"the page from {start:,} of {max(feed.total, known):,} papers came back "
+            "empty"
         )
     if feed.n_entries and feed.start != start:
         raise _TemporaryFault(
@@ -544,13 +551,14 @@ def _fetch(
             except MaxRetryError:
                 kind = EmptyPages if empty else RetriesExhausted
                 raise kind(
-                    f"{client.api}: {fault}, {len(retry.history) + 1} times; try again later"
+                    f"{client.api}: {fault}, {len(retry.history) + 1} times; try again "
+                    "later"
                 ) from fault
             if empty == MAX_EMPTY_PAGES:
                 raise EmptyPages(
                     f"{client.api}: {fault}, {empty} times; try again later"
                 ) from fault
-            log.info("%s; asking again", fault)
+            log.info("%s; trying again", fault)
             retry.sleep(fault.response)
             if question.get("max_results", 0) > 50:
                 question["max_results"] //= 2

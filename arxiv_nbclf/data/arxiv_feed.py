@@ -21,11 +21,11 @@ from .tables import BadPapers
 
 # %% ../../nbs/01_data/06_arxiv_feed.ipynb #297a1353
 class BadFeed(ArxivNbclfError):
-    "An answer that is cut off or garbled; asked again, the same question may be answered well."
+    "A response that is cut off or garbled; a retry may help."
 
 
 class RefusedFeed(ArxivNbclfError):
-    "An answer that is no feed, a dangerous one, or an error that the interface reports; asking again will not help."
+    "A response that is no feed or unsafe, or an API error; a retry will not help."
 
 # %% ../../nbs/01_data/06_arxiv_feed.ipynb #a3595f58
 # bytes; two thousand papers, the most that arXiv gives at once, are about six million
@@ -44,18 +44,21 @@ def _root(
 
     if len(data) > MAX_FEED_BYTES:
         raise RefusedFeed(
-            f"the answer is longer than {MAX_FEED_BYTES:,} bytes, and no feed of papers is"
+            f"the answer is longer than {MAX_FEED_BYTES:,} bytes, and no feed of "
+            "papers is"
         )
     shown = " ".join(data[:60].decode("utf-8", "replace").split())
     if shown.lower().startswith(("<!doctype html", "<html")):
         raise RefusedFeed(
-            f"the answer is a web page and no feed: is the address right, or a login page in between? ({shown})"
+            "the answer is a web page and no feed: is the address right, or a login "
+            f"page in between? ({shown})"
         )
     try:
         root = fromstring(data, forbid_dtd=True)
     except DefusedXmlException as error:
         raise RefusedFeed(
-            f"the answer declares what no feed of papers needs ({type(error).__name__}): it is not read"
+            "the answer declares what no feed of papers needs "
+            f"({type(error).__name__}): it is not read"
         ) from error
     except (ParseError, ValueError) as error:
         raise BadFeed(
@@ -63,7 +66,8 @@ def _root(
         ) from error
     if not root.tag.endswith("}feed"):
         raise RefusedFeed(
-            f"the answer is XML but no Atom feed (its root is {root.tag[:60]!r}): is the address right?"
+            f"the answer is XML but no Atom feed (its root is {root.tag[:60]!r}): is "
+            "the address right?"
         )
     return root
 
@@ -86,7 +90,8 @@ def _entry(
     }
     if "/api/errors" in texts["id"]:
         raise RefusedFeed(
-            f"arXiv's interface reports an error: {' '.join(texts['summary'].split())[:200]}"
+            "arXiv's interface reports an error: "
+            f"{' '.join(texts['summary'].split())[:200]}"
         )
     primary = element.find(f"{_ARXIV}primary_category")
     codes = [category.get("term", "") for category in element.iter(f"{_ATOM}category")]
@@ -114,7 +119,8 @@ class Feed:
     def __repr__(self) -> str:
         "Count what the page holds."
         unusable = f", {self.unusable:,} of them unusable" if self.unusable else ""
-        return f"a feed of {self.n_entries:,} entries from {self.start:,} of {self.total:,}{unusable}"
+        entries = f"a feed of {self.n_entries:,} entries from {self.start:,}"
+        return f"{entries} of {self.total:,}{unusable}"
 
     def _repr_html_(self) -> str:
         "The counts and the first papers, for a notebook."
@@ -153,7 +159,7 @@ def _papers(
 def parse_feed(
     data: bytes,  # an answer of arXiv's interface
 ) -> Feed:
-    "Read an Atom feed of papers. Raises `BadFeed` if it is worth asking again, and `RefusedFeed` if it is not."
+    "Parse an Atom feed of papers. Raises `BadFeed` (retry) and `RefusedFeed` (do not)."
     root = _root(data)
     n_entries = [_entry(element) for element in root.iter(f"{_ATOM}entry")]
     try:

@@ -126,7 +126,8 @@ def _lines(
         if len(line) == MAX_SNAPSHOT_LINE_BYTES:
             raise BadPapers.at(
                 where,
-                f"a line is longer than {MAX_SNAPSHOT_LINE_BYTES:,} bytes: this is no file of one JSON object a line",
+                f"a line is longer than {MAX_SNAPSHOT_LINE_BYTES:,} bytes: this is no "
+                "file of one JSON object a line",
             )
         lines.append(line)
     return lines

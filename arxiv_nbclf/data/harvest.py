@@ -187,7 +187,7 @@ def fetch_window(
     group: str | None = None,  # that is topped up; None: natural
     counted: bool = False,  # whether the progress bar knows of these papers
 ) -> list[TimeWindow]:  # its parts, if it has too many papers; none if it is finished
-    "Fetch a window into a file. Raises `RetriesExhausted`, `RefusedFeed`, `TooManyPapers` and `CannotWrite`."
+    "Fetch a window into a file. Raises an `ArxivNbclfError` that names the cause."
     query = window.query(categories)
     first = first_page(fetcher.client, query)
     if not counted:
@@ -197,10 +197,12 @@ def fetch_window(
         return window.cut(-(-first.total * 5 // (fetcher.most * 4)))
     if first.total > API_LIMIT:
         raise TooManyPapers(
-            f"{window}: arXiv counts {first.total:,} papers and hands out {API_LIMIT:,}: ask for fewer categories at a time"
+            f"{window}: arXiv counts {first.total:,} papers and hands out "
+            f"{API_LIMIT:,}: ask for fewer categories at a time"
         )
     fetched = all_pages(fetcher.client, query, first, fetcher.bar.update)
-    name = f"{group or 'natural'}-{window.start:%Y%m%d%H%M}-{window.end:%Y%m%d%H%M}.parquet"
+    span = f"{window.start:%Y%m%d%H%M}-{window.end:%Y%m%d%H%M}"
+    name = f"{group or 'natural'}-{span}.parquet"
     write_table(fetched.papers, fetcher.folder / name)
     fetcher.finish(
         FetchedWindow(window, categories, fetched.total, fetched.n_entries, name, group)
@@ -224,10 +226,8 @@ def fetch_all(
     window: TimeWindow,  # minutes whose papers are wanted
     codes: Sequence[str],  # active categories
     group: str | None = None,  # that is topped up; None: natural
-) -> list[
-    FetchedWindow
-]:  # all finished windows of these categories and this group, among them those that cover it
-    "Gather all papers of a window, however often that was begun. Raises `RetriesExhausted`, `RefusedFeed`, `TooManyPapers`, `CannotWrite`."
+) -> list[FetchedWindow]:  # all finished windows of these categories and this group
+    "Fetch, or resume fetching, all papers of a window."
     query = category_query(codes)
 
     def same(done: FetchedWindow) -> bool:
@@ -274,7 +274,8 @@ def _bare(
     "Read ids. Raises `BadIds`."
     if wrong := [text for text in ids if not is_id(text)]:
         raise BadIds(
-            f"no arXiv id: {wrong[0][:60]!r}; give one such as 2504.15253 or math/0211159"
+            f"no arXiv id: {wrong[0][:60]!r}; give one such as 2504.15253 or "
+            "math/0211159"
         )
     if not ids:
         raise BadIds("no id is given: name some, such as 2504.15253")
@@ -286,8 +287,8 @@ def harvest_ids(
     ids: Sequence[str],  # 2504.15253, math/0211159v2, addresses; each paper once
     api: str = API,  # address of arXiv's interface
     delay: float = 3.0,  # seconds between questions
-) -> pd.DataFrame:  # a papers table in the order of the ids (COLUMNS, chosen, withdrawn); ids that arXiv does not have are named on stderr
-    "Fetch single papers by id. Raises `BadIds`, `NoNetwork`, `RetriesExhausted` and `RefusedFeed`."
+) -> pd.DataFrame:  # COLUMNS, chosen, withdrawn; in the order of the ids
+    "Fetch papers by id; unknown ids are logged. Raises `BadIds` and client errors."
     wanted = _bare(ids)
     check_reachable(api)
     words = [
@@ -306,7 +307,8 @@ def harvest_ids(
     found = _once_each(pages).set_index("aid", drop=False)
     missing = [aid for aid in wanted.aid if aid not in found.index]
     if missing:
-        problem = f"arXiv has no paper {', '.join(missing[:10])}{f' and {len(missing) - 10:,} more' if len(missing) > 10 else ''}"
+        more = f" and {len(missing) - 10:,} more" if len(missing) > 10 else ""
+        problem = f"arXiv has no paper {', '.join(missing[:10])}{more}"
         if len(missing) == len(wanted):
             raise BadIds(f"{problem}: look the id up")
         log.warning("%s", problem)
@@ -451,24 +453,26 @@ class Harvest:
         chosen = ", ".join(f"{count:,} {how}" for how, count in self.papers.items())
         missing = sum(done.missing_papers for done in self.shortfalls)
         short = (
-            f"; {missing:,} papers that arXiv counts did not come, the same command asks again"
+            f"; {missing:,} papers that arXiv counts did not come, the same command "
+            "asks again"
             if missing
             else ""
         )
-        return f"{self.out}: {self.papers.sum():,} papers ({chosen}), {self.new:,} of them new{short}"
+        papers = f"{self.papers.sum():,} papers ({chosen})"
+        return f"{self.out}: {papers}, {self.new:,} of them new{short}"
 
 # %% ../../nbs/01_data/08_harvest.ipynb #df819546
 def record_path(
     out: str | Path,  # the table
 ) -> Path:  # papers.parquet → _papers.parquet.harvest.json
-    "Where it is written down how a table was harvested; no reader of tables takes it for one."
+    "Where the record of a table's harvests is written."
     return Path(out).with_name(f"_{Path(out).name}.harvest.json")
 
 # %% ../../nbs/01_data/08_harvest.ipynb #f9d5d4e1
 def _remove_partial(
     partial: Path,  # the partial folder
 ) -> None:
-    "Take a partial folder away; if that is interrupted, what is left of it is no partial folder."
+    "Remove a partial folder atomically."
     for left in partial.parent.glob(f".{'?' * 8}-{partial.name}"):
         shutil.rmtree(left, ignore_errors=True)
     if partial.exists():
@@ -482,10 +486,11 @@ def _partial_folder(
     out: Path,  # the table
     request: HarvestRequest,  # categories, days and what else was wanted
 ) -> Iterator[Path]:  # the partial folder
-    "Make, or find, the folder of a harvest, which goes away if there is nothing to go on with. Raises `FolderExists`, `CannotWrite`."
+    "Make, or resume, the folder of a harvest. Raises `FolderExists`, `CannotWrite`."
     if not file_suffix(out) or out.suffix.lower() == ".zip":
         raise CannotWrite(
-            f"{out}: unknown ending {out.suffix!r}; known are {', '.join(SUFFIXES)}, and .gz of the text ones"
+            f"{out}: unknown ending {out.suffix!r}; known are {', '.join(SUFFIXES)}, "
+            "and .gz of the text ones"
         )
     partial = partial_folder(out)
     if out.is_dir() or (
@@ -570,7 +575,7 @@ def _in_days(
     papers: pd.DataFrame,  # with published, UTC
     window: TimeWindow,  # the days that were wanted
 ) -> pd.DataFrame:  # the papers whose first version is of these days
-    "Leave out what belongs to other days: the question's last minute is the next day's first."
+    "Leave out papers of other days: a query's last minute is the next day's first."
     start, end = (
         pd.Timestamp(moment, tz="UTC") for moment in (window.start, window.end)
     )
@@ -642,7 +647,8 @@ def _from_snapshot(
     if not is_snapshot(path):
         raise BadPapers.at(
             path,
-            "this is not arXiv's bulk snapshot, JSON lines with id, abstract, categories and versions",
+            "this is not arXiv's bulk snapshot, JSON lines with id, abstract, "
+            "categories and versions",
         )
 
     def chosen(paper_filter: SnapshotFilter) -> Iterator[pd.DataFrame]:
@@ -699,7 +705,7 @@ def harvest(
     # the bulk snapshot, to be read instead of asking
     snapshot: str | Path | None = None,
 ) -> Harvest:  # COLUMNS, chosen and withdrawn are in the table
-    "Gather a table of papers. Asked again, it goes on where it was. Raises an `ArxivNbclfError` that says what is wrong."
+    "Collect papers into a table, or resume. Raises an `ArxivNbclfError`."
     request = make_harvest_request(
         categories, start, end, per_group, ids, Path(snapshot).name if snapshot else api
     )

@@ -58,7 +58,8 @@ _NAMES = {
     "summary": "summary abstract summaries abstracts",
     "categories": "categories category terms subjects tags",
     "main_category": "main_category primary_category primary_subject",
-    "published": "published published_date publication_date date submitted submitted_date created update_date updated",
+    "published": "published published_date publication_date date submitted "
+    "submitted_date created update_date updated",
     "other_subjects": "other_subjects",
     "chosen": "chosen",
     "withdrawn": "withdrawn",
@@ -108,7 +109,8 @@ def _check_columns(
         seen = ", ".join(repr(str(name))[1:-1][:40] for name in names[:12]) or "none"
         raise BadPapers.at(
             where,
-            f"no column {' and no column '.join(missing)}; the columns found are: {seen}",
+            f"no column {' and no column '.join(missing)}; the columns found are: "
+            f"{seen}",
         )
     return found
 
@@ -196,7 +198,7 @@ def _read_dates(
 def _duplicate_versions(
     rows: pd.DataFrame,  # usable rows: aid, version, _file, _row
 ) -> pd.Series:  # why a row gives way to another ("" where it stays)
-    "Find the rows whose paper is in the table in a later version, or earlier in the same one."
+    "Find the rows whose paper is there in a later version, or earlier in the same one."
     rows = rows[rows.aid.duplicated(keep=False)]
     rows = rows.assign(version=rows.version.fillna(10_000)).sort_values(
         ["aid", "version"], ascending=[True, False], kind="stable"
@@ -233,7 +235,8 @@ class ReadPapers(NamedTuple):
     def __repr__(self) -> str:
         "Count what was read."
         undated = int(self.papers.published.isna().sum())
-        return f"papers: {len(self.papers):,}, rejected rows: {len(self.rejects):,}, papers without a readable date: {undated:,}"
+        counts = f"papers: {len(self.papers):,}, rejected rows: {len(self.rejects):,}"
+        return f"{counts}, papers without a readable date: {undated:,}"
 
     def _repr_html_(self) -> str:
         "The counts and the first rows, for a notebook."
@@ -254,7 +257,8 @@ def _no_papers(
     often = rejects.reason.value_counts()
     raise BadPapers.at(
         where,
-        f"all {len(rejects):,} rows were rejected, {often.iloc[0]:,} of them for this reason: {often.index[0]}",
+        f"all {len(rejects):,} rows were rejected, {often.iloc[0]:,} of them for this "
+        f"reason: {often.index[0]}",
     )
 
 # %% ../../nbs/01_data/04_papers.ipynb #35b6413f
@@ -389,7 +393,7 @@ def read_papers(
 ) -> (
     ReadPapers
 ):  # papers in the order of the source, and rejects (file, row, aid, reason)
-    "Read papers from any source and validate them. Raises `BadPapers` where nothing can be used."
+    "Read and validate papers of any source. Raises `BadPapers` if none can be used."
     if purpose not in ("training", "prediction"):
         raise BadPapers.at(
             "read_papers", f"purpose is 'training' or 'prediction', not {purpose!r}"
@@ -483,7 +487,7 @@ _TEX_MARKS = re.compile(
 def title_key(
     title: str,  # a paper's title
 ) -> str:  # its words, folded, sorted and each once
-    "What remains of a title without accents, TeX, punctuation, stop words, plural s and order."
+    "A title without accents, TeX, punctuation, stop words, plural s and order."
     folded = _TEX_MARKS.sub("", title.lower())
     if not folded.isascii():
         folded = unicodedata.normalize("NFKD", folded).translate(_GREEK)
@@ -502,7 +506,7 @@ def title_key(
 # %% ../../nbs/01_data/04_papers.ipynb #6330d882
 def near_duplicates(
     papers: pd.DataFrame,  # at least aid and title
-) -> pd.DataFrame:  # cluster (from 0, in order of appearance), aid, title; clusters of two papers or more, index of papers
+) -> pd.DataFrame:  # cluster (from 0), aid, title; index as papers
     "Find the papers whose titles have the same key."
     keys = papers.title.map(title_key, na_action="ignore").astype("str")
     found = papers.loc[keys.duplicated(keep=False) & keys.notna(), ["aid", "title"]]

@@ -55,7 +55,7 @@ if TYPE_CHECKING:
 def column_overview(
     papers: pd.DataFrame,  # a papers table, or any other
 ) -> pd.DataFrame:  # one row per column: column, type, missing, distinct, megabytes
-    """What each column holds: its type, missing and distinct values, and its memory; an empty text is missing too."""
+    "The type, missing (or empty) and distinct values, and memory of each column."
     filled = papers.mask(papers.eq("").fillna(False))
     return pd.DataFrame(
         {
@@ -72,7 +72,7 @@ def column(
     papers: pd.DataFrame,  # a papers table, perhaps without the column
     name: str,  # the column
 ) -> pd.Series:  # the column; where it does not exist, all missing
-    """A column of the table; tables for prediction need not have all."""
+    "A column of the table; tables for prediction need not have all."
     return (
         papers[name]
         if name in papers
@@ -86,7 +86,7 @@ def count_values(
 ) -> (
     pd.DataFrame
 ):  # columns `name`, papers, share; the most frequent first, ties in alphabetical order
-    """How often each value occurs, and its share of all papers."""
+    "How often each value occurs, and its share of all papers."
     counts = Counter(values.astype(object).where(values.notna(), "(none)").to_list())
     ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     table = pd.DataFrame(ordered, columns=[name, "papers"]).astype(
@@ -98,7 +98,7 @@ def count_values(
 def count_combinations(
     papers: pd.DataFrame,  # a papers table
 ) -> pd.DataFrame:  # columns categories, papers, share; the most frequent first
-    """How often each list of categories occurs, exactly as it stands."""
+    "How often each list of categories occurs, exactly as it stands."
     return count_values(column(papers, "categories"), "categories")
 
 # %% ../../nbs/02_exploration/01_exploration.ipynb #fd8e27ed
@@ -107,7 +107,7 @@ def count_categories(
 ) -> (
     pd.DataFrame
 ):  # columns main_category, name, group, papers, share; the most frequent first
-    """How many papers each main category has."""
+    "How many papers each main category has."
     table = count_values(column(papers, "main_category"), "main_category")
     codes = table["main_category"].to_list()
     table.insert(
@@ -120,15 +120,15 @@ def count_categories(
 def group_or_other(
     code: object,  # a category code; missing as NaN or "(none)"
 ) -> str:  # a group, "other" for an unknown code, "(none)" for a missing one
-    """The group of a code, for tables of counts."""
+    "The group of a code, for tables of counts."
     missing = code == "(none)" or not isinstance(code, str)
     return "(none)" if missing else group_of(code, unknown="other")
 
 # %% ../../nbs/02_exploration/01_exploration.ipynb #18a8bc44
 def paper_groups(
     papers: pd.DataFrame,  # a papers table
-) -> pd.Series:  # the group of each paper; "other" for an unknown code, "(none)" without a main category
-    """The group of each paper's main category."""
+) -> pd.Series:  # a group, "other" for an unknown code, "(none)" for none
+    "The group of each paper's main category."
     codes = column(papers, "main_category").astype(object)
     return (
         codes.map({code: group_or_other(code) for code in codes.unique()})
@@ -140,8 +140,8 @@ def paper_groups(
 # %% ../../nbs/02_exploration/01_exploration.ipynb #18a8db33
 def count_groups(
     papers: pd.DataFrame,  # a papers table
-) -> pd.DataFrame:  # columns group, name, papers, share; all eight groups, the largest first, then other and (none)
-    """How many papers each group has."""
+) -> pd.DataFrame:  # group, name, papers, share; largest first, other and (none) last
+    "How many papers each group has."
     table = count_values(paper_groups(papers), "group").set_index("group")[
         ["papers", "share"]
     ]
@@ -159,7 +159,7 @@ def count_groups(
 # %% ../../nbs/02_exploration/01_exploration.ipynb #8106d4dd
 # group → red, green, blue
 def group_colours() -> dict[str, tuple[float, float, float]]:
-    """One colour per group, told apart by colour-blind readers too; grey for what belongs to none."""
+    "One colour per group, safe for colour-blind people; grey for other and (none)."
     import seaborn as sns
 
     colours = sns.color_palette("colorblind", 10)
@@ -172,7 +172,7 @@ def new_axes(
     width: float,  # of a new figure, in inches
     height: float,  # of a new figure, in inches
 ) -> "Axes":  # the axes given or new ones
-    """The axes on which to draw."""
+    "The axes on which to draw."
     import matplotlib.pyplot as plt
 
     return (
@@ -187,7 +187,7 @@ def plot_groups(
     log: bool = True,  # a logarithmic axis, on which small groups can be seen
     axes: "Axes | None" = None,  # where to draw; None for a figure of its own
 ) -> "Axes":  # the drawing
-    """Papers per group as bars, with counts and shares."""
+    "Papers per group as bars, with counts and shares."
     import seaborn as sns
 
     axes = new_axes(axes, 7, 3.4)
@@ -224,7 +224,7 @@ def plot_groups(
 def draw_groups(
     groups: pd.DataFrame,  # from `count_groups`
 ) -> Picture:  # of a height that gives each group its line
-    """Papers per group as a picture for a page."""
+    "Papers per group as a picture for a page."
     words = ", ".join(
         f"{group} {count:,}"
         for group, count in zip(groups["group"], groups["papers"], strict=True)
@@ -238,8 +238,8 @@ def draw_groups(
 # %% ../../nbs/02_exploration/01_exploration.ipynb #fd269136
 def group_overlaps(
     papers: pd.DataFrame,  # a papers table
-) -> pd.DataFrame:  # column group, then one column per group; a row counts the papers of one group listed there
-    """How many papers of each group are also listed under the others."""
+) -> pd.DataFrame:  # group of the papers, then a column per group listed under
+    "How many papers of each group are also listed under the others."
     place = {group: number for number, group in enumerate(GROUPS)}
     counts = np.zeros((len(GROUPS), len(GROUPS)), dtype="int64")
     pairs = Counter(
@@ -261,7 +261,7 @@ def overlap_shares(
 ) -> (
     pd.DataFrame
 ):  # per cent of each row's papers, NaN on the diagonal; only groups that have papers
-    """Overlaps as shares of each group."""
+    "Overlaps as shares of each group."
     counts = overlaps.set_index("group")
     sizes = np.diag(counts)
     return (counts / np.maximum(sizes, 1)[:, None] * 100).mask(
@@ -273,7 +273,7 @@ def plot_overlaps(
     overlaps: pd.DataFrame,  # from `group_overlaps`
     axes: "Axes | None" = None,  # where to draw; None for a figure of its own
 ) -> "Axes":  # the drawing
-    """Overlaps as a heat map: of a row's papers, the share in per cent that is listed under a column's group."""
+    "Per cent of a row's papers that are listed under a column's group, as a heat map."
     import seaborn as sns
 
     axes = new_axes(axes, 6, 4.2)
@@ -295,7 +295,7 @@ def plot_overlaps(
 def draw_overlaps(
     overlaps: pd.DataFrame,  # from `group_overlaps`
 ) -> Picture | None:  # None where no paper has a group
-    """Overlaps as a picture for a page."""
+    "Overlaps as a picture for a page."
     shares = overlap_shares(overlaps)
     if shares.empty:
         return None
@@ -318,7 +318,7 @@ def draw_overlaps(
 def count_words(
     text: str,  # any text
 ) -> int:  # how many words it has
-    """The number of pieces between white space."""
+    "The number of pieces between white space."
     return len(text.split())
 
 # %% ../../nbs/02_exploration/01_exploration.ipynb #f73dcd2a
@@ -329,7 +329,7 @@ def text_lengths(
 ) -> (
     pd.DataFrame
 ):  # index as papers; columns title, summary: lengths, missing where the text is
-    """How long each title and summary is."""
+    "How long each title and summary is."
     fields = {name: column(papers, name) for name in ("title", "summary")}
     measured = {
         name: [
@@ -346,7 +346,7 @@ def describe_lengths(
 ) -> (
     pd.DataFrame
 ):  # columns field, unit, papers, mean, shortest, 5 %, median, 95 %, longest
-    """Summary figures of the lengths of each field."""
+    "Summary figures of the lengths of each field."
     rows = []
     for field in lengths:
         known = lengths[field].dropna().to_numpy(dtype=float)
@@ -378,7 +378,7 @@ def plot_lengths(
     max_length: int | None = None,
     axes: "Axes | None" = None,  # where to draw; None for a figure of its own
 ) -> "Axes":  # the drawing
-    """How long the texts of one field are, as a histogram with the median marked."""
+    "How long the texts of one field are, as a histogram with the median marked."
     import seaborn as sns
 
     axes = new_axes(axes, 6, 3)
@@ -403,7 +403,9 @@ def plot_lengths(
             frameon=False, loc="lower right", bbox_to_anchor=(1, 1), borderaxespad=0
         )
     if max_length is not None and len(known):
-        over = f"window {max_length:,}: {(known > max_length).mean():.1%} longer"
+        over = (
+            f"maximum length {max_length:,}: {(known > max_length).mean():.1%} longer"
+        )
         axes.axvline(max_length, color="#d55e00", linestyle=":", label=over)
         axes.legend(
             frameon=False,
@@ -427,7 +429,7 @@ def papers_per_month(
 ) -> (
     pd.DataFrame
 ):  # columns month (as 2025-04), then one per group; papers without a date are left out
-    """How many papers of each group were published in each month."""
+    "How many papers of each group were published in each month."
     stamps = pd.to_datetime(column(papers, "published"), utc=True).dt.tz_localize(None)
     months = stamps.dt.to_period("M")
     extra = [
@@ -453,7 +455,7 @@ def plot_months(
     months: pd.DataFrame,  # from `papers_per_month`
     axes: "Axes | None" = None,  # where to draw; None for a figure of its own
 ) -> "Axes":  # the drawing
-    """Papers per month as a heat map, a row per group; the colour is logarithmic, white stands for none."""
+    "Papers of each group per month as a heat map on a logarithmic scale."
     import seaborn as sns
     from matplotlib.colors import LogNorm
 
@@ -493,12 +495,12 @@ def plot_months(
 
 # %% ../../nbs/02_exploration/01_exploration.ipynb #ff1ae0f9
 class CannotExplore(ArxivNbclfError):
-    """A table in which there is nothing to look at."""
+    "A table without papers."
 
 # %% ../../nbs/02_exploration/01_exploration.ipynb #ff1affe8
 @dataclass(frozen=True, eq=False, repr=False)
 class Exploration:
-    """What a table of papers holds, as tables."""
+    "What a table of papers holds, as tables."
 
     rows: int  # how many papers
     first: pd.DataFrame  # the first ten: aid, title, main_category, published
@@ -509,8 +511,8 @@ class Exploration:
     overlaps: pd.DataFrame  # from `group_overlaps`
     lengths: pd.DataFrame  # from `describe_lengths`, one row per field and unit
     months: pd.DataFrame  # from `papers_per_month`
-    group_years: pd.DataFrame  # from `balance.group_years`: from when each group is
-    # from `count_codes`: second names, older names and foreign codes
+    group_years: pd.DataFrame  # from `group_years`
+    # from `count_codes`: alias codes, older names and foreign codes
     codes: pd.DataFrame
     # columns cluster, aid, title, main_category: papers whose titles are nearly the
     # same
@@ -525,14 +527,15 @@ class Exploration:
 
     @property
     def span(self) -> str:
-        """From which month to which the papers are."""
+        "From which month to which the papers are."
         months = self.months["month"]
         return f"{months.iloc[0]} to {months.iloc[-1]}" if len(months) else "no dates"
 
     def __repr__(self) -> str:
         present = int((self.groups["papers"][: len(GROUPS)] > 0).sum())
         source = f" from {self.source}" if self.source else ""
-        return f"Exploration({self.rows:,} papers{source}, {present} group{'' if present == 1 else 's'}, {self.span})"
+        groups = f"{present} group{'' if present == 1 else 's'}"
+        return f"Exploration({self.rows:,} papers{source}, {groups}, {self.span})"
 
     def _repr_html_(self) -> str:
         shown = "<p>{{ text }}</p>{{ groups | table(formats) }}"
@@ -564,7 +567,7 @@ def _near_duplicate_table(
 ) -> (
     pd.DataFrame
 ):  # columns cluster (from 1), aid, title, main_category, as far as the table has them
-    """Papers whose titles are nearly the same, cluster by cluster."""
+    "Papers whose titles are nearly the same, cluster by cluster."
     if not {"aid", "title"} <= set(papers):
         return pd.DataFrame(columns=["cluster", "aid", "title", "main_category"])
     found = near_duplicates(papers)
@@ -583,7 +586,7 @@ def _explore(
     # tokens that an encoder reads; of use where `lengths` has tokens
     max_length: int = DEFAULT_MAX_LENGTH,
 ) -> Exploration:  # the record
-    """All tables about the papers."""
+    "All tables about the papers."
     shown = [
         name
         for name in ("aid", "title", "main_category", "published")
@@ -633,13 +636,14 @@ def _pictures(
     lengths: Mapping[str, pd.DataFrame],  # unit → from `text_lengths`
     max_length: int = DEFAULT_MAX_LENGTH,  # tokens that an encoder reads
 ) -> dict[str, Picture]:  # field of the record → its picture
-    """The pictures of the page, narrow enough to be read on a phone."""
+    "The pictures of the page, narrow enough to be read on a phone."
     unit = "tokens" if "tokens" in lengths else list(lengths)[-1]
     # title and abstract, as an encoder reads them
     whole = lengths[unit].sum(axis=1, min_count=1).to_frame("paper")
     reads = max_length if unit == "tokens" else None
     over = (
-        f"; {share_text((whole['paper'] > max_length).mean())} are longer than {max_length}"
+        f"; {share_text((whole['paper'] > max_length).mean())} are longer than "
+        f"{max_length}"
         if reads
         else ""
     )
@@ -648,14 +652,15 @@ def _pictures(
         "groups": draw_groups(record.groups),
         "lengths": draw(
             lambda axes: plot_lengths(whole, "paper", unit, reads, axes),
-            f"Histogram of the lengths of title and abstract together. Median: {median} {unit}{over}.",
+            "Histogram of the lengths of title and abstract together. Median: "
+            f"{median} {unit}{over}.",
             (5.2, 3),
         ),
     }
     if overlaps := draw_overlaps(record.overlaps):
         pictures["overlaps"] = overlaps
     if len(record.months):
-        words = f"Papers of each group per month, {record.span}; months.csv has the numbers."
+        words = f"Papers of each group per month, {record.span}; numbers: months.csv."
         pictures["months"] = draw(
             lambda axes: plot_months(record.months, axes), words, (6, 3)
         )
@@ -673,7 +678,8 @@ _SECTIONS = (  # field of the record, title, rows to show, what to look for
         "overlaps",
         "Overlaps",
         8,
-        "Of the papers of the row's group, how many are also listed under the column's. Most mistakes of a model "
+        "Of the papers of the row's group, how many are also listed under the "
+        "column's. Most mistakes of a model "
         "are made where groups overlap.",
     ),
     (
@@ -686,27 +692,32 @@ _SECTIONS = (  # field of the record, title, rows to show, what to look for
         "months",
         "Time",
         0,
-        "Groups of different age invite a model to learn the era instead of the subject.",
+        "Groups of different age invite a model to learn the era instead of the "
+        "subject.",
     ),
     (
         "group_years",
-        "Eras",
+        "Publication periods",
         8,
-        "First, middle and last month of each group; the year where it stands out most, its share there and that of "
-        "the others; and how much of the group would have to be moved to have the years of the others.",
+        "First, middle and last month of each group; the year where it stands out "
+        "most, its share there and that of "
+        "the others; and how much of the group would have to be moved to have the "
+        "years of the others.",
     ),
     (
         "duplicate_titles",
         "Near-duplicates",
         20,
-        "Papers whose titles are the same but for small words, marks and order. A random split may put one "
+        "Papers whose titles are the same but for small words, marks and order. A "
+        "random split may put one "
         "into training and the other into the test.",
     ),
     (
         "codes",
-        "Second names and foreign codes",
+        "Alias codes and foreign codes",
         20,
-        "Codes that mislead: how many papers are listed under each, and how many have it as "
+        "Codes that mislead: how many papers are listed under each, and how many have "
+        "it as "
         "their main category.",
     ),
     ("categories", "Main categories", 20, "The first category of each paper."),
@@ -736,7 +747,7 @@ def _page(
     record: Exploration,  # what to show
     pictures: Mapping[str, Picture],  # field of the record → its picture
 ) -> str:  # the whole page as HTML
-    """The page; every value from the table is escaped."""
+    "The page; every value from the table is escaped."
     tables = {name: getattr(record, name) for name, *_ in _SECTIONS}
     found = record.quality.as_html() if record.quality else ""
     body = render_template(
@@ -767,7 +778,7 @@ def explore(
     # a bar on stderr, if this takes over two seconds and stderr is a terminal
     progress: bool = True,
 ) -> Exploration:  # all tables
-    """Look at a table of papers from all sides; raises `CannotExplore` if it is empty, `CannotWrite`."""
+    "Describe a table of papers. Raises `CannotExplore` if it is empty, `CannotWrite`."
     if papers.empty:
         raise CannotExplore("the table holds no papers; is it the right file?")
     folder = Path(out) if out is not None else None
