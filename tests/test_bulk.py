@@ -14,12 +14,12 @@ from typing import ClassVar
 import numpy as np
 import pandas as pd
 import pytest
+from tiny_models import tiny_encoder
 
 from arxiv_nbclf import label_ids, new_classifier, read_papers, sample
 from arxiv_nbclf.classifiers.base import Classifier, load_classifier
 from arxiv_nbclf.classifiers.hybrid import HybridClassifier
 from arxiv_nbclf.deployment.bulk import predict_stream
-from tiny_models import tiny_encoder
 from arxiv_nbclf.deployment.export import export_model
 from arxiv_nbclf.deployment.onnx import BatchingMode, to_exported
 from arxiv_nbclf.deployment.prediction import predict_table

@@ -23,10 +23,10 @@ if not Path("/proc").is_dir():
 
 from ray import cloudpickle  # noqa: E402
 from ray.cluster_utils import Cluster  # noqa: E402
+from tiny_models import tiny_encoder  # noqa: E402
 
 from arxiv_nbclf import cli, label_ids, new_classifier, sample  # noqa: E402
-from arxiv_nbclf.classifiers.encoders import tiny_encoder  # noqa: E402
-from arxiv_nbclf.deployment import cluster as room  # noqa: E402
+from arxiv_nbclf.deployment import cluster as cluster_module  # noqa: E402
 from arxiv_nbclf.deployment.bulk import (  # noqa: E402
     Engine,
     PredictionJob,
@@ -36,7 +36,6 @@ from arxiv_nbclf.deployment.bulk import (  # noqa: E402
 )
 from arxiv_nbclf.deployment.cluster import BadCluster, Interrupted, ray_engine  # noqa: E402
 from arxiv_nbclf.preprocessing import paper_texts  # noqa: E402
-from tiny_models import tiny_encoder  # noqa: E402
 
 ROWS, ROWS_PER_SHARD = 3_000, 100
 
@@ -181,7 +180,7 @@ def test_what_was_written_stays_when_workers_die_too_often(machines: Cluster, pl
             for pid in workers(machines):
                 os.kill(pid, signal.SIGKILL)
 
-    with patch.object(room, "MAX_WORKER_DEATHS", 0), pytest.raises(Interrupted, match="workers die, .*the same command goes on") as raised:
+    with patch.object(cluster_module, "MAX_WORKER_DEATHS", 0), pytest.raises(Interrupted, match="workers die, .*the same command goes on") as raised:
         predict(place, "given_up", partial(disturbed, disturb=kill))
     assert len(str(raised.value).splitlines()) == 1
     stream = predict(place, "given_up", local_engine)
@@ -189,7 +188,7 @@ def test_what_was_written_stays_when_workers_die_too_often(machines: Cluster, pl
     check(stream, place / "local")
 
 
-class Seen(room.Worker):
+class Seen(cluster_module.Worker):
     """A worker that leaves a note of the accelerators that it was given, and waits for the other one's."""
 
     def load(self) -> str:
@@ -203,7 +202,7 @@ class Seen(room.Worker):
 
 def test_each_accelerator_has_a_worker(machines: Cluster, place: Path) -> None:
     cloudpickle.register_pickle_by_value(sys.modules[__name__])
-    with patch.object(room, "Worker", Seen), patch.object(room, "device_for", return_value="accelerator"):
+    with patch.object(cluster_module, "Worker", Seen), patch.object(cluster_module, "device_for", return_value="accelerator"):
         begun = begin(place, "cards", ray_engine)
     stream = predict(place, "cards", local_engine)
     check_kept(stream, begun)

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from tiny_models import tiny_encoder
 
 from arxiv_nbclf import sample, write_table
 from arxiv_nbclf.cli import main
-from tiny_models import tiny_encoder
 from arxiv_nbclf.preprocessing import paper_texts
 
 Predictions = pytest.CaptureFixture[str]

@@ -100,6 +100,7 @@ def start(
 def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny encoder without dropout: random numbers differ between processes, and that is not what is looked at."""
     from tiny_models import tiny_encoder
+
     from arxiv_nbclf.data.papers import read_papers
     from arxiv_nbclf.data.synthetic import sample
     from arxiv_nbclf.preprocessing import paper_texts

@@ -12,7 +12,12 @@ from tokenizers.models import WordPiece
 from tokenizers.normalizers import BertNormalizer
 from tokenizers.pre_tokenizers import BertPreTokenizer
 from tokenizers.processors import TemplateProcessing
-from transformers import AutoModel, BertConfig, DistilBertConfig, PreTrainedTokenizerFast
+from transformers import (
+    AutoModel,
+    BertConfig,
+    DistilBertConfig,
+    PreTrainedTokenizerFast,
+)
 
 from arxiv_nbclf.classifiers.encoders import Encoder, find_encoder, quiet_transformers
 

@@ -187,9 +187,8 @@ class OnnxEncoder:
         self,
         ids: np.ndarray,  # (n_texts, length) int64, from `pad_batch`
         mask: np.ndarray,  # the same shape: 1 for a token, 0 for padding
-    ) -> (
-        np.ndarray
-    ):  # float32: (n_texts, length, width) hidden, or (n_texts, n_classes)
+        # float32: (n_texts, length, width) hidden, or (n_texts, n_classes)
+    ) -> np.ndarray:
         "Compute a batch."
         return self._session.run(None, dict(zip(INPUTS, (ids, mask), strict=True)))[0]
 

@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from scipy.sparse import csr_matrix
 
-from ..core.basics import available_cores, map_blocks
+from ..core.basics import map_blocks
 from ..preprocessing import LABELS, SEPARATOR_TOKEN, TEXT_CLEANERS
 
 # %% ../../nbs/04_classifiers/02_native.ipynb #c0877155

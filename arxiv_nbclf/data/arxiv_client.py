@@ -451,7 +451,10 @@ def _connection(
         "block": True,
         "timeout": Timeout(connect=min(10.0, timeout), read=timeout),
         "headers": {
-            "User-Agent": f"arxiv_nbclf/{__version__} (https://github.com/arxiv-nbclf/arxiv_nbclf)"
+            "User-Agent": (
+                f"arxiv_nbclf/{__version__}"
+                " (https://github.com/arxiv-nbclf/arxiv_nbclf)"
+            )
         },
         "retries": Retry(None, connect=0, read=0, status=0, other=0, redirect=3),
     }

@@ -80,9 +80,8 @@ _SEARCH = "{http://a9.com/-/spec/opensearch/1.1/}"
 
 def _entry(
     element: Any,  # an entry of the feed
-) -> dict[
-    str, str | None
-]:  # aid, title, summary, categories, main_category, published, comment
+    # aid, title, summary, categories, main_category, published, comment
+) -> dict[str, str | None]:
     "The texts of an entry. Raises `RefusedFeed` if it is an error."
     texts = {
         name: (element.findtext(f"{_ATOM}{name}") or "").strip()

@@ -318,9 +318,8 @@ def raw_chunks(
     source: str | Path | pd.DataFrame,
     rows: int,  # of a chunk
     finished: IsFinished,  # given the number through all files
-) -> Iterator[
-    tuple[RawTable | None, str, object, bool]
-]:  # chunk, name of its file, the file, whether there are others
+    # chunk, name of its file, the file, whether there are others
+) -> Iterator[tuple[RawTable | None, str, object, bool]]:
     "Read a source in chunks, file after file."
     files = source_files(source)
     if not files:
@@ -334,9 +333,11 @@ def raw_chunks(
     number = 0
     for path in files:
         with as_bad_papers(path):
-            for table in _file_chunks(
-                path, rows, lambda local, before=number: finished(before + local)
-            ):  # type: ignore[misc]
+
+            def is_finished(local: int, before: int = number) -> bool:
+                return finished(before + local)
+
+            for table in _file_chunks(path, rows, is_finished):
                 yield table, path.name, path, len(files) > 1
                 number += 1
 

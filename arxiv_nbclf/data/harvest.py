@@ -364,9 +364,8 @@ STEP = timedelta(days=30)
 def _rare_groups(
     table: pd.DataFrame,  # papers so far
     request: HarvestRequest,  # categories, days and what else was wanted
-) -> dict[
-    str, int
-]:  # group → how many papers it wants; of the groups that were asked for
+    # group → how many papers it wants; of the groups that were asked for
+) -> dict[str, int]:
     "Which groups have too few papers."
     have = table.main_category.map(
         lambda code: group_of(code, "other"), na_action="ignore"

@@ -151,9 +151,8 @@ def _read_codes(
     categories: str,
     main: str,  # the main category, or "" where the source has none
     others: str,  # codes that were set aside before
-) -> tuple[
-    str, str | None, str, str
-]:  # categories, main category, other subjects, reason to reject ("" for none)
+    # categories, main category, other subjects, reason to reject ("" for none)
+) -> tuple[str, str | None, str, str]:
     "Read one combination of codes."
     codes = split_codes(f"{main} {categories}")
     known = [code for code in codes if is_category(code)]
@@ -327,9 +326,8 @@ def validate_papers(
 # %% ../../nbs/01_data/04_papers.ipynb #4e037788
 def wanted_columns(
     purpose: Purpose,  # what the papers are for
-) -> Callable[
-    [Sequence[str]], list[int]
-]:  # names → positions of our columns; none where a needed one is missing
+    # names → positions of our columns; none where a needed one is missing
+) -> Callable[[Sequence[str]], list[int]]:
     "Choose our columns of a table."
 
     def choose(names: Sequence[str]) -> list[int]:
@@ -344,9 +342,8 @@ def raw_papers(
     name: str,  # how it is called in the rejects
     where: object,  # how it is called in messages
     purpose: Purpose,  # what the papers are for
-) -> tuple[
-    pd.DataFrame, pd.DataFrame
-]:  # text columns by our names with _file and _row; the broken rows
+    # text columns by our names with _file and _row; the broken rows
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     "Keep our columns, as text."
     broken = pd.DataFrame(
         {
@@ -390,9 +387,8 @@ def read_papers(
     # "training" needs categories and keeps one version; "prediction" needs text alone,
     # and keeps all
     purpose: Purpose = "training",
-) -> (
-    ReadPapers
-):  # papers in the order of the source, and rejects (file, row, aid, reason)
+    # papers in the order of the source, and rejects (file, row, aid, reason)
+) -> ReadPapers:
     "Read and validate papers of any source. Raises `BadPapers` if none can be used."
     if purpose not in ("training", "prediction"):
         raise BadPapers.at(

@@ -149,9 +149,8 @@ def write_shard(
 # %% ../../nbs/09_deployment/01_bulk.ipynb #bfda0949
 def model_record(
     model: Model,  # a fitted classifier, or the folder of one
-) -> dict[
-    str, Any
-]:  # family, settings, and the digest of bundle.json, which has those of its files
+    # family, settings, and the digest of bundle.json, which has those of its files
+) -> dict[str, Any]:
     "The identity of a model, wherever it lies."
     if isinstance(model, Classifier):
         with TemporaryDirectory() as name:
@@ -207,9 +206,8 @@ def _in_order(
     chunks: Iterator[Chunk | None],
     work: Callable[[Chunk], int],
     max_parallel: int,  # chunks in work
-) -> Iterator[
-    int | None
-]:  # what the work gave for each chunk; None where there was none to do
+    # what the work gave for each chunk; None where there was none to do
+) -> Iterator[int | None]:
     "Work on a few chunks at once; no more are read than can be worked on."
     waiting: list[Future[int] | None] = []
     with ThreadPoolExecutor(max_parallel) as pool:
@@ -338,9 +336,8 @@ def predict_lines(
     # probability under which a row is flagged as abstained, or auto
     abstain_below: Abstain = None,
     rows: int = 5_000,  # lines that are waited for, and predicted together
-) -> Iterator[
-    tuple[pd.DataFrame, pd.DataFrame]
-]:  # predictions and rejects, chunk by chunk
+    # predictions and rejects, chunk by chunk
+) -> Iterator[tuple[pd.DataFrame, pd.DataFrame]]:
     "Predict papers as they come."
     (predictor, _), threshold = (
         fastest_predictor(classifier),

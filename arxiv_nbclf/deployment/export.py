@@ -86,9 +86,8 @@ def float32_scores(
 # %% ../../nbs/09_deployment/04_export.ipynb #1bbf8267
 def as_matrix(
     calibration: Calibration,  # a temperature, or a matrix and a bias
-) -> tuple[
-    np.ndarray, np.ndarray
-]:  # (8, 8) and (8,): what scores are multiplied with, and what is added
+    # (8, 8) and (8,): what scores are multiplied with, and what is added
+) -> tuple[np.ndarray, np.ndarray]:
     "The linear part of a calibration."
     if isinstance(calibration, MatrixScaling):
         return calibration.weights, calibration.bias
@@ -154,9 +153,8 @@ def nearest_temperature(
 def linear_calibration(
     calibration: Calibration,  # of a classifier
     scores: np.ndarray,  # (n_papers, 8) of some papers, before calibration
-) -> tuple[
-    Calibration, float
-]:  # what is folded in; share of labels that all of it would change
+    # what is folded in; share of labels that all of it would change
+) -> tuple[Calibration, float]:
     "The calibration where that leaves the labels as they are, or a temperature."
     matrix, shift = as_matrix(calibration)
     moved = float(
@@ -593,9 +591,8 @@ def _write_documents(
 def _cascade_papers(
     model_folder: Path,  # a run folder or a bundle
     papers: pd.DataFrame | None,  # what was given
-) -> tuple[
-    pd.DataFrame, pd.DataFrame, pd.DataFrame
-]:  # to train on, to find thresholds by, to compare by
+    # to train on, to find thresholds by, to compare by
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     "The papers that a cascade is made with. Raises `BadExport`."
     if papers is None:
         raise BadExport(
@@ -658,7 +655,7 @@ def export_model(
             "for synthetic ones"
         )
     with _atomic_folder(out) as part:
-        record = {
+        record: dict[str, Any] = {
             "to": to,
             "library_version": version("arxiv_nbclf"),
             "labels": list(LABELS),

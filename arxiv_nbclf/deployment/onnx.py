@@ -43,7 +43,6 @@ from ..classifiers.ensemble import log_probabilities
 from ..classifiers.hybrid import HybridClassifier, l2_normalise
 from ..classifiers.linear import LinearClassifier, count_features, tfidf
 from arxiv_nbclf.classifiers.tokenization import (
-    MAX_LENGTH,
     TRUNCATIONS,
     Tokens,
     bucket_by_length,
@@ -66,9 +65,8 @@ if TYPE_CHECKING:
 # %% ../../nbs/09_deployment/03_onnx.ipynb #baf8a3d3
 def _last_layer_hook_point(
     model: "PreTrainedModel",  # a classifier
-) -> list[
-    Any
-]:  # modules of its last layer; none if it is built like neither BERT nor DistilBERT
+    # modules of its last layer; none if it is built like neither BERT nor DistilBERT
+) -> list[Any]:
     "Modules of the last layer that can drop all tokens but the first."
     body = model.base_model
     layers = getattr(
@@ -259,9 +257,8 @@ def run_graph(
     pad_id: int,  # the tokeniser's
     batching: BatchingMode,  # in parallel or not, and the size of batches
     threads: int,  # texts or batches at once, if in parallel
-) -> (
-    np.ndarray
-):  # (n_texts, 8) scores, or (n_texts, width): each text's mean hidden state
+    # (n_texts, 8) scores, or (n_texts, width): each text's mean hidden state
+) -> np.ndarray:
     "Put texts through a graph."
     from tqdm import tqdm
 
@@ -660,9 +657,8 @@ class CascadeClassifier(Classifier):
     def predict_by_stage(
         self,
         texts: list[str],  # title and abstract, joined
-    ) -> tuple[
-        np.ndarray, np.ndarray
-    ]:  # probabilities (n_texts, 8), and index in STAGES that gave them (n_texts,)
+        # probabilities (n_texts, 8), and index in STAGES that gave them (n_texts,)
+    ) -> tuple[np.ndarray, np.ndarray]:
         "Predict by the first stage that is confident."
         found, by, left = (
             np.empty((len(texts), len(LABELS))),

@@ -266,9 +266,8 @@ def predict_table(
     # none
     abstain_below: Abstain = None,
     batch_size: int = 4096,  # papers scored at once
-) -> (
-    pd.DataFrame
-):  # aid, predicted, probability, abstained, (top_2 …), p_cs … p_stat; papers' index
+    # aid, predicted, probability, abstained, (top_2 …), p_cs … p_stat; papers' index
+) -> pd.DataFrame:
     "Predict a table; `predicted` is always filled, `abstained` is only a flag."
     from tqdm import tqdm
 

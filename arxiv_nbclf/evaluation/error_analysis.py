@@ -225,9 +225,8 @@ def scores_by(
     # (n_papers, 8), from a model that has not seen these papers
     probabilities: np.ndarray,
     by: str | pd.Series,  # a name out of `BIN_FUNCTIONS`, or a bin for each paper
-) -> (
-    pd.DataFrame
-):  # per bin: papers, strict, low, high (95 % interval), lenient, macro F1
+    # per bin: papers, strict, low, high (95 % interval), lenient, macro F1
+) -> pd.DataFrame:
     "Scores of each bin of papers. Raises `BadScores` and `BadPredictions`."
     y_true, predicted = _checked_labels(papers, labels, probabilities)
     right = predicted == y_true

@@ -150,9 +150,8 @@ def wilson_interval(
 def class_intervals(
     # (n_classes, n_classes) counts: rows true, columns predicted
     confusion: np.ndarray,
-) -> (
-    np.ndarray
-):  # (n_classes, 3, 2): low and high of precision, recall, F1; NaN for 0/0
+    # (n_classes, 3, 2): low and high of precision, recall, F1; NaN for 0/0
+) -> np.ndarray:
     "Wilson's intervals of each class."
     hits, true = confusion.diagonal(), confusion.sum(axis=1)
     predicted = confusion.sum(axis=0)

@@ -83,9 +83,8 @@ def column(
 def count_values(
     values: pd.Series,  # one value per paper; missing values count as "(none)"
     name: str,  # what the values are called
-) -> (
-    pd.DataFrame
-):  # columns `name`, papers, share; the most frequent first, ties in alphabetical order
+    # columns `name`, papers, share; the most frequent first, ties in alphabetical order
+) -> pd.DataFrame:
     "How often each value occurs, and its share of all papers."
     counts = Counter(values.astype(object).where(values.notna(), "(none)").to_list())
     ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
@@ -104,9 +103,8 @@ def count_combinations(
 # %% ../../nbs/02_exploration/01_exploration.ipynb #fd8e27ed
 def count_categories(
     papers: pd.DataFrame,  # a papers table
-) -> (
-    pd.DataFrame
-):  # columns main_category, name, group, papers, share; the most frequent first
+    # columns main_category, name, group, papers, share; the most frequent first
+) -> pd.DataFrame:
     "How many papers each main category has."
     table = count_values(column(papers, "main_category"), "main_category")
     codes = table["main_category"].to_list()
@@ -258,9 +256,8 @@ def group_overlaps(
 # %% ../../nbs/02_exploration/01_exploration.ipynb #6401ce99
 def overlap_shares(
     overlaps: pd.DataFrame,  # from `group_overlaps`
-) -> (
-    pd.DataFrame
-):  # per cent of each row's papers, NaN on the diagonal; only groups that have papers
+    # per cent of each row's papers, NaN on the diagonal; only groups that have papers
+) -> pd.DataFrame:
     "Overlaps as shares of each group."
     counts = overlaps.set_index("group")
     sizes = np.diag(counts)
@@ -326,9 +323,8 @@ def text_lengths(
     papers: pd.DataFrame,  # a papers table
     # measures one text; `len` for characters
     length: Callable[[str], int] = count_words,
-) -> (
-    pd.DataFrame
-):  # index as papers; columns title, summary: lengths, missing where the text is
+    # index as papers; columns title, summary: lengths, missing where the text is
+) -> pd.DataFrame:
     "How long each title and summary is."
     fields = {name: column(papers, name) for name in ("title", "summary")}
     measured = {
@@ -343,9 +339,8 @@ def text_lengths(
 def describe_lengths(
     lengths: pd.DataFrame,  # from `text_lengths`
     unit: str = "words",  # what was counted
-) -> (
-    pd.DataFrame
-):  # columns field, unit, papers, mean, shortest, 5 %, median, 95 %, longest
+    # columns field, unit, papers, mean, shortest, 5 %, median, 95 %, longest
+) -> pd.DataFrame:
     "Summary figures of the lengths of each field."
     rows = []
     for field in lengths:
@@ -426,9 +421,8 @@ def plot_lengths(
 # %% ../../nbs/02_exploration/01_exploration.ipynb #7b02f855
 def papers_per_month(
     papers: pd.DataFrame,  # a papers table
-) -> (
-    pd.DataFrame
-):  # columns month (as 2025-04), then one per group; papers without a date are left out
+    # columns month (as 2025-04), then one per group; papers without a date are left out
+) -> pd.DataFrame:
     "How many papers of each group were published in each month."
     stamps = pd.to_datetime(column(papers, "published"), utc=True).dt.tz_localize(None)
     months = stamps.dt.to_period("M")
@@ -564,9 +558,8 @@ _FORMATS = {
 
 def _near_duplicate_table(
     papers: pd.DataFrame,  # a papers table
-) -> (
-    pd.DataFrame
-):  # columns cluster (from 1), aid, title, main_category, as far as the table has them
+    # columns cluster (from 1), aid, title, main_category, as far as the table has them
+) -> pd.DataFrame:
     "Papers whose titles are nearly the same, cluster by cluster."
     if not {"aid", "title"} <= set(papers):
         return pd.DataFrame(columns=["cluster", "aid", "title", "main_category"])

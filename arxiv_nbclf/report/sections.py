@@ -737,9 +737,8 @@ def _held_out_probabilities(
 # %% ../../nbs/08_report/00_sections.ipynb #e3215ba5
 def held_out_predictions(
     context: EvaluationContext,  # a fitted model and its papers
-) -> tuple[
-    pd.DataFrame, np.ndarray, np.ndarray, str
-]:  # papers, label ids (n,), probabilities (n, 8), whose they are
+    # papers, label ids (n,), probabilities (n, 8), whose they are
+) -> tuple[pd.DataFrame, np.ndarray, np.ndarray, str]:
     "Training and validation papers, or all where nothing was trained, held out."
     if not context.has_training_papers:
         test = context.predictions

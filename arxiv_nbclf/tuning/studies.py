@@ -299,9 +299,8 @@ def new_pruner(
 # %% ../../nbs/06_tuning/01_studies.ipynb #7bd06786
 def study_table(
     study: "Study",  # finished or not
-) -> (
-    pd.DataFrame
-):  # a row per trial, best first: trial, state, value, seconds, settings
+    # a row per trial, best first: trial, state, value, seconds, settings
+) -> pd.DataFrame:
     "All trials with their scores and settings."
     from optuna.study import StudyDirection
 
