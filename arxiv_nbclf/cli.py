@@ -13,7 +13,7 @@ __all__ = ['ABOUT', 'app', 'Version', 'Quiet', 'Debug', 'TABLE_HELP', 'PapersArg
            'Pruner', 'STORAGE_HELP', 'STUDY_HELP', 'HEARTBEAT_HELP', 'SHOW_HELP', 'Storage', 'StudyName', 'Heartbeat',
            'Show', 'TunePapers', 'TuneOut', 'RunsArgument', 'NewPapers', 'PREDICT_PAPERS_HELP', 'PREDICTIONS_HELP',
            'BUNDLE_HELP', 'PredictArgument', 'PredictionsOption', 'BundleOption', 'Top', 'ABSTAIN_HELP', 'ENGINE_HELP',
-           'FETCH_HELP', 'AbstainOption', 'Engine', 'FetchFrom', 'EXPORT_HELP', 'EXPORT_PAPERS_HELP',
+           'FETCH_HELP', 'AbstainOption', 'EngineOption', 'FetchFrom', 'EXPORT_HELP', 'EXPORT_PAPERS_HELP',
            'EXPORT_MODEL_HELP', 'ExportModel', 'ExportFormat', 'ExportPapers', 'main', 'sample_command',
            'harvest_command', 'explore_command', 'run_command', 'train_command', 'evaluate_command', 'tune_command',
            'compare_command', 'drift_command', 'predict_command', 'export_command']
@@ -545,7 +545,9 @@ FETCH_HELP = "Where papers are fetched by id; absent: arXiv"
 AbstainOption = Annotated[
     str | None, typer.Option("--abstain-below", metavar="P", help=ABSTAIN_HELP)
 ]
-Engine = Annotated[str, typer.Option("--engine", metavar="local|ray", help=ENGINE_HELP)]
+EngineOption = Annotated[
+    str, typer.Option("--engine", metavar="local|ray", help=ENGINE_HELP)
+]
 FetchFrom = Annotated[str | None, typer.Option("--api", metavar="URL", help=FETCH_HELP)]
 
 # %% ../nbs/11_cli.ipynb #93e7dfc2
@@ -556,7 +558,7 @@ def predict_command(
     model: BundleOption = None,  # absent: the packaged model
     top: Top = 1,  # groups for each paper, best first
     abstain_below: AbstainOption = None,  # a probability, or auto
-    engine: Engine = "local",  # this process, or a Ray cluster
+    engine: EngineOption = "local",  # this process, or a Ray cluster
     strict: Strict = False,  # whether a rejected row is an error
     api: FetchFrom = None,  # another address of the API
 ) -> None:
