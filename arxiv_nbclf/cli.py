@@ -545,7 +545,9 @@ FETCH_HELP = "Where papers are fetched by id; absent: arXiv"
 AbstainOption = Annotated[
     str | None, typer.Option("--abstain-below", metavar="P", help=ABSTAIN_HELP)
 ]
-EngineOption = Annotated[str, typer.Option("--engine", metavar="local|ray", help=ENGINE_HELP)]
+EngineOption = Annotated[
+    str, typer.Option("--engine", metavar="local|ray", help=ENGINE_HELP)
+]
 FetchFrom = Annotated[str | None, typer.Option("--api", metavar="URL", help=FETCH_HELP)]
 
 # %% ../nbs/11_cli.ipynb #93e7dfc2
