@@ -704,7 +704,14 @@ def harvest(
     # the bulk snapshot, to be read instead of asking
     snapshot: str | Path | None = None,
 ) -> Harvest:  # COLUMNS, chosen and withdrawn are in the table
-    "Collect papers into a table, or resume. Raises an `ArxivNbclfError`."
+    """Collect papers from arXiv into a table, or resume.
+
+    Raises an `ArxivNbclfError` if the request or the file cannot be used.
+
+    Example
+    -------
+    >>> harvest("econ.*", "2025-04-01", "2025-04-30", "papers.parquet")
+    """
     request = make_harvest_request(
         categories, start, end, per_group, ids, Path(snapshot).name if snapshot else api
     )

@@ -389,7 +389,14 @@ def read_papers(
     purpose: Purpose = "training",
     # papers in the order of the source, and rejects (file, row, aid, reason)
 ) -> ReadPapers:
-    "Read and validate papers of any source. Raises `BadPapers` if none can be used."
+    """Read and validate papers of any source.
+
+    Raises `BadPapers` if none can be used.
+
+    Example
+    -------
+    >>> papers, rejects = read_papers("sample")
+    """
     if purpose not in ("training", "prediction"):
         raise BadPapers.at(
             "read_papers", f"purpose is 'training' or 'prediction', not {purpose!r}"

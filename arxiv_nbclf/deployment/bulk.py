@@ -280,7 +280,14 @@ def predict_stream(
     # who does the work; another one may go on with what this one has begun
     engine: Engine = local_engine,
 ) -> StreamResult:  # how much came of it
-    "Predict in bounded memory; resumable. Raises `FolderExists` and `BadPapers`."
+    """Predict a source of any size into a folder of shards, in bounded memory.
+
+    The same call resumes what was interrupted. Raises `FolderExists` and `BadPapers`.
+
+    Example
+    -------
+    >>> predict_stream("papers.parquet", None, "predicted").papers
+    """
     from tqdm import tqdm
 
     classifier = find_model(model)

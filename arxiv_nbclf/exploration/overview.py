@@ -771,7 +771,14 @@ def explore(
     # a bar on stderr, if this takes over two seconds and stderr is a terminal
     progress: bool = True,
 ) -> Exploration:  # all tables
-    "Describe a table of papers. Raises `CannotExplore` if it is empty, `CannotWrite`."
+    """Describe a table of papers.
+
+    Raises `CannotExplore` if it is empty and `CannotWrite`.
+
+    Example
+    -------
+    >>> explore(read_papers("sample").papers).groups  # papers of each group
+    """
     if papers.empty:
         raise CannotExplore("the table holds no papers; is it the right file?")
     folder = Path(out) if out is not None else None
