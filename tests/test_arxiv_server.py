@@ -56,7 +56,7 @@ def test_a_fault_changes_the_right_answer(papers: pd.DataFrame) -> None:
     few = papers.head(3)
     right: Answer = (200, {}, write_feed(few, 10))
     assert _status(429, Retry_After="7")(right, few, {}) == (429, {"Retry-After": "7"}, b"try later")
-    assert parse_feed(_page(lambda page: page.head(1))(right, few, {})[2]).entries == 1
+    assert parse_feed(_page(lambda page: page.head(1))(right, few, {})[2]).n_entries == 1
     assert _body(lambda body: body[:5])(right, few, {})[2] == b"<?xml"
 
 
@@ -64,7 +64,7 @@ def test_faults_come_at_the_requests_that_were_named(papers: pd.DataFrame) -> No
     running = ArxivServer(papers, {2: "503"})
     question = {"search_query": "(cat:cs.*)", "start": "0", "max_results": "3"}
     assert [running.answer(question)[0] for _ in range(3)] == [200, 503, 200]
-    assert parse_feed(running.answer(question)[2]).entries == 3
+    assert parse_feed(running.answer(question)[2]).n_entries == 3
     with serve_papers(papers, faults=["", "429"]) as arxiv:
         urlopen(f"{arxiv.api}?{urlencode(QUERY)}").read()
         with pytest.raises(HTTPError):
@@ -75,7 +75,7 @@ def test_faults_come_at_the_requests_that_were_named(papers: pd.DataFrame) -> No
 def test_faults_are_what_their_names_say(answered: Callable[[str | None], Feed]) -> None:
     feed = answered(None)
     pages = ("empty page", "nothing found", "short page", "a paper twice", "a paper withheld")
-    assert [answered(fault).entries for fault in pages] == [0, 0, 3, 6, 4]
+    assert [answered(fault).n_entries for fault in pages] == [0, 0, 3, 6, 4]
     assert [answered(fault).total == feed.total for fault in pages[:3]] == [True, False, True]
     assert answered("no primary").papers.main_category.tolist() == feed.papers.categories.str.split(",").str[0].tolist()
     with pytest.raises(RemoteDisconnected):
