@@ -74,7 +74,7 @@ def test_a_run_holds_what_it_promises(finished: Path) -> None:
     page = (finished / "report" / "report.html").read_text()
     assert "http://" not in page.replace("http://www.w3.org", "") and html_errors(page) == []
     assert page.count("<script") == 1, "its own, which sorts tables"
-    answered = {"calibration", "abstention", "scores_by", "surest_mistakes", "label_issues", "ceiling", "learning_curve", "over_time"}
+    answered = {"calibration", "abstention", "scores_by", "surest_mistakes", "label_issues", "ambiguity", "learning_curve", "temporal_drift"}
     assert answered <= report.keys() and report["skipped"] == {}
 
 
