@@ -15,7 +15,6 @@ from arxiv_server import FAULTS, ArxivServer, serve_papers
 
 from arxiv_nbclf import harvest, read_papers, sample
 from arxiv_nbclf.cli import main
-from arxiv_nbclf.data import harvest as gathering
 from arxiv_nbclf.data import harvest as harvesting
 from arxiv_nbclf.data.taxonomy import group_of
 
@@ -24,7 +23,7 @@ WORDS = ["--categories", "cs,econ,q-fin,math.*", "--from", "2025-03-01", "--to",
 LATER = ["empty page", "nothing found", "short page", "a paper twice", "429", "503", "connection cut", "cut body", "malformed"]
 REFUSED = {"bomb": "declares what no feed of papers needs", "too long": "longer than 33,554,432 bytes",
            "web page": "a web page and no feed", "error": "reports an error", "404": "answers with status 404"}
-SMALL = "import os, sys\nfrom arxiv_nbclf.data import harvest\nharvest.WINDOW_PAPERS, harvest.PAGE = 20, 8\n"
+SMALL = "import os, sys\nfrom arxiv_nbclf.data import harvest as harvesting\nharvesting.WINDOW_PAPERS, harvesting.PAGE_SIZE = 20, 8\n"
 PROGRAM = SMALL + "harvesting.harvest({categories!r}, {start!r}, {end!r}, sys.argv[1], per_group=22, api=sys.argv[2], delay=0)"
 
 
@@ -49,7 +48,7 @@ def arxiv(papers: pd.DataFrame) -> Iterator[ArxivServer]:
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Windows and pages of a few papers, so that there are many."""
     monkeypatch.setattr(harvesting, "WINDOW_PAPERS", 100)
-    monkeypatch.setattr(gathering, "PAGE_SIZE", 40)
+    monkeypatch.setattr(harvesting, "PAGE_SIZE", 40)
 
 
 @pytest.fixture(scope="module")
