@@ -276,4 +276,4 @@ def test_no_room_left_is_one_line(papers: Path, tmp_path: Path, limit: int) -> N
     assert process.returncode == 2, said
     assert len(said.splitlines()) == 1 and re.search("cannot (be )?writ", said), said
     assert not (tmp_path / "out").exists()
-    assert main([str(word) for word in words]) == 0, "with room it goes on"
+    assert main([str(word) for word in words]) == 0, "with space it continues"
