@@ -77,7 +77,10 @@ def _global_options(
 class _Stderr(logging.Handler):
     "Prints messages to whatever stderr is at the time."
 
-    def emit(self, record: logging.LogRecord) -> None:
+    def emit(
+        self,
+        record: logging.LogRecord,  # as it is logged
+    ) -> None:
         from tqdm import tqdm
 
         tqdm.write(self.format(record), file=sys.stderr)

@@ -84,7 +84,9 @@ def fit_temperature(
 
     values, ids = _check_scores(scores, labels)
 
-    def loss(log_temperature: float) -> float:
+    def loss(
+        log_temperature: float,  # natural logarithm of the temperature
+    ) -> float:
         z = values / np.exp(log_temperature)
         z = z - z.max(axis=1, keepdims=True)
         of_label = z[np.arange(len(ids)), ids]

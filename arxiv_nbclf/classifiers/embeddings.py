@@ -73,7 +73,11 @@ def _first_output(
             super().__init__()
             self.model = model
 
-        def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        def forward(
+            self,
+            input_ids: Tensor,  # (n_texts, n_tokens) token ids
+            attention_mask: Tensor,  # (n_texts, n_tokens) 1 for a token, 0 for padding
+        ) -> Tensor:
             return self.model(input_ids=input_ids, attention_mask=attention_mask)[0]
 
     return FirstOutput().eval()
@@ -392,7 +396,7 @@ PoolFunction = Callable[[Tokens, Callable[[int], object]], np.ndarray]
 
 # %% ../../nbs/04_classifiers/06_embeddings.ipynb #4163e461
 def _onnx_file(
-    encoder: Encoder,
+    encoder: Encoder,  # that is run
     precision: str,  # fp32 or int8
     path: Path,  # where it is, or will be
 ) -> Path:  # the same
@@ -409,7 +413,7 @@ def _onnx_file(
 
 # %% ../../nbs/04_classifiers/06_embeddings.ipynb #41640350
 def _graph(
-    encoder: Encoder,
+    encoder: Encoder,  # that is run
     precision: str,  # fp32 or int8
 ) -> OnnxEncoder:
     "The encoder as a function; its graph is cached where that is possible."
@@ -427,18 +431,25 @@ def _graph(
 
 # %% ../../nbs/04_classifiers/06_embeddings.ipynb #00646d06
 def _onnx_pool(
-    encoder: Encoder,
+    encoder: Encoder,  # that is run
     precision: str,  # fp32 or int8
     threads: int,  # texts that are computed at the same time
 ) -> PoolFunction:
     "Mean-pooled features by onnxruntime, a text per thread."
     graph = _graph(encoder, precision)
 
-    def one(ids: np.ndarray) -> np.ndarray:
+    def one(
+        ids: np.ndarray,  # (n_tokens,) token ids
+    ) -> np.ndarray:
         row, mask = ids[None].astype(np.int64), np.ones((1, len(ids)), dtype=np.int64)
         return graph(row, mask)[0].mean(axis=0)
 
-    def pool(tokens: Tokens, done: Callable[[int], object]) -> np.ndarray:
+    def pool(
+        tokens: Tokens,  # ids of each text
+        done: Callable[
+            [int], object
+        ],  # called with the number of texts that are finished
+    ) -> np.ndarray:
         rows, workers = [], ThreadPoolExecutor(threads)
         try:
             for row in workers.map(one, tokens.ids):
@@ -452,7 +463,7 @@ def _onnx_pool(
 
 # %% ../../nbs/04_classifiers/06_embeddings.ipynb #ce7a151b
 def _torch_mean(
-    encoder: Encoder,
+    encoder: Encoder,  # that is run
     precision: str,  # fp32 or bf16
     device: str,  # cuda, mps or cpu
 ) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:  # of ids and mask
@@ -462,7 +473,10 @@ def _torch_mean(
     dtype = torch.bfloat16 if precision == "bf16" else torch.float32
     model = load_encoder(encoder, dtype=dtype).eval().to(device)
 
-    def mean(ids: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    def mean(
+        ids: np.ndarray,  # (n_tokens,) token ids
+        mask: np.ndarray,  # (n_texts, n_tokens) 1 for a token, 0 for padding
+    ) -> np.ndarray:
         ids_, mask_ = (torch.from_numpy(part).to(device) for part in (ids, mask))
         with torch.inference_mode():
             outputs = model(input_ids=ids_, attention_mask=mask_)
@@ -477,7 +491,7 @@ GPU_TOKENS = 65_536  # per batch
 
 # %% ../../nbs/04_classifiers/06_embeddings.ipynb #acce89a3
 def _torch_pool(
-    encoder: Encoder,
+    encoder: Encoder,  # that is run
     precision: str,  # fp32 or bf16
     # tokens per batch; None: a text per batch on a processor, GPU_TOKENS on a card
     max_tokens: int | None = None,
@@ -489,7 +503,12 @@ def _torch_pool(
     mean = _torch_mean(encoder, precision, device)
     limit = max_tokens or (1 if device == "cpu" else GPU_TOKENS)
 
-    def pool(tokens: Tokens, done: Callable[[int], object]) -> np.ndarray:
+    def pool(
+        tokens: Tokens,  # ids of each text
+        done: Callable[
+            [int], object
+        ],  # called with the number of texts that are finished
+    ) -> np.ndarray:
         nonlocal limit
         rows: dict[int, np.ndarray] = {}
         while len(rows) < len(tokens):
@@ -535,7 +554,7 @@ class Features:
 
 # %% ../../nbs/04_classifiers/06_embeddings.ipynb #7c885d12
 def _was_truncated(
-    tokens: Tokens,
+    tokens: Tokens,  # ids of each text
     texts: list[str],  # that the tokens were made of
     tokenizer: Any,  # the same as before
     max_length: int,  # likewise
@@ -551,7 +570,7 @@ def _was_truncated(
 # %% ../../nbs/04_classifiers/06_embeddings.ipynb #334ec684
 @lru_cache(maxsize=1)
 def _loaded(
-    encoder: Encoder,
+    encoder: Encoder,  # that is run
     precision: str,  # fp32, bf16 or int8
     threads: int,  # of the processor
 ) -> tuple[Any, PoolFunction]:
@@ -594,7 +613,7 @@ def _store(
 # %% ../../nbs/04_classifiers/06_embeddings.ipynb #9e91d391
 def _compute(
     texts: dict[bytes, str],  # by key
-    job: EncodingJob,
+    job: EncodingJob,  # what to do, and with which settings
 ) -> CachedRows:
     "Encode texts piece by piece, and store each piece."
     tokenizer, pool = _loaded(job.encoder, job.precision, job.threads)

@@ -155,7 +155,7 @@ class EnsembleSettings(Classifier):
 
 # %% ../../nbs/04_classifiers/08_ensemble.ipynb #6907ee3e
 def fit_members(
-    ensemble: EnsembleSettings,
+    ensemble: EnsembleSettings,  # its settings
     train: tuple[list[str], np.ndarray],  # texts and label ids
     validation: tuple[list[str], np.ndarray],  # likewise, held out
 ) -> list[Classifier]:  # of a secondary process, only those that share their training
@@ -190,8 +190,9 @@ class EnsembleClassifier(EnsembleSettings):
 
     def _fit(
         self,
-        texts: list[str],
-        labels: np.ndarray,
+        texts: list[str],  # one per paper
+        labels: np.ndarray,  # (n_papers,) label ids
+        # texts and label ids to choose by; None: none
         validation: tuple[list[str], np.ndarray] | None,
     ) -> HeldOut | None:
         if validation is None:
@@ -205,7 +206,11 @@ class EnsembleClassifier(EnsembleSettings):
         self.fitted_ = blend_record(self.members_, self.weights_, self.offsets_)
         return HeldOut(scores + self.offsets_, validation[1], includes_validation=True)
 
-    def _fit_blend(self, texts: list[str], labels: np.ndarray) -> np.ndarray:
+    def _fit_blend(
+        self,
+        texts: list[str],  # one per paper
+        labels: np.ndarray,  # (n_papers,) label ids
+    ) -> np.ndarray:
         "Temperatures, weights and offsets; returns the blend's scores."
         own = [member.decision_function(texts) for member in self.members_]
         temperatures = [fit_temperature(scores, labels).temperature for scores in own]
@@ -218,7 +223,10 @@ class EnsembleClassifier(EnsembleSettings):
             self.offsets_ = fit_offsets(scores, labels, OFFSET_GRID)
         return scores
 
-    def _member_probabilities(self, texts: list[str]) -> np.ndarray:
+    def _member_probabilities(
+        self,
+        texts: list[str],  # one per paper
+    ) -> np.ndarray:
         for member in self.members_:
             member.keep_features = self.keep_features
         scales = [Temperature(value) for value in self.temperatures_.tolist()]
@@ -229,18 +237,27 @@ class EnsembleClassifier(EnsembleSettings):
             ]
         )
 
-    def _scores(self, texts: list[str]) -> np.ndarray:
+    def _scores(
+        self,
+        texts: list[str],  # one per paper
+    ) -> np.ndarray:
         mean = blend(self._member_probabilities(texts), self.weights_)
         return log_probabilities(mean) + self.offsets_
 
-    def _save_weights(self, folder: Path) -> None:
+    def _save_weights(
+        self,
+        folder: Path,  # of the bundle
+    ) -> None:
         names = ("weights", "offsets", "temperatures")
         arrays = {name: getattr(self, f"{name}_") for name in names}
         save_arrays(folder / "weights.safetensors", arrays)
         for member in self.members_:
             member.save(folder / "members" / member.family)
 
-    def _load_weights(self, folder: Path) -> None:
+    def _load_weights(
+        self,
+        folder: Path,  # of the bundle
+    ) -> None:
         n = len(self.members)
         shapes = {"weights": (n,), "offsets": (len(LABELS),), "temperatures": (n,)}
         arrays = load_arrays(folder / "weights.safetensors", shapes).values()

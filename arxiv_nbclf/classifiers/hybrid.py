@@ -110,7 +110,10 @@ def hybrid_builder(
     "Features of training rows, and of others."
     words, rows = tfidf_builder(counts), l2_normalise(dense)
 
-    def make(fit: np.ndarray, others: np.ndarray) -> tuple[csr_matrix, csr_matrix]:
+    def make(
+        fit: np.ndarray,  # rows to train on
+        others: np.ndarray,  # rows to make features for
+    ) -> tuple[csr_matrix, csr_matrix]:
         whiten = fit_whitener(rows[fit], encoder_weight, components=components)
         old, new = words(fit, others)
         of_fit = stack_features(old, whiten(rows[fit]))
@@ -162,9 +165,9 @@ class HybridSettings(Classifier):
 
 # %% ../../nbs/04_classifiers/07_hybrid.ipynb #576ad5f7
 def embed(
-    classifier: HybridSettings,
+    classifier: HybridSettings,  # its settings and what it has learned
     encoder: Encoder,  # from `find_encoder`
-    texts: list[str],
+    texts: list[str],  # one per paper
     precision: str,  # fp32, bf16 or int8
 ) -> Features:
     "Encoder features as a classifier's settings say."
@@ -179,8 +182,8 @@ def embed(
 
 # %% ../../nbs/04_classifiers/07_hybrid.ipynb #30a33e30
 def _log_truncated(
-    features: Features,
-    classifier: HybridSettings,
+    features: Features,  # of all texts
+    classifier: HybridSettings,  # its settings and what it has learned
 ) -> None:
     "Report how many texts the encoder does not see whole."
     if features.truncated:
@@ -195,7 +198,7 @@ def _log_truncated(
 
 # %% ../../nbs/04_classifiers/07_hybrid.ipynb #a7f0c0de
 def choose_margins(
-    classifier: HybridSettings,
+    classifier: HybridSettings,  # its settings and what it has learned
     counts: csr_matrix,  # (n_texts, n_buckets)
     dense: np.ndarray,  # (n_texts, width)
     labels: np.ndarray,  # (n_texts,) label ids
@@ -217,7 +220,7 @@ def choose_margins(
 
 # %% ../../nbs/04_classifiers/07_hybrid.ipynb #c4a77aff
 def fit_weights(
-    classifier: HybridSettings,
+    classifier: HybridSettings,  # its settings and what it has learned
     counts: csr_matrix,  # (n_texts, n_buckets)
     dense: np.ndarray,  # (n_texts, width)
     labels: np.ndarray,  # (n_texts,) label ids
@@ -280,8 +283,9 @@ class HybridClassifier(HybridSettings):
 
     def _fit(
         self,
-        texts: list[str],
-        labels: np.ndarray,
+        texts: list[str],  # one per paper
+        labels: np.ndarray,  # (n_papers,) label ids
+        # texts and label ids to choose by; None: none
         validation: tuple[list[str], np.ndarray] | None,
     ) -> HeldOut | None:
         self.encoder_ = find_encoder(self.encoder)
@@ -309,7 +313,11 @@ class HybridClassifier(HybridSettings):
         }
         return held_out
 
-    def _held_out_scores(self, texts: list[str], labels: np.ndarray) -> np.ndarray:
+    def _held_out_scores(
+        self,
+        texts: list[str],  # one per paper
+        labels: np.ndarray,  # (n_papers,) label ids
+    ) -> np.ndarray:
         self.encoder_ = find_encoder(self.encoder)
         dense = embed(
             self, self.encoder_, texts, choose_precision(self.precision)
@@ -318,7 +326,10 @@ class HybridClassifier(HybridSettings):
         _, offsets, margins = choose_margins(self, counts, dense, labels)
         return margins + offsets
 
-    def _scores(self, texts: list[str]) -> np.ndarray:
+    def _scores(
+        self,
+        texts: list[str],  # one per paper
+    ) -> np.ndarray:
         words = tfidf(count_features(texts, self.bits, self.pairs), self.idf_)
         dense = l2_normalise(
             embed(self, self.encoder_, texts, self.fitted_["precision"]).values
@@ -326,13 +337,19 @@ class HybridClassifier(HybridSettings):
         of_words = words @ self.weights_.T
         return of_words + dense @ self.dense_weights_.T + self.intercepts_
 
-    def _save_weights(self, folder: Path) -> None:
+    def _save_weights(
+        self,
+        folder: Path,  # of the bundle
+    ) -> None:
         names = ("weights", "dense_weights", "intercepts", "idf")
         arrays = {name: getattr(self, f"{name}_") for name in names}
         save_arrays(folder / "weights.safetensors", arrays)
         copy_encoder(self.encoder_, folder / "encoder")
 
-    def _load_weights(self, folder: Path) -> None:
+    def _load_weights(
+        self,
+        folder: Path,  # of the bundle
+    ) -> None:
         arrays = read_weights(folder, self.bits)
         self.weights_, self.dense_weights_, self.intercepts_, self.idf_ = arrays
         width, precision = self.dense_weights_.shape[1], self.fitted_.get("precision")

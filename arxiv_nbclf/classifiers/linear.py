@@ -190,7 +190,10 @@ def tfidf_builder(
 ) -> FeatureBuilder:  # makes the features of both
     "Tf-idf features with document frequencies of the rows to fit on."
 
-    def make(fit: np.ndarray, others: np.ndarray) -> tuple[csr_matrix, csr_matrix]:
+    def make(
+        fit: np.ndarray,  # rows to train on
+        others: np.ndarray,  # rows to make features for
+    ) -> tuple[csr_matrix, csr_matrix]:
         idf = inverse_document_frequency(counts[fit])
         return tfidf(counts[fit], idf), tfidf(counts[others], idf)
 
@@ -309,7 +312,10 @@ def choose_C(
 ) -> tuple[float, np.ndarray, np.ndarray]:
     "The `C` that does best out of fold, with its offsets and margins."
 
-    def report_fold(seen: np.ndarray, margins: np.ndarray) -> None:
+    def report_fold(
+        seen: np.ndarray,  # (n_papers,) whether a paper has margins by now
+        margins: np.ndarray,  # (n_papers, 8)
+    ) -> None:
         _, best, scores = _best_C(margins, labels[seen], C_grid, offsets)
         on_fold(seen, scores + best)  # type: ignore[misc]
 
@@ -361,7 +367,10 @@ class LinearSettings(Classifier):
 class LinearScores(LinearSettings):
     "Scores by weights, intercepts and idf, and their files."
 
-    def _scores(self, texts: list[str]) -> np.ndarray:
+    def _scores(
+        self,
+        texts: list[str],  # one per paper
+    ) -> np.ndarray:
         if len(texts) <= SMALL_BATCH:
             found = [tokens(text, self.pairs) for text in texts]
             buckets = [[bucket(one, self.bits) for one in some] for some in found]
@@ -382,7 +391,10 @@ class LinearScores(LinearSettings):
         hasher = new_hasher(fold, STOP_WORDS, self.bits, self.pairs, self.text_plan)
         return new_scorer(hasher, self.idf_, self.weights_, self.intercepts_)(papers)
 
-    def _save_weights(self, folder: Path) -> None:
+    def _save_weights(
+        self,
+        folder: Path,  # of the bundle
+    ) -> None:
         arrays = {
             "weights": self.weights_,
             "intercepts": self.intercepts_,
@@ -390,7 +402,10 @@ class LinearScores(LinearSettings):
         }
         save_arrays(folder / "weights.safetensors", arrays)
 
-    def _load_weights(self, folder: Path) -> None:
+    def _load_weights(
+        self,
+        folder: Path,  # of the bundle
+    ) -> None:
         groups, buckets = len(LABELS), 1 << self.bits
         shapes = {
             "weights": (groups, buckets),
@@ -414,15 +429,20 @@ class LinearClassifier(LinearScores):
         how = self.class_weight, self.offsets, self.folds, self.seed, self.on_fold
         return choose_C(tfidf_builder(counts), labels, grid, *how)
 
-    def _held_out_scores(self, texts: list[str], labels: np.ndarray) -> np.ndarray:
+    def _held_out_scores(
+        self,
+        texts: list[str],  # one per paper
+        labels: np.ndarray,  # (n_papers,) label ids
+    ) -> np.ndarray:
         counts = count_features(texts, self.bits, self.pairs)
         _, offsets, margins = self._choose(counts, labels)
         return margins + offsets
 
     def _fit(
         self,
-        texts: list[str],
-        labels: np.ndarray,
+        texts: list[str],  # one per paper
+        labels: np.ndarray,  # (n_papers,) label ids
+        # texts and label ids to choose by; None: none
         validation: tuple[list[str], np.ndarray] | None,
     ) -> HeldOut:
         counts = count_features(texts, self.bits, self.pairs)

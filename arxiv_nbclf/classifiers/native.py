@@ -314,7 +314,12 @@ class Scorer:
     weights: np.ndarray
     intercepts: np.ndarray  # (8,) float64
 
-    def _block(self, columns: Columns, start: int, rows: int) -> np.ndarray:
+    def _block(
+        self,
+        columns: Columns,  # text of each paper, as bytes
+        start: int,  # first row
+        rows: int,  # how many rows
+    ) -> np.ndarray:
         scores = np.empty((rows, N_GROUPS))
         counts = np.zeros(len(self.idf), dtype=np.int32)
         model = self.idf, self.weights, self.intercepts
@@ -337,7 +342,7 @@ class Scorer:
 
 # %% ../../nbs/04_classifiers/02_native.ipynb #1d106f4b
 def new_scorer(
-    hasher: Hasher,
+    hasher: Hasher,  # counts the words of a text
     idf: np.ndarray,  # (n_buckets,)
     weights: np.ndarray,  # (8, n_buckets), as a linear classifier keeps them
     intercepts: np.ndarray,  # (8,)
@@ -354,7 +359,7 @@ def new_scorer(
 # %% ../../nbs/04_classifiers/02_native.ipynb #5491b4ed
 def count_natively(
     papers: PapersOrTexts,  # to count
-    hasher: Hasher,
+    hasher: Hasher,  # counts the words of a text
     threads: int | None = None,  # in parallel; None: as many as there are cores
 ) -> csr_matrix:  # (n_papers, 2**bits) float32, how often each bucket is hit
     "Count each text's words in hashed buckets."

@@ -71,7 +71,7 @@ def _truncate(
 
 # %% ../../nbs/04_classifiers/04_tokenization.ipynb #21c77a76
 def _special_tokens(
-    tokenizer: "PreTrainedTokenizerBase",
+    tokenizer: "PreTrainedTokenizerBase",  # of the encoder
 ) -> tuple[list[int], list[int]]:  # ids before a text, ids after it
     "The special tokens around a text."
     bare, whole = (
@@ -95,7 +95,7 @@ def paper_bar(
 
 # %% ../../nbs/04_classifiers/04_tokenization.ipynb #1a6d60e7
 def _without_marks(
-    tokenizer: "PreTrainedTokenizerBase",
+    tokenizer: "PreTrainedTokenizerBase",  # of the encoder
     texts: Sequence[str],  # a chunk
 ) -> list[list[int]]:  # ids of each text
     "Token ids without special tokens, of any length."
@@ -225,7 +225,7 @@ def bucket_by_length(
 
 # %% ../../nbs/04_classifiers/04_tokenization.ipynb #e2a9c467
 def pad_batch(
-    tokens: Tokens,
+    tokens: Tokens,  # ids of each text
     rows: np.ndarray,  # which texts, from `bucket_by_length`
     pad_id: int,  # the tokenizer's pad_token_id
 ) -> tuple[np.ndarray, np.ndarray]:  # ids and mask, both (n_rows, longest) int64

@@ -356,7 +356,11 @@ class EmptyPages(RetriesExhausted):
 class _TemporaryFault(Exception):
     "A fault that may pass."
 
-    def __init__(self, problem: str, response: Any = None) -> None:
+    def __init__(
+        self,
+        problem: str,  # what went wrong
+        response: Any = None,  # of the server
+    ) -> None:
         super().__init__(problem)
         self.response = response
 
@@ -486,7 +490,10 @@ class ApiClient:
     def __enter__(self) -> "ApiClient":
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(
+        self,
+        *_: object,  # not used
+    ) -> None:
         self.connection.clear()
 
     def fetch(

@@ -184,10 +184,16 @@ def _is_text(
 class _QuoteCounter:
     "A stream that counts the quotation marks that pass."
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(
+        self,
+        file: BinaryIO,  # open for reading, in bytes
+    ) -> None:
         self.file, self.marks, self.closed = file, 0, False
 
-    def read(self, size: int = -1) -> bytes:
+    def read(
+        self,
+        size: int = -1,  # bytes to read at most
+    ) -> bytes:
         data = self.file.read(size)
         self.marks += data.count(b'"')
         return data
@@ -334,7 +340,10 @@ def raw_chunks(
     for path in files:
         with as_bad_papers(path):
 
-            def is_finished(local: int, before: int = number) -> bool:
+            def is_finished(
+                local: int,  # number of the chunk in its file
+                before: int = number,  # chunks of earlier files
+            ) -> bool:
                 return finished(before + local)
 
             for table in _file_chunks(path, rows, is_finished):

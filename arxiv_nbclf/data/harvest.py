@@ -173,7 +173,7 @@ class WindowFetcher:
 
     def finish(
         self,
-        done: FetchedWindow,
+        done: FetchedWindow,  # called with the number of texts that are finished
     ) -> None:
         "Write down that a window is finished. Raises `CannotWrite`."
         self.finished.append(done)
@@ -230,7 +230,9 @@ def fetch_all(
     "Fetch, or resume fetching, all papers of a window."
     query = category_query(codes)
 
-    def same(done: FetchedWindow) -> bool:
+    def same(
+        done: FetchedWindow,  # called with the number of texts that are finished
+    ) -> bool:
         return done.query == query and done.group == group
 
     def left() -> list[TimeWindow]:
@@ -650,7 +652,9 @@ def _from_snapshot(
             "categories and versions",
         )
 
-    def chosen(paper_filter: SnapshotFilter) -> Iterator[pd.DataFrame]:
+    def chosen(
+        paper_filter: SnapshotFilter,  # which papers are wanted
+    ) -> Iterator[pd.DataFrame]:
         return (
             _snapshot_papers(part, path.name)
             for part in snapshot_parts(path, paper_filter, keep_broken=True)

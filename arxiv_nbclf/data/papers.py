@@ -330,7 +330,9 @@ def wanted_columns(
 ) -> Callable[[Sequence[str]], list[int]]:
     "Choose our columns of a table."
 
-    def choose(names: Sequence[str]) -> list[int]:
+    def choose(
+        names: Sequence[str],  # of columns, in order of preference
+    ) -> list[int]:
         found = _which_columns(names)
         return [] if _missing_columns(found, purpose) else list(found.values())
 

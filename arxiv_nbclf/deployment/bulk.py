@@ -72,7 +72,10 @@ class _Native:
     scorer: Scorer
     calibration: Callable[[np.ndarray], np.ndarray]
 
-    def predict_proba(self, papers: PapersOrTexts) -> np.ndarray:
+    def predict_proba(
+        self,
+        papers: PapersOrTexts,  # to predict
+    ) -> np.ndarray:
         return self.calibration(self.scorer(papers, threads=1))
 
 # %% ../../nbs/09_deployment/01_bulk.ipynb #a52f9ffa
@@ -131,7 +134,7 @@ def is_shard_finished(
 
 # %% ../../nbs/09_deployment/01_bulk.ipynb #f829e3c4
 def write_shard(
-    chunk: Chunk,
+    chunk: Chunk,  # to predict
     predictor: Any,  # with predict_proba
     folder: Path,  # where shards go
     top: int = 1,  # how many groups to name
@@ -203,8 +206,8 @@ Engine = Callable[[PredictionJob], Iterator[int | None]]
 
 
 def _in_order(
-    chunks: Iterator[Chunk | None],
-    work: Callable[[Chunk], int],
+    chunks: Iterator[Chunk | None],  # in order
+    work: Callable[[Chunk], int],  # what is done with a chunk
     max_parallel: int,  # chunks in work
     # what the work gave for each chunk; None where there was none to do
 ) -> Iterator[int | None]:
@@ -221,7 +224,7 @@ def _in_order(
 
 # %% ../../nbs/09_deployment/01_bulk.ipynb #d674a4f0
 def local_engine(
-    job: PredictionJob,
+    job: PredictionJob,  # what to do, and with which settings
 ) -> Iterator[int | None]:  # papers in each chunk; None for one that was done before
     "Predict in this process, a few chunks in parallel."
     predictor, max_parallel = fastest_predictor(job.classifier)
@@ -384,8 +387,8 @@ def rejects_path(
 
 # %% ../../nbs/09_deployment/01_bulk.ipynb #9d42967b
 def _write(
-    predictions: pd.DataFrame,
-    rejects: pd.DataFrame,
+    predictions: pd.DataFrame,  # one row per paper
+    rejects: pd.DataFrame,  # rows that cannot be used
     out: str | Path,  # a file, or - for JSON lines on stdout
 ) -> PredictionSummary:
     "Write predictions, and the rejects beside them."
@@ -404,9 +407,9 @@ def _write(
 def _from_stdin(
     classifier: Classifier,  # fitted
     out: str | Path,  # a file, or - for JSON lines on stdout
-    top: int,
-    abstain_below: Abstain,
-    strict: bool,
+    top: int,  # how many groups to name
+    abstain_below: Abstain,  # probability under which an answer abstains
+    strict: bool,  # whether a rejected row is an error
 ) -> PredictionSummary:
     "Predict JSON lines as they come."
     parts, done = [], []
@@ -449,11 +452,11 @@ def find_engine(
 # %% ../../nbs/09_deployment/01_bulk.ipynb #60c89206
 def _to_folder(
     papers: str | Path,  # a file, a folder of files, or the word sample
-    model: Model | None,
+    model: Model | None,  # fitted
     out: str | Path,  # the folder to make
-    top: int,
-    abstain_below: Abstain,
-    strict: bool,
+    top: int,  # how many groups to name
+    abstain_below: Abstain,  # probability under which an answer abstains
+    strict: bool,  # whether a rejected row is an error
     engine: str,  # a key of ENGINES
 ) -> PredictionSummary:
     "Predict a source of any size into shards."

@@ -156,7 +156,7 @@ class Worker:
 # %% ../../nbs/09_deployment/02_cluster.ipynb #3fbdd1b1
 @contextmanager
 def _shared_model(
-    job: PredictionJob,
+    job: PredictionJob,  # what to do, and with which settings
 ) -> Iterator[str | None]:  # its folder; None for the model of the package
     "Where workers find the model."
     if not isinstance(job.model, Classifier):
@@ -261,7 +261,7 @@ def _as_interrupted(
 
 # %% ../../nbs/09_deployment/02_cluster.ipynb #2e45bac3
 def _add_ready_workers(
-    pool: "ActorPool",
+    pool: "ActorPool",  # of workers
     loading: dict[Any, Any],  # workers by what they will answer
     seconds: float | None,  # to wait for the first of them; None: as long as it takes
 ) -> None:
@@ -321,7 +321,7 @@ MAX_WORKER_DEATHS = 5
 
 
 def ray_engine(
-    job: PredictionJob,
+    job: PredictionJob,  # what to do, and with which settings
 ) -> Iterator[int | None]:  # papers in each chunk; None for one that was done before
     "Predict on a cluster. Raises `BadCluster`, `Interrupted` and `MissingExtra`."
     with _connected(), _shared_model(job) as model:

@@ -133,7 +133,9 @@ def nearest_temperature(
     "The temperature with the least cross entropy to given probabilities."
     from scipy.optimize import minimize_scalar
 
-    def loss(log_temperature: float) -> float:
+    def loss(
+        log_temperature: float,  # natural logarithm of the temperature
+    ) -> float:
         found = softmax(scores / np.exp(log_temperature))
         return -float(
             (probabilities * np.log(np.maximum(found, 1e-300))).sum(axis=1).mean()
@@ -168,7 +170,7 @@ def linear_calibration(
 
 # %% ../../nbs/09_deployment/04_export.ipynb #1954a977
 def _write_tokenizer(
-    tokenizer: "PreTrainedTokenizerBase",
+    tokenizer: "PreTrainedTokenizerBase",  # of the encoder
     max_length: int,  # tokens of a text that are read
     text_plan: str,  # one of TEXT_PLANS
     folder: Path,  # to write to; it is there
@@ -566,7 +568,7 @@ def _write_documents(
     model_folder: Path,  # a run folder or a bundle
     record: dict[str, Any],  # for export.json
     name: str,  # of the export
-    license: str,
+    license: str,  # of the model
     folder: Path,  # to write to; it is there
 ) -> None:
     "Card, figures, note and record."

@@ -252,7 +252,7 @@ class BatchingMode:
 
 # %% ../../nbs/09_deployment/03_onnx.ipynb #047bac92
 def run_graph(
-    graph: OnnxEncoder,
+    graph: OnnxEncoder,  # that is run
     tokens: Tokens,  # of all texts
     pad_id: int,  # the tokeniser's
     batching: BatchingMode,  # in parallel or not, and the size of batches
@@ -262,7 +262,9 @@ def run_graph(
     "Put texts through a graph."
     from tqdm import tqdm
 
-    def one(rows: np.ndarray) -> np.ndarray:
+    def one(
+        rows: np.ndarray,  # positions of papers
+    ) -> np.ndarray:
         ids, mask = pad_batch(tokens, rows, pad_id)
         found = graph(ids, mask)
         return (
@@ -346,15 +348,19 @@ class ExportedClassifier(ExportSettings):
 
     def _fit(
         self,
-        texts: list[str],
-        labels: np.ndarray,
+        texts: list[str],  # one per paper
+        labels: np.ndarray,  # (n_papers,) label ids
+        # texts and label ids to choose by; None: none
         validation: tuple[list[str], np.ndarray] | None,
     ) -> NoReturn:
         raise BadExport(
             f"an export cannot be fitted: fit a {self.kind} classifier and export that"
         )
 
-    def _scores(self, texts: list[str]) -> np.ndarray:
+    def _scores(
+        self,
+        texts: list[str],  # one per paper
+    ) -> np.ndarray:
         tokens = tokenize(self.tokenizer_, texts, self.max_length, self.truncation)
         found = run_graph(
             self._graph(len(texts)), tokens, self.pad_id, self.batching, self.threads_
@@ -379,14 +385,20 @@ class ExportedClassifier(ExportSettings):
             )
         return scores
 
-    def _save_weights(self, folder: Path) -> None:
+    def _save_weights(
+        self,
+        folder: Path,  # of the bundle
+    ) -> None:
         for path in (self.folder_ / name for name in (GRAPH, TOKENIZER, CONFIG)):
             if path.is_file():
                 with atomic_write(folder / path.name) as part:
                     copyfile(path, part)
         save_arrays(folder / ARRAYS, self.arrays_)
 
-    def _load_weights(self, folder: Path) -> None:
+    def _load_weights(
+        self,
+        folder: Path,  # of the bundle
+    ) -> None:
         classes, buckets = len(LABELS), 1 << self.bits
         shapes = {
             "weights": (classes, buckets),
@@ -452,7 +464,7 @@ class ExportedClassifier(ExportSettings):
 # %% ../../nbs/09_deployment/03_onnx.ipynb #e8c5bdb5
 def _write_encoder(
     model: "PreTrainedModel",  # a classifier, or an encoder
-    tokenizer: "PreTrainedTokenizerBase",
+    tokenizer: "PreTrainedTokenizerBase",  # of the encoder
     precision: str,  # fp32 or int8
     folder: Path,  # to write to; it is there
 ) -> None:
@@ -536,7 +548,7 @@ BATCHING_MODES = (
 
 
 def choose_batching(
-    export: ExportedClassifier,
+    export: ExportedClassifier,  # whose speed is measured
     texts: Sequence[str],  # some dozen, as long as those to come
 ) -> list[dict[str, Any]]:  # each mode that was tried, with papers per second
     "Try each mode that does not change the scores, and set the fastest."
@@ -646,8 +658,9 @@ class CascadeClassifier(Classifier):
 
     def _fit(
         self,
-        texts: list[str],
-        labels: np.ndarray,
+        texts: list[str],  # one per paper
+        labels: np.ndarray,  # (n_papers,) label ids
+        # texts and label ids to choose by; None: none
         validation: tuple[list[str], np.ndarray] | None,
     ) -> NoReturn:
         raise BadExport(
@@ -677,15 +690,24 @@ class CascadeClassifier(Classifier):
                 ]
         return found, by
 
-    def _scores(self, texts: list[str]) -> np.ndarray:
+    def _scores(
+        self,
+        texts: list[str],  # one per paper
+    ) -> np.ndarray:
         return log_probabilities(self.predict_by_stage(texts)[0])
 
-    def _save_weights(self, folder: Path) -> None:
+    def _save_weights(
+        self,
+        folder: Path,  # of the bundle
+    ) -> None:
         save_arrays(folder / THRESHOLDS_FILE, {"bars": self.stage_thresholds_})
         for name, stage in zip(STAGES, self.stages_, strict=True):
             stage.save(folder / "members" / name)
 
-    def _load_weights(self, folder: Path) -> None:
+    def _load_weights(
+        self,
+        folder: Path,  # of the bundle
+    ) -> None:
         self.stage_thresholds_ = load_arrays(
             folder / THRESHOLDS_FILE, {"bars": (len(STAGES) - 1, len(LABELS))}
         )["bars"]

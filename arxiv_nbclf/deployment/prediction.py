@@ -70,15 +70,19 @@ class CompactClassifier(LinearClassifier):
 
     def _fit(
         self,
-        texts: list[str],
-        labels: np.ndarray,
+        texts: list[str],  # one per paper
+        labels: np.ndarray,  # (n_papers,) label ids
+        # texts and label ids to choose by; None: none
         validation: tuple[list[str], np.ndarray] | None,
     ) -> HeldOut:
         held_out = super()._fit(texts, labels, validation)
         self._round(*to_int8(self.weights_), self.idf_)
         return held_out
 
-    def _save_weights(self, folder: Path) -> None:
+    def _save_weights(
+        self,
+        folder: Path,  # of the bundle
+    ) -> None:
         arrays = {
             "weights": self.steps_,
             "scales": self.scales_,
@@ -87,7 +91,10 @@ class CompactClassifier(LinearClassifier):
         }
         save_arrays(folder / "weights.safetensors", arrays)
 
-    def _load_weights(self, folder: Path) -> None:
+    def _load_weights(
+        self,
+        folder: Path,  # of the bundle
+    ) -> None:
         groups, buckets = len(LABELS), 1 << self.bits
         shapes = {
             "weights": (groups, buckets),
@@ -320,21 +327,21 @@ def find_model(
 # %% ../../nbs/09_deployment/00_prediction.ipynb #c4bca933
 @overload
 def predict(
-    papers: str,
-    summary: str,
+    papers: str,  # to predict
+    summary: str,  # the abstract
     *,
-    model: Model | None = None,
-    abstain_below: Abstain = None,
+    model: Model | None = None,  # fitted
+    abstain_below: Abstain = None,  # probability under which an answer abstains
 ) -> Prediction: ...
 
 # %% ../../nbs/09_deployment/00_prediction.ipynb #c4bcc822
 @overload
 def predict(
-    papers: pd.DataFrame,
+    papers: pd.DataFrame,  # to predict
     *,
-    model: Model | None = None,
-    top: int = 1,
-    abstain_below: Abstain = None,
+    model: Model | None = None,  # fitted
+    top: int = 1,  # how many groups to name
+    abstain_below: Abstain = None,  # probability under which an answer abstains
 ) -> pd.DataFrame: ...
 
 # %% ../../nbs/09_deployment/00_prediction.ipynb #c4bce711

@@ -151,7 +151,9 @@ def compare_words(
     counts = counts[:, np.unique(counts.indices)]
     kept, weight = _paper_weights(strata, new)
 
-    def measure(rows: np.ndarray) -> tuple[float, float]:
+    def measure(
+        rows: np.ndarray,  # positions of papers
+    ) -> tuple[float, float]:
         old, fresh = (~rows * kept) @ counts, (rows * weight) @ counts
         unknown = float(fresh[old == 0].sum() / max(fresh.sum(), 1e-300))
         return word_divergence(old, fresh), unknown
@@ -228,7 +230,9 @@ def shifted_words(
         for kind in range(n_strata)
     ]
 
-    def column(counts: Counter[str]) -> np.ndarray:
+    def column(
+        counts: Counter[str],  # how often each word occurs
+    ) -> np.ndarray:
         return np.array([counts[word] for word in words], dtype=float)
 
     hits = [(column(had), column(found)) for had, found in zip(old, new, strict=True)]
@@ -252,7 +256,9 @@ def compare_lengths(
     "How far the lengths of summaries have moved."
     from scipy.stats import ks_2samp
 
-    def distance(rows: np.ndarray) -> float:
+    def distance(
+        rows: np.ndarray,  # positions of papers
+    ) -> float:
         test = ks_2samp(lengths[~rows], lengths[rows], method="asymp")
         return round(float(test.statistic), 12)  # so that equal gaps are ties
 

@@ -47,10 +47,16 @@ def yaml_head(
     import yaml
 
     class Dumper(yaml.SafeDumper):
-        def ignore_aliases(self, data: Any) -> bool:
+        def ignore_aliases(
+            self,
+            data: Any,  # any value
+        ) -> bool:
             return True
 
-        def text(self, value: str) -> yaml.ScalarNode:
+        def text(
+            self,
+            value: str,  # as it is stored
+        ) -> yaml.ScalarNode:
             style = '"' if _HTML.search(value) else None
             return self.represent_scalar("tag:yaml.org,2002:str", value, style=style)
 

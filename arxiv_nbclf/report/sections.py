@@ -266,7 +266,9 @@ def table_records(
 ) -> list[dict[str, Any]]:  # one per row; floats have six digits
     "The rows of a table as JSON types."
 
-    def rounded(value: Any) -> Any:
+    def rounded(
+        value: Any,  # as it is stored
+    ) -> Any:
         return round(value, 6) if isinstance(value, float) else value
 
     rows = [to_json_types(row) for row in table.to_dict(orient="records")]
@@ -520,7 +522,9 @@ def _draw_coverage(
 ) -> Picture:  # of accuracy by coverage
     "Accuracy against coverage, with the model's own threshold as a dot."
 
-    def plot(axes: Any) -> None:
+    def plot(
+        axes: Any,  # to draw on
+    ) -> None:
         plot_coverage({"this model": curve}, accuracy=stored["wanted"], ax=axes)
         if stored["coverage"] and stored["accuracy"]:
             place = [stored["coverage"] * 100], [stored["accuracy"]]
@@ -1245,7 +1249,9 @@ def draw_training(
         return None
     kept = table.loc[table["kept"], "epoch"].tolist() if "kept" in table else []
 
-    def plot(grid: Any) -> None:
+    def plot(
+        grid: Any,  # numbers to draw
+    ) -> None:
         grid = np.atleast_1d(grid)
         grid[0].figure.get_layout_engine().set(wspace=0.08)  # labels near their panel
         for axes, (title, names) in zip(grid, panels.items(), strict=True):
@@ -1333,7 +1339,9 @@ def _known_settings(
 ) -> dict[str, Any]:  # without None, empty lists and lists of records
     "The settings that are shown."
 
-    def is_records(value: Any) -> bool:
+    def is_records(
+        value: Any,  # as it is stored
+    ) -> bool:
         return isinstance(value, list) and isinstance(value[0], Mapping)
 
     return {
@@ -1389,7 +1397,10 @@ def _labelled_values(
 ) -> list[tuple[str, str]]:  # label and text of each key that is there
     "Pairs of label and text of what a record holds."
 
-    def text(key: str, value: Any) -> str:
+    def text(
+        key: str,  # of the value
+        value: Any,  # as it is stored
+    ) -> str:
         if key == "created":
             return time_text(str(value))
         is_count = isinstance(value, int) and key != "seed"
@@ -1425,7 +1436,10 @@ def _headline_scores(
 ) -> list[dict[str, Any]]:  # key, name, what, value, base (NaN if unknown), interval
     "The headline scores, those that are known."
 
-    def value(scores: Mapping[str, Any] | None, key: str) -> float:
+    def value(
+        scores: Mapping[str, Any] | None,  # metrics by name
+        key: str,  # of the value
+    ) -> float:
         found = None if scores is None else scores[key]
         return math.nan if found is None else found
 
@@ -1523,7 +1537,9 @@ def _score_values(
 ) -> dict[str, Any]:  # name in a template → value
     "What templates show of the scores."
 
-    def right(some: Scores) -> int:
+    def right(
+        some: Scores,  # scores of one group
+    ) -> int:
         return int(np.trace(some.confusion.to_numpy()))
 
     lenient, support = report.get("lenient_accuracy"), scores.per_class["support"]
@@ -1546,7 +1562,10 @@ def _provenance_values(
 ) -> dict[str, Any]:  # name in a template → value
     "What templates show of data, settings, times and versions."
 
-    def part(key: str, text: Callable[[Any], str]) -> list[tuple[str, str]]:
+    def part(
+        key: str,  # of the value
+        text: Callable[[Any], str],  # what makes text of a value
+    ) -> list[tuple[str, str]]:
         known = report.get(key) or {}
         return [(name, text(known[name])) for name in known if known[name] is not None]
 

@@ -140,7 +140,7 @@ def _papers_per_device(
 
 # %% ../../nbs/05_training/02_training.ipynb #1ae9ff8b
 def training_arguments(
-    job: TrainingJob,
+    job: TrainingJob,  # what to do, and with which settings
     gradient_accumulation: int = 1,  # steps per update; more where memory is short
 ) -> "TrainingArguments":
     "The Trainer's arguments for a job. Raises `BadSettings`."
@@ -204,7 +204,7 @@ def length_buckets(
 
 # %% ../../nbs/05_training/02_training.ipynb #e714c448
 def training_data(
-    job: TrainingJob,
+    job: TrainingJob,  # what to do, and with which settings
     tokenizer: "PreTrainedTokenizerBase",  # of the encoder
     arguments: "TrainingArguments",  # from `training_arguments`
 ) -> tuple[Any, Any, Tokens]:  # for training; for validation; the training tokens
@@ -251,7 +251,7 @@ def _record(
 
 # %% ../../nbs/05_training/02_training.ipynb #59fbfe3b
 def _checkpoint(
-    job: TrainingJob,
+    job: TrainingJob,  # what to do, and with which settings
     arguments: "TrainingArguments",  # from `training_arguments`
 ) -> Path | None:  # None: start from the beginning
     "The checkpoint to resume from, the same in all processes."
@@ -266,7 +266,7 @@ def _checkpoint(
 
 # %% ../../nbs/05_training/02_training.ipynb #42f8bbc1
 def _new_model(
-    job: TrainingJob,
+    job: TrainingJob,  # what to do, and with which settings
 ) -> "PreTrainedModel":
     "The encoder with a new head, ready for training."
     model = load_for_classification(job.encoder, dropout=job.recipe.dropout)
@@ -278,7 +278,7 @@ def _new_model(
 # %% ../../nbs/05_training/02_training.ipynb #b07d34fa
 def _log_truncated(
     tokens: Tokens,  # of the training papers
-    recipe: Recipe,
+    recipe: Recipe,  # the hyperparameters
 ) -> None:
     "Report how many training texts are cut."
     if tokens.truncated:
@@ -292,7 +292,7 @@ def _log_truncated(
 
 # %% ../../nbs/05_training/02_training.ipynb #14ba5c01
 def _new_callbacks(
-    job: TrainingJob,
+    job: TrainingJob,  # what to do, and with which settings
 ) -> list[Any]:  # TrainerCallback
     "Early stopping, if the recipe has it, the epoch log, and the checkpoints."
     from transformers import EarlyStoppingCallback
@@ -302,7 +302,7 @@ def _new_callbacks(
 
 # %% ../../nbs/05_training/02_training.ipynb #63a8f541
 def _train_once(
-    job: TrainingJob,
+    job: TrainingJob,  # what to do, and with which settings
     gradient_accumulation: int = 1,  # steps per update
 ) -> TrainingResult:
     "Fine-tune from the start, or from the last complete checkpoint, to the best epoch."
@@ -356,7 +356,7 @@ def _is_out_of_memory(
 
 # %% ../../nbs/05_training/02_training.ipynb #1254e8b6
 def _advice(
-    recipe: Recipe,
+    recipe: Recipe,  # the hyperparameters
     gradient_accumulation: int,  # steps per update that did not suffice
 ) -> OutOfMemory:  # to be raised
     "The error that says which setting to lower."
@@ -371,7 +371,7 @@ def _advice(
 # %% ../../nbs/05_training/02_training.ipynb #01518be6
 def _halve_batch(
     error: BaseException,  # out of memory
-    recipe: Recipe,
+    recipe: Recipe,  # the hyperparameters
     gradient_accumulation: int,  # steps per update so far
 ) -> int:  # steps per update to try next
     "Halve what is computed at once. Raises `OutOfMemory` where that cannot help."
@@ -396,7 +396,7 @@ def _halve_batch(
 # %% ../../nbs/05_training/02_training.ipynb #3791d034
 def _retry(
     error: BaseException,  # what ended a training
-    job: TrainingJob,
+    job: TrainingJob,  # what to do, and with which settings
     gradient_accumulation: int,  # steps per update so far
 ) -> int:  # steps per update to try next
     "Raise the error, as `OutOfMemory` or `CannotWrite` where it is one, or try again."
@@ -410,7 +410,7 @@ def _retry(
 
 # %% ../../nbs/05_training/02_training.ipynb #eb92b01b
 def fine_tune(
-    job: TrainingJob,
+    job: TrainingJob,  # what to do, and with which settings
 ) -> TrainingResult:
     """Fine-tune an encoder, with more accumulation steps where memory is short.
 
@@ -488,7 +488,10 @@ class FineTuningSettings(Classifier):
         check_types(self)
         check_recipe(self.resolved())
 
-    def _texts(self, papers: Papers) -> list[str]:
+    def _texts(
+        self,
+        papers: Papers,  # to predict
+    ) -> list[str]:
         return paper_texts(papers, self.resolved().text_plan)
 
 # %% ../../nbs/05_training/02_training.ipynb #01314b6a
@@ -512,8 +515,8 @@ def uses_bf16(
 # %% ../../nbs/05_training/02_training.ipynb #16840f77
 def fit_recipe(
     classifier: FineTuningSettings,  # with its settings
-    train: LabelledTexts,
-    validation: LabelledTexts,
+    train: LabelledTexts,  # texts and label ids to train on
+    validation: LabelledTexts,  # texts and label ids to choose by; None: none
 ) -> tuple[TrainingJob, TrainingResult]:  # what was trained; what came out
     "Fine-tune as a classifier's settings say."
     encoder, machine = find_encoder(classifier.encoder), accelerator()
@@ -543,7 +546,7 @@ def fit_recipe(
 # %% ../../nbs/05_training/02_training.ipynb #85158c74
 def fitted_record(
     name: str,  # of the recipe
-    job: TrainingJob,
+    job: TrainingJob,  # what to do, and with which settings
     tau: float,  # the part of the prior that was given back
     record: dict[str, Any],  # of `TrainingResult`
 ) -> dict[str, Any]:  # plain JSON values
@@ -568,8 +571,9 @@ class FineTunedClassifier(FineTuningSettings):
 
     def _fit(
         self,
-        texts: list[str],
-        labels: np.ndarray,
+        texts: list[str],  # one per paper
+        labels: np.ndarray,  # (n_papers,) label ids
+        # texts and label ids to choose by; None: none
         validation: LabelledTexts | None,
     ) -> HeldOut:
         require_extra("train", "torch", "transformers", "datasets", "accelerate")
@@ -586,19 +590,28 @@ class FineTunedClassifier(FineTuningSettings):
         self.fitted_ = fitted_record(self.recipe, job, tau, trained.record)
         return HeldOut(scores + self.offsets_, validation[1], includes_validation=True)
 
-    def _scores(self, texts: list[str]) -> np.ndarray:
+    def _scores(
+        self,
+        texts: list[str],  # one per paper
+    ) -> np.ndarray:
         recipe, pad_id = self.resolved(), self.tokenizer_.pad_token_id
         tokens = tokenize(self.tokenizer_, texts, recipe.max_length, recipe.truncation)
         scores = score_tokens(self.model_, tokens, pad_id, bf16=self._bf16)
         return scores + self.offsets_
 
-    def _save_weights(self, folder: Path) -> None:
+    def _save_weights(
+        self,
+        folder: Path,  # of the bundle
+    ) -> None:
         with quiet_transformers():
             self.model_.save_pretrained(folder / "encoder")
             self.tokenizer_.save_pretrained(folder / "encoder")
         save_arrays(folder / "offsets.safetensors", {"offsets": self.offsets_})
 
-    def _load_weights(self, folder: Path) -> None:
+    def _load_weights(
+        self,
+        folder: Path,  # of the bundle
+    ) -> None:
         require_extra("train", "torch", "transformers")
         encoder, machine = find_encoder(str(folder / "encoder")), accelerator()
         self.model_ = load_for_classification(encoder, whole=True)

@@ -226,7 +226,7 @@ LIMITS: dict[str, tuple[float, float]] = {
 
 # %% ../../nbs/05_training/00_recipes.ipynb #2f03972e
 def check_batches(
-    recipe: Recipe,
+    recipe: Recipe,  # the hyperparameters
 ) -> None:  # or `BadSettings`
     "Refuse batches that have two sizes, or are smaller than a text."
     if recipe.tokens_per_batch and recipe.batch_size:
@@ -242,7 +242,7 @@ def check_batches(
 
 # %% ../../nbs/05_training/00_recipes.ipynb #079ff77a
 def check_recipe(
-    recipe: Recipe,
+    recipe: Recipe,  # the hyperparameters
 ) -> None:  # or `BadSettings`
     "Refuse a recipe that cannot work."
     choices = {
@@ -271,7 +271,7 @@ SMALL_WIDTH = 512  # of hidden states; encoders below it need larger steps
 
 # %% ../../nbs/05_training/00_recipes.ipynb #9cbd5c9f
 def resolve_for_encoder(
-    recipe: Recipe,
+    recipe: Recipe,  # the hyperparameters
     backbone: "Backbone",  # from `describe_encoder`
 ) -> Recipe:  # its learning rate is set
     "Set what depends on the encoder. Raises `BadSettings`."
@@ -288,7 +288,7 @@ LabelledTexts: TypeAlias = tuple[list[str], np.ndarray]  # texts and their label
 
 # %% ../../nbs/05_training/00_recipes.ipynb #3a0b4540
 def validation_holdout(
-    papers: LabelledTexts,
+    papers: LabelledTexts,  # to predict
     seed: int = 42,  # of the hold-out split
 ) -> tuple[LabelledTexts, LabelledTexts]:  # for training; for validation
     "Hold papers out for validation; with too few papers, all are used for both."
@@ -303,7 +303,7 @@ def validation_holdout(
 def epoch_metrics(
     scores: np.ndarray,  # (n_papers, 8) of validation papers
     labels: np.ndarray,  # (n_papers,) their label ids
-    training_loss: TrainingLoss,
+    training_loss: TrainingLoss,  # mean of the epoch
 ) -> dict[str, float]:  # by the names of BEST_EPOCH_METRICS, and the loss
     "The metrics of the epoch table, which may choose the best epoch."
     from sklearn.metrics import f1_score

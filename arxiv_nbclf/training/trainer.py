@@ -210,7 +210,13 @@ def checkpoint_callback() -> "TrainerCallback":
             if state.best_global_step and best.is_dir():
                 state.best_model_checkpoint = str(best)
 
-        def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        def on_save(
+            self,
+            args: Any,  # as the trainer passes them
+            state: Any,  # of the trainer
+            control: Any,  # of the trainer
+            **kwargs: Any,  # as the trainer passes them
+        ) -> None:
             if distributed.is_initialized():
                 distributed.barrier()
             if state.is_world_process_zero:
@@ -287,7 +293,9 @@ def fixed_length_dataset(
     "The original notebook's data set: padded to the longest of a thousand texts."
     from datasets import Dataset
 
-    def encode(batch: dict[str, list]) -> Any:
+    def encode(
+        batch: dict[str, list],  # columns of some papers
+    ) -> Any:
         return tokenizer(
             batch["text"], padding=True, truncation=True, max_length=max_length
         )
@@ -299,7 +307,7 @@ def fixed_length_dataset(
 
 # %% ../../nbs/05_training/01_trainer.ipynb #9ec61ef7
 def _as_tensors(
-    batches: "LengthBucketBatches",
+    batches: "LengthBucketBatches",  # of similar length
     rows: np.ndarray,  # of one batch; may be empty
 ) -> dict[str, "Tensor"]:  # input_ids, attention_mask, labels
     "A batch for the model; an empty one is a paper without a label."
@@ -329,7 +337,10 @@ class LengthBucketBatches:
     rank: int = 0  # the number of this process among them
     epoch: int = 0  # the Trainer sets it
 
-    def set_epoch(self, epoch: int) -> None:
+    def set_epoch(
+        self,
+        epoch: int,  # number, from 0
+    ) -> None:
         "Choose the batches of an epoch, as the Trainer does."
         self.epoch = epoch
 
@@ -361,8 +372,8 @@ class LengthBucketBatches:
 
 # %% ../../nbs/05_training/01_trainer.ipynb #5fb831d1
 def discriminative_learning_rates(
-    model: "PreTrainedModel",
-    recipe: Recipe,
+    model: "PreTrainedModel",  # fitted
+    recipe: Recipe,  # the hyperparameters
 ) -> tuple[Any, dict[str, Any]]:  # AdamW and its arguments, as the Trainer takes them
     "AdamW with larger steps for the head; vectors (biases, norms) do not decay."
     from torch.optim import AdamW
@@ -387,7 +398,7 @@ class TrainingDiverged(ArxivNbclfError):
 # %% ../../nbs/05_training/01_trainer.ipynb #4c16c832
 def _diverged(
     state: Any,  # a TrainerState
-    args: "TrainingArguments",
+    args: "TrainingArguments",  # as the trainer passes them
 ) -> TrainingDiverged:  # to be raised
     "The error that says where the loss was lost, and what to lower."
     where = f"in epoch {int(state.epoch or 0) + 1}, by step {state.global_step + 1}"
@@ -398,13 +409,17 @@ def _diverged(
 
 # %% ../../nbs/05_training/01_trainer.ipynb #00a7e8bd
 def _quiet_stdout(
-    trainer: "Trainer",
+    trainer: "Trainer",  # whose progress is shown
 ) -> None:
     "Nothing is printed to stdout: bars go to stderr, tables to notebooks."
     from transformers import PrinterCallback, ProgressCallback
 
     class Bars(ProgressCallback):
-        def on_log(self, *args: Any, **kwargs: Any) -> None:
+        def on_log(
+            self,
+            *args: Any,  # as the trainer passes them
+            **kwargs: Any,  # as the trainer passes them
+        ) -> None:
             "The log has it; the bar would write it to stdout."
 
     trainer.remove_callback(PrinterCallback)
@@ -428,13 +443,20 @@ def _checked_trainer() -> type["Trainer"]:
             own = isinstance(self.train_dataset, LengthBucketBatches)
             return self.train_dataset if own else super().get_train_dataloader()
 
-        def get_eval_dataloader(self, eval_dataset: Any = None) -> Any:
+        def get_eval_dataloader(
+            self,
+            eval_dataset: Any = None,  # not used: there is one
+        ) -> Any:
             own = isinstance(self.eval_dataset, LengthBucketBatches)
             if own:
                 return self.eval_dataset
             return super().get_eval_dataloader(eval_dataset)
 
-        def training_step(self, *args: Any, **kwargs: Any) -> Any:
+        def training_step(
+            self,
+            *args: Any,  # as the trainer passes them
+            **kwargs: Any,  # as the trainer passes them
+        ) -> Any:
             loss = super().training_step(*args, **kwargs)
             self.losses = self.losses + loss
             every = 1 if loss.device.type == "cpu" else LOSS_CHECK_STEPS
@@ -446,7 +468,7 @@ def _checked_trainer() -> type["Trainer"]:
 
 # %% ../../nbs/05_training/01_trainer.ipynb #c646afae
 def new_trainer(
-    recipe: Recipe,
+    recipe: Recipe,  # the hyperparameters
     **options: Any,  # the Trainer's
 ) -> "Trainer":
     "A Trainer with the recipe's learning rates that checks the loss."
@@ -465,7 +487,7 @@ EpochCallback: TypeAlias = Callable[[int, dict[str, float]], None]
 # %% ../../nbs/05_training/01_trainer.ipynb #2bca2cc7
 def _report_epoch(
     state: Any,  # a TrainerState, its last entry an evaluation
-    on_epoch: EpochCallback | None,
+    on_epoch: EpochCallback | None,  # called with the metrics of each epoch
 ) -> None:
     "Log the metrics of an epoch, and hand them to the callback."
     last, row = state.log_history[-1], epoch_rows(state.log_history)[-1]
@@ -627,7 +649,7 @@ def score_batch(
 
 # %% ../../nbs/05_training/01_trainer.ipynb #be9063af
 def score_tokens(
-    model: "PreTrainedModel",
+    model: "PreTrainedModel",  # fitted
     tokens: Tokens,  # from `tokenize`
     pad_id: int,  # the tokenizer's pad_token_id
     # tokens per batch, padding included; None: what suits the device

@@ -307,7 +307,10 @@ def run_trial(
 
     classifier, checkpoints = _draw_classifier(trial, search, folder)
 
-    def report(value: float, step: int) -> None:
+    def report(
+        value: float,  # score so far
+        step: int,  # number of the fold or epoch
+    ) -> None:
         trial.report(value, step)
         if trial.should_prune():
             raise TrialPruned
@@ -381,7 +384,9 @@ def _next_trial(
 
     numbers: list[int] = []
 
-    def counted(trial: "Trial") -> float:
+    def counted(
+        trial: "Trial",  # that has ended
+    ) -> float:
         numbers.append(trial.number)
         return attempt(trial)
 

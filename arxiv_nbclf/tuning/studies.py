@@ -641,7 +641,9 @@ def trial_formats(
 ) -> dict[str, Callable[[Any], str]]:  # by column
     "How the columns of such a table are written."
 
-    def time_text(seconds: float) -> str:
+    def time_text(
+        seconds: float,  # any number
+    ) -> str:
         return "–" if math.isnan(seconds) else duration_text(seconds)
 
     formats: dict[str, Callable[[Any], str]] = {str(name): value_text for name in table}
