@@ -173,7 +173,7 @@ class WindowFetcher:
 
     def finish(
         self,
-        done: FetchedWindow,  # called with the number of texts that are finished
+        done: FetchedWindow,  # a window that is finished
     ) -> None:
         "Write down that a window is finished. Raises `CannotWrite`."
         self.finished.append(done)
@@ -231,7 +231,7 @@ def fetch_all(
     query = category_query(codes)
 
     def same(
-        done: FetchedWindow,  # called with the number of texts that are finished
+        done: FetchedWindow,  # a window that is finished
     ) -> bool:
         return done.query == query and done.group == group
 

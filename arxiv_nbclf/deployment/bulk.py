@@ -452,7 +452,7 @@ def find_engine(
 # %% ../../nbs/09_deployment/01_bulk.ipynb #60c89206
 def _to_folder(
     papers: str | Path,  # a file, a folder of files, or the word sample
-    model: Model | None,  # fitted
+    model: Model | None,  # None: the packaged model
     out: str | Path,  # the folder to make
     top: int,  # how many groups to name
     abstain_below: Abstain,  # probability under which an answer abstains

@@ -330,7 +330,7 @@ def predict(
     papers: str,  # to predict
     summary: str,  # the abstract
     *,
-    model: Model | None = None,  # fitted
+    model: Model | None = None,  # None: the packaged model
     abstain_below: Abstain = None,  # probability under which an answer abstains
 ) -> Prediction: ...
 
@@ -339,7 +339,7 @@ def predict(
 def predict(
     papers: pd.DataFrame,  # to predict
     *,
-    model: Model | None = None,  # fitted
+    model: Model | None = None,  # None: the packaged model
     top: int = 1,  # how many groups to name
     abstain_below: Abstain = None,  # probability under which an answer abstains
 ) -> pd.DataFrame: ...

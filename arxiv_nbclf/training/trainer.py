@@ -372,7 +372,7 @@ class LengthBucketBatches:
 
 # %% ../../nbs/05_training/01_trainer.ipynb #5fb831d1
 def discriminative_learning_rates(
-    model: "PreTrainedModel",  # fitted
+    model: "PreTrainedModel",  # as transformers has it
     recipe: Recipe,  # the hyperparameters
 ) -> tuple[Any, dict[str, Any]]:  # AdamW and its arguments, as the Trainer takes them
     "AdamW with larger steps for the head; vectors (biases, norms) do not decay."
@@ -649,7 +649,7 @@ def score_batch(
 
 # %% ../../nbs/05_training/01_trainer.ipynb #be9063af
 def score_tokens(
-    model: "PreTrainedModel",  # fitted
+    model: "PreTrainedModel",  # as transformers has it
     tokens: Tokens,  # from `tokenize`
     pad_id: int,  # the tokenizer's pad_token_id
     # tokens per batch, padding included; None: what suits the device
