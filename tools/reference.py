@@ -145,7 +145,7 @@ class Module:
         (text,) = (word.value for word in option.keywords if word.arg == "help")
         if isinstance(text, ast.Name):
             text = ast.parse(self.definitions[text.id].value, mode="eval").body
-        return Parameter(parameter.name, ast.unparse(plain), parameter.default, parameter.comment or ast.literal_eval(text))
+        return Parameter(parameter.name, ast.unparse(plain), parameter.default, ast.literal_eval(text))
 
     def parameters(self, node: Function) -> Iterator[Parameter]:
         """Those of a function, without self."""
