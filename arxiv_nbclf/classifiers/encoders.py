@@ -557,7 +557,7 @@ def find_encoder(
             f"there is no folder {name}: give a folder, a name on the hub, or one of "
             f"{', '.join(ENCODERS)}"
         )
-    require_extra("train", "huggingface_hub")
+    require_extra("train", "transformers")
     if folder := _cached(repository):
         return _open_folder(name, folder)
     if repository == ENCODERS["minilm"] and (folder := _packaged()):
