@@ -383,7 +383,7 @@ def coverage_table(
 # %% ../../nbs/04_classifiers/00_calibration.ipynb #863aa2aa
 # papers; with fewer, the standard error of a share of right ones is up to 9 points
 MIN_COVERED = 30
-# accuracy wanted of abstention: a label error of one in seventeen, at 85 % coverage
+# accuracy wanted of abstention: above that of the models, at a coverage of most papers
 ABSTENTION_ACCURACY = 0.94
 
 # %% ../../nbs/04_classifiers/00_calibration.ipynb #156bd51a
