@@ -95,7 +95,7 @@ BAD_BYTES = [
     ("old.xls", OLE, "unknown ending '.xls'; known are .xlsx, .parquet, .csv"),
     ("no-ending", b"x", "unknown ending ''"),
     ("papers.xlsx.gz", b"x", "unknown ending '.gz'"),
-    ("rejected.csv", (HEADER + "1,,b,cs.CV\n2,,b,cs.CV\n3,a,b,zz.zz\n").encode(), "all 3 rows were rejected, 2 of them .*: no title"),
+    ("rejected.csv", (HEADER + "1,,b,cs.CV\n2,,b,cs.CV\n3,a,b,zz.zz\n").encode(), "all 3 rows were rejected: 2 × no title"),
 ]
 
 
