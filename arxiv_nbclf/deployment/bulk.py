@@ -486,10 +486,10 @@ def _fetch_papers(
     "The papers that ids stand for, from arXiv."
     if len(words) == 1 and (words[0] in ("sample", "-") or Path(words[0]).exists()):
         return None
-    from arxiv_nbclf.data.arxiv_client import API
-    from arxiv_nbclf.data.harvest import harvest_ids, is_id
+    from arxiv_nbclf.data.arxiv_client import API, resembles_id
+    from arxiv_nbclf.data.harvest import harvest_ids
 
-    if wrong := [word for word in words if not is_id(word)]:
+    if wrong := [word for word in words if not resembles_id(word)]:
         if len(words) == 1:
             return None
         raise BadPrediction(
