@@ -222,9 +222,9 @@ def test_what_cannot_be_is_said_in_one_line_and_asks_nobody(arxiv: ArxivServer, 
     wrong = [({"--from": "2025-05-01"}, "the first day is after the last"), ({"--to": "2999-01-01"}, "is in the future; today is"),
              ({"--from": "April"}, "not a date: 'April'"), ({"--categories": "cs.LC"}, "unknown category 'cs.LC'; did you mean cs."),
              ({"--categories": "biology"}, "unknown category 'biology'; "),
-             ({"--out": str(tmp_path / "file" / "a.csv")}, "cannot make the folder"),
+             ({"--out": str(tmp_path / "file" / "a.csv")}, "file is no folder"),
              ({"--out": str(tmp_path / "a.txt")}, "unknown ending '.txt'"), ({"--api": "http://127.0.0.1:9/"}, "cannot be reached"),
-             ({"--per-group": "0"}, "--per-group 0: it is how many papers"), ({"--ids": "2504.15253"}, "leave out categories")]
+             ({"--per-group": "0"}, "--per-group 0: it is how many papers"), ({"--ids": "2504.15253"}, "leave out --categories, --from, --to and --per-group")]
     for change, problem in wrong:
         assert main(["harvest", *(word for pair in (good | change).items() for word in pair)]) == 2
         said = capsys.readouterr().err

@@ -344,13 +344,14 @@ def make_harvest_request(
     if ids is not None:
         if categories or start or end or per_group:
             raise BadHarvest(
-                "ids are papers by themselves: leave out categories, days and per_group"
+                "ids are papers by themselves: leave out categories=, start=, end= and "
+                "per_group="
             )
         return HarvestRequest(ids=versioned_ids(read_ids(ids)), source=source)
     if not categories or not start or not end:
         raise BadHarvest(
-            "categories and days, or ids, are needed: such as cs.CL,math.* from "
-            "2025-04-01 to 2025-04-30"
+            "categories=, start= and end= are needed, such as cs.CL,math.*, 2025-04-01 "
+            "and 2025-04-30; or ids="
         )
     if per_group is not None and per_group < 1:
         raise BadHarvest(

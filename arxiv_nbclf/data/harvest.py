@@ -23,7 +23,6 @@ import pandas as pd
 
 from arxiv_nbclf.core.basics import (
     ArxivNbclfError,
-    CannotWrite,
     FolderExists,
     lock_folder,
     log,
@@ -59,10 +58,9 @@ from arxiv_nbclf.data.papers import (
 )
 from .snapshot import SnapshotFilter, is_snapshot, snapshot_parts
 from arxiv_nbclf.data.tables import (
-    SUFFIXES,
     BadPapers,
     RawTable,
-    file_suffix,
+    check_table_path,
     write_table,
 )
 from .taxonomy import group_of
@@ -491,11 +489,6 @@ def _partial_folder(
     request: HarvestRequest,  # categories, days and what else was wanted
 ) -> Iterator[Path]:  # the partial folder
     "Make, or resume, the folder of a harvest. Raises `FolderExists`, `CannotWrite`."
-    if not file_suffix(out) or out.suffix.lower() == ".zip":
-        raise CannotWrite(
-            f"{out}: unknown ending {out.suffix!r}; known are {', '.join(SUFFIXES)}, "
-            "and .gz of the text ones"
-        )
     partial = partial_folder(out)
     if out.is_dir() or (
         out.exists()
@@ -505,6 +498,7 @@ def _partial_folder(
         raise FolderExists(
             f"{out} is there already, and no harvest made it: choose another file"
         )
+    check_table_path(out, make_parents=True)
     partial, continued = open_partial(out, request.record())
     with lock_folder(partial) as lock:
         if continued:

@@ -457,7 +457,7 @@ def report_rejects(
     )
     if strict:
         raise RejectedRows(
-            f"{message}: mend them, or leave --strict out to go on without them"
+            f"{message}: mend them, or leave strict=True out to go on without them"
         )
     log.warning("%s", message)
 
