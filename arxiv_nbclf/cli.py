@@ -21,6 +21,7 @@ __all__ = ['ABOUT', 'app', 'Version', 'Quiet', 'Debug', 'TABLE_HELP', 'PapersArg
 # %% ../nbs/11_cli.ipynb #973ade67
 import logging
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -93,6 +94,21 @@ def _log_to_stderr() -> None:
         log.addHandler(_Stderr())
         log.propagate = False
 
+# %% ../nbs/11_cli.ipynb #f9fff667
+def _with_options(
+    message: str,  # of an error; it names parameters as in per_group=0
+    words: list[str],  # the command line
+) -> str:  # the same with --per-group 0
+    "A message with the options of a verb in place of the parameters of Python."
+    verb = next((word for word in words if not word.startswith("-")), "")
+    command = getattr(typer.main.get_command(app), "commands", {}).get(verb)
+    for option in command.params if command else ():
+        if (flag := option.opts[0]).startswith("--"):
+            name = rf"(?<![\w.]){option.name}="
+            message = re.sub(rf"{name}(?:True\b|(?=[\s,;:.)]|$))", flag, message)
+            message = re.sub(name, f"{flag} ", message)
+    return message
+
 # %% ../nbs/11_cli.ipynb #ed6fc24e
 def _error_line(
     error: BaseException,  # what a command has raised
@@ -129,7 +145,7 @@ def main(
         found = _error_line(error)
         if found is None or "--debug" in words:
             raise
-        print(f"arxiv-nbclf: {found[0]}", file=sys.stderr)
+        print(f"arxiv-nbclf: {_with_options(found[0], words)}", file=sys.stderr)
         return found[1]
 
 # %% ../nbs/11_cli.ipynb #827119fe
@@ -176,7 +192,9 @@ SPLIT_HELP = (
 )
 TUNE_HELP = "Search the settings with N trials (see the verb tune)"
 Split = Annotated[str, typer.Option("--split", help=SPLIT_HELP)]
-Seed = Annotated[int, typer.Option("--seed", help="Seed of the split")]
+Seed = Annotated[
+    int, typer.Option("--seed", min=0, max=2**32 - 1, help="Seed of the split")
+]
 Tune = Annotated[int | None, typer.Option("--tune", metavar="N", min=1, help=TUNE_HELP)]
 
 # %% ../nbs/11_cli.ipynb #7ddf8f6f
@@ -185,7 +203,7 @@ TableOption = Annotated[
 ]
 RowsOption = Annotated[int, typer.Option("--rows", min=1, help="How many papers")]
 SampleSeed = Annotated[
-    int, typer.Option("--seed", help="The same seed gives the same papers")
+    int, typer.Option("--seed", min=0, help="The same seed gives the same papers")
 ]
 
 
@@ -200,6 +218,7 @@ def sample_command(
     from arxiv_nbclf.data import synthetic, tables
 
     files.check_folder_free(out)
+    tables.check_table_path(out)
     tables.write_table(synthetic.sample(rows, seed), out)
     files.log.info("%s: %d synthetic papers", out, rows)
 
@@ -598,9 +617,11 @@ def export_command(
     papers: ExportPapers = None,  # absent: synthetic ones
 ) -> None:
     "Write a saved model in another format, and how far it agrees with the original."
+    from arxiv_nbclf.core import basics as files
     from arxiv_nbclf.data.papers import Purpose, read_papers
     from arxiv_nbclf.deployment import export as exports
 
+    files.check_folder_free(out)
     purpose: Purpose = "training" if to == "onnx-cascade" else "prediction"
     found = read_papers(papers, purpose=purpose).papers if papers else None
     exports.export_model(model, to, out, found)

@@ -744,12 +744,12 @@ def tune(
     command: str = "tune",  # tune, or run, which does not continue a finished folder
 ) -> Run:  # with scores on test; raises `BadStudy` and `BadSpace`
     "Search for the best settings, and report on the model that has them."
-    if command == "run":
+    if command == "run" or not (Path(out) / "run.json").is_file():
         check_folder_free(out)
     if is_secondary_process():
         raise BadStudy(
             "a search runs one trial per process: start the command without torchrun, "
-            "once per card, with --storage"
+            "once per card, with storage=URL"
         )
     chosen = _choose_space(space, family, encoder, settings)
     search = Search(

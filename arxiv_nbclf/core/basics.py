@@ -5,10 +5,10 @@
 # %% auto #0
 __all__ = ['log', 'LOCK_FILE', 'CHECKPOINT_FOLDER', 'STUDY_FILE', 'T', 'BLOCK_ROWS', 'ArxivNbclfError', 'error_line',
            'file_sha256', 'CannotWrite', 'system_error', 'reason', 'atomic_write', 'write_json', 'FolderExists',
-           'partial_folder', 'check_folder_free', 'request_differences', 'open_partial', 'lock_folder', 'run_folder',
-           'find_finished_run', 'call_with_timeout', 'is_secondary_process', 'MissingExtra', 'require_extra',
-           'available_cores', 'map_blocks', 'machine', 'versions', 'stage', 'source_comments', 'node_comment',
-           'full_doc', 'with_full_docs']
+           'partial_folder', 'check_writable', 'check_folder_free', 'request_differences', 'open_partial',
+           'lock_folder', 'run_folder', 'find_finished_run', 'call_with_timeout', 'is_secondary_process',
+           'MissingExtra', 'require_extra', 'available_cores', 'map_blocks', 'machine', 'versions', 'stage',
+           'source_comments', 'node_comment', 'full_doc', 'with_full_docs']
 
 # %% ../../nbs/00_core/00_basics.ipynb #41b258db
 import ast
@@ -137,16 +137,43 @@ def partial_folder(
     out = Path(out)
     return out.with_name(out.name + ".partial")
 
+# %% ../../nbs/00_core/00_basics.ipynb #51b34c8f
+def check_writable(
+    out: str | Path,  # a file or folder that will be made
+    make_parents: bool = False,  # whether missing folders above it will be made, too
+) -> None:
+    "Raise `CannotWrite` if nothing can be made there, before any work begins."
+    out = Path(out)
+    try:
+        folder = out.parent
+        while make_parents and not folder.exists() and folder != folder.parent:
+            folder = folder.parent
+        if not folder.is_dir():
+            problem = (
+                "is no folder" if folder.exists() else "is not there: make it first"
+            )
+            raise CannotWrite(error_line(out, f"cannot be written: {folder} {problem}"))
+        probe = folder / f".{token_hex(4)}-{out.name}.partial"
+        probe.touch()
+        probe.unlink()
+    except (OSError, ValueError) as error:  # ValueError: a name with a null character
+        problem = reason(error) if isinstance(error, OSError) else str(error)
+        hint = "choose another place"
+        raise CannotWrite(
+            f"{str(out)[:200]}: cannot be written: {problem}; {hint}"
+        ) from error
+
 # %% ../../nbs/00_core/00_basics.ipynb #33d3c444
 def check_folder_free(
     out: str | Path,  # the wanted folder
 ) -> None:
-    "Raise `FolderExists` for a folder that holds something, before any work begins."
+    "Raise `FolderExists` or `CannotWrite` before any work begins."
     out = Path(out)
     if out.is_file() or (out.is_dir() and any(out.iterdir())):
         raise FolderExists(
             f"{out} is there already: choose another folder, or remove it first"
         )
+    check_writable(out, make_parents=True)
 
 # %% ../../nbs/00_core/00_basics.ipynb #e0e86e65
 def _flat(

@@ -5,11 +5,10 @@
 # %% auto #0
 __all__ = ['PAGE_SIZE', 'MAX_ROUNDS', 'WINDOW_PAPERS', 'API_LIMIT', 'RECORD', 'IDS_PER_QUERY', 'COLUMNS_OUT', 'OLDEST', 'STEP',
            'FetchedPapers', 'first_page', 'all_pages', 'TooManyPapers', 'WindowFetcher', 'fetch_window', 'fetch_all',
-           'BadIds', 'is_id', 'harvest_ids', 'Harvest', 'record_path', 'harvest']
+           'fetch_ids', 'report_missing', 'harvest_ids', 'Harvest', 'record_path', 'harvest']
 
 # %% ../../nbs/01_data/08_harvest.ipynb #0efdc74c
 import json
-import re
 import shutil
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -24,7 +23,6 @@ import pandas as pd
 
 from arxiv_nbclf.core.basics import (
     ArxivNbclfError,
-    CannotWrite,
     FolderExists,
     lock_folder,
     log,
@@ -34,8 +32,10 @@ from arxiv_nbclf.core.basics import (
 )
 from arxiv_nbclf.data.arxiv_client import (
     API,
+    MAX_EMPTY_PAGES,
     ApiClient,
     BadHarvest,
+    BadIds,
     EmptyPages,
     FetchedWindow,
     HarvestRequest,
@@ -44,24 +44,23 @@ from arxiv_nbclf.data.arxiv_client import (
     check_reachable,
     make_harvest_request,
     read_finished,
+    read_ids,
+    versioned_ids,
     write_finished,
 )
 from .arxiv_feed import Feed, no_papers
 from arxiv_nbclf.data.papers import (
-    ARXIV_ID,
     COLUMNS,
     OPTIONAL_COLUMNS,
     raw_papers,
     read_papers,
-    split_ids,
     validate_papers,
 )
 from .snapshot import SnapshotFilter, is_snapshot, snapshot_parts
 from arxiv_nbclf.data.tables import (
-    SUFFIXES,
     BadPapers,
     RawTable,
-    file_suffix,
+    check_table_path,
     write_table,
 )
 from .taxonomy import group_of
@@ -256,67 +255,70 @@ def fetch_all(
     return [done for done in fetcher.finished if same(done)]
 
 # %% ../../nbs/01_data/08_harvest.ipynb #5345267e
-IDS_PER_QUERY = 100  # to ask for at once, so that the address does not grow too long
+IDS_PER_QUERY = 100  # to request at once, so that the address does not grow too long
 
 
-class BadIds(ArxivNbclfError):
-    "What is no arXiv id, or ids that arXiv does not have."
-
-
-def is_id(
-    text: str,  # a word
-) -> bool:  # 2504.15253, math/0211159v2, or the address of a paper
-    "Whether a word is the id of a paper on arXiv."
-    return re.fullmatch(ARXIV_ID, text) is not None
+def fetch_ids(
+    client: ApiClient,  # whose connection and pauses count
+    wanted: pd.DataFrame,  # aid, version; see `read_ids`
+    pages: Sequence[pd.DataFrame] = (),  # papers that are there already
+    # called with the papers of each page
+    on_page: Callable[[pd.DataFrame], object] = lambda page: None,
+) -> pd.DataFrame:  # COLUMNS and withdrawn; what came, in the order of the ids
+    "Fetch papers by id, again and again while some are missing."
+    words = dict(zip(wanted.aid, versioned_ids(wanted), strict=True))
+    found = [no_papers(), *pages]
+    left, rounds_without = _missing(wanted, found), 0
+    while left and rounds_without < MAX_EMPTY_PAGES:
+        for start in range(0, len(left), IDS_PER_QUERY):
+            part = [words[aid] for aid in left[start : start + IDS_PER_QUERY]]
+            feed = client.fetch(id_list=",".join(part), start=0, max_results=len(part))
+            found.append(feed.papers)
+            on_page(feed.papers)
+        before, left = left, _missing(wanted, found)
+        rounds_without = rounds_without + 1 if len(left) == len(before) else 0
+    table = _once_each(found).set_index("aid", drop=False)
+    return table.loc[wanted.aid[wanted.aid.isin(table.aid)]].reset_index(drop=True)
 
 # %% ../../nbs/01_data/08_harvest.ipynb #5345456d
-def _bare(
-    ids: Sequence[str],  # as somebody writes them
-) -> pd.DataFrame:  # aid, version
-    "Read ids. Raises `BadIds`."
-    if wrong := [text for text in ids if not is_id(text)]:
-        raise BadIds(
-            f"no arXiv id: {wrong[0][:60]!r}; give one such as 2504.15253 or "
-            "math/0211159"
-        )
-    if not ids:
-        raise BadIds("no id is given: name some, such as 2504.15253")
-    aid, version = split_ids(pd.Series(list(ids), dtype="str"))
-    return pd.DataFrame({"aid": aid, "version": version}).drop_duplicates("aid")
+def _missing(
+    wanted: pd.DataFrame,  # aid
+    pages: Sequence[pd.DataFrame],  # papers that came
+) -> list[str]:  # ids in their order
+    "Ids of which no paper came."
+    came = pd.concat([page.aid for page in pages])
+    return wanted.aid[~wanted.aid.isin(came)].tolist()
 
 # %% ../../nbs/01_data/08_harvest.ipynb #5345645c
-def harvest_ids(
-    ids: Sequence[str],  # 2504.15253, math/0211159v2, addresses; each paper once
-    api: str = API,  # address of arXiv's interface
-    delay: float = 3.0,  # seconds between questions
-) -> pd.DataFrame:  # COLUMNS, chosen, withdrawn; in the order of the ids
-    "Fetch papers by id; unknown ids are logged. Raises `BadIds` and client errors."
-    wanted = _bare(ids)
-    check_reachable(api)
-    words = [
-        aid if pd.isna(version) else f"{aid}v{version}"
-        for aid, version in wanted.itertuples(index=False)
-    ]
-    with ApiClient(api, delay) as client:
-        pages = [
-            client.fetch(
-                id_list=",".join(words[at : at + IDS_PER_QUERY]),
-                start=0,
-                max_results=IDS_PER_QUERY,
-            ).papers
-            for at in range(0, len(words), IDS_PER_QUERY)
-        ]
-    found = _once_each(pages).set_index("aid", drop=False)
-    missing = [aid for aid in wanted.aid if aid not in found.index]
+def report_missing(
+    wanted: pd.DataFrame,  # aid
+    found: pd.DataFrame,  # aid
+) -> list[str]:  # the ids of which no paper came
+    "Log which papers did not come. Raises `BadIds` if none did."
+    missing = _missing(wanted, [found])
     if missing:
         more = f" and {len(missing) - 10:,} more" if len(missing) > 10 else ""
-        problem = f"arXiv has no paper {', '.join(missing[:10])}{more}"
+        problem = f"{len(missing):,} of {len(wanted):,} papers did not come: "
+        problem += (
+            f"{', '.join(missing[:10])}{more}; look the ids up, or try again later"
+        )
         if len(missing) == len(wanted):
-            raise BadIds(f"{problem}: look the id up")
+            raise BadIds(problem)
         log.warning("%s", problem)
-    table = found.loc[[aid for aid in wanted.aid if aid in found.index]].reset_index(
-        drop=True
-    )
+    return missing
+
+# %% ../../nbs/01_data/08_harvest.ipynb #37c0c07b
+def harvest_ids(
+    ids: str | Sequence[str],  # 2504.15253, math/0211159v2, addresses; in any list
+    api: str = API,  # address of arXiv's API
+    delay: float = 3.0,  # seconds between requests
+) -> pd.DataFrame:  # COLUMNS, chosen, withdrawn; in the order of the ids
+    "Fetch papers by id; missing ones are logged. Raises `BadIds` and client errors."
+    wanted = read_ids(ids)
+    check_reachable(api)
+    with ApiClient(api, delay) as client:
+        table = fetch_ids(client, wanted)
+    report_missing(wanted, table)
     table.insert(table.columns.get_loc("withdrawn"), "chosen", "by id")
     return table
 
@@ -448,17 +450,16 @@ class Harvest:
     new: int  # papers that were not there before
     # windows of which fewer papers came than arXiv counts
     shortfalls: tuple[FetchedWindow, ...] = ()
+    missing_ids: tuple[str, ...] = ()  # single papers that did not come
 
     def __str__(self) -> str:
         "Say it in a line."
         chosen = ", ".join(f"{count:,} {how}" for how, count in self.papers.items())
         missing = sum(done.missing_papers for done in self.shortfalls)
-        short = (
-            f"; {missing:,} papers that arXiv counts did not come, the same command "
-            "asks again"
-            if missing
-            else ""
-        )
+        counted = "papers that arXiv counts did not come, the same command asks again"
+        short = f"; {missing:,} {counted}" if missing else ""
+        if self.missing_ids:
+            short = f"; {len(self.missing_ids):,} papers did not come"
         papers = f"{self.papers.sum():,} papers ({chosen})"
         return f"{self.out}: {papers}, {self.new:,} of them new{short}"
 
@@ -488,11 +489,6 @@ def _partial_folder(
     request: HarvestRequest,  # categories, days and what else was wanted
 ) -> Iterator[Path]:  # the partial folder
     "Make, or resume, the folder of a harvest. Raises `FolderExists`, `CannotWrite`."
-    if not file_suffix(out) or out.suffix.lower() == ".zip":
-        raise CannotWrite(
-            f"{out}: unknown ending {out.suffix!r}; known are {', '.join(SUFFIXES)}, "
-            "and .gz of the text ones"
-        )
     partial = partial_folder(out)
     if out.is_dir() or (
         out.exists()
@@ -502,6 +498,7 @@ def _partial_folder(
         raise FolderExists(
             f"{out} is there already, and no harvest made it: choose another file"
         )
+    check_table_path(out, make_parents=True)
     partial, continued = open_partial(out, request.record())
     with lock_folder(partial) as lock:
         if continued:
@@ -514,8 +511,10 @@ def _partial_folder(
         try:
             yield partial
         except ArxivNbclfError as error:
-            if isinstance(error, BadHarvest) or (
-                not continued and not (partial / RECORD).exists()
+            if isinstance(error, (BadHarvest, BadIds)) or not (
+                continued
+                or (partial / RECORD).exists()
+                or any(partial.glob("ids-*.parquet"))
             ):
                 lock.release()
                 _remove_partial(partial)
@@ -540,6 +539,7 @@ def _write(
     table: pd.DataFrame,  # COLUMNS_OUT
     old: pd.DataFrame | None,  # the table before
     finished: Sequence[FetchedWindow],  # natural windows of this harvest
+    missing_ids: Sequence[str] = (),  # single papers that did not come
 ) -> Harvest:
     "Write the table, and then how it came about."
     if table.empty:
@@ -569,6 +569,7 @@ def _write(
         table.chosen.value_counts().rename(None),
         new,
         tuple(done for done in finished if done.missing_papers),
+        tuple(missing_ids),
     )
 
 # %% ../../nbs/01_data/08_harvest.ipynb #24004cf3
@@ -617,6 +618,32 @@ def _from_api(
         for done in finished
     ]
     return _merge(table, natural, topped_up), plain
+
+# %% ../../nbs/01_data/08_harvest.ipynb #d7319fa3
+def _from_ids(
+    request: HarvestRequest,  # ids and the address of the API
+    folder: Path,  # the partial folder
+    old: pd.DataFrame | None,  # the table so far
+    delay: float,  # seconds between requests
+) -> tuple[pd.DataFrame, list[str]]:  # the table, and the ids of which no paper came
+    "Harvest single papers from arXiv's API."
+    files = sorted(folder.glob("ids-*.parquet"))
+    pages = [pd.read_parquet(path) for path in files]
+
+    def keep(
+        page: pd.DataFrame,  # papers that came
+    ) -> None:
+        pages.append(page)
+        write_table(page, folder / f"ids-{len(pages):05d}.parquet")
+
+    wanted = read_ids(request.ids)
+    check_reachable(request.source)
+    with ApiClient(request.source, delay) as client:
+        found = fetch_ids(client, wanted, list(pages), keep)
+    missing = report_missing(wanted, found)
+    tables = [*([] if old is None else [old]), found.assign(chosen="by id")]
+    table = pd.concat(tables, ignore_index=True)
+    return _merge(table, no_papers(), no_papers()), missing
 
 # %% ../../nbs/01_data/08_harvest.ipynb #1afc61db
 def _snapshot_papers(
@@ -725,17 +752,11 @@ def harvest(
             check_reachable(api)
         old = read_papers(out, purpose="prediction").papers if out.exists() else None
         finished: list[FetchedWindow] = []
+        missing: list[str] = []
         if request.ids:
-            found = [
-                table
-                for table in (old, harvest_ids(request.ids, api, delay))
-                if table is not None
-            ]
-            table = _merge(
-                pd.concat(found, ignore_index=True), no_papers(), no_papers()
-            )
+            table, missing = _from_ids(request, partial, old, delay)
         elif snapshot:
             table = _from_snapshot(request, Path(snapshot), old)
         else:
             table, finished = _from_api(request, partial, out, old, delay)
-        return _write(out, request, table, old, finished)
+        return _write(out, request, table, old, finished, missing)

@@ -6,7 +6,7 @@
 __all__ = ['SUFFIXES', 'ColumnChooser', 'MAX_EXPANSION', 'SAFE_BYTES', 'MAX_CELL_CHARACTERS', 'MAX_SHEET_ROWS', 'BadPapers',
            'text_or_none', 'text_column', 'RawTable', 'plain_html', 'raw_frame', 'file_suffix', 'detect_format',
            'line_problem', 'read_json_lines', 'every_column', 'open_bytes', 'as_bad_papers', 'read_table',
-           'source_files', 'file_records', 'write_table']
+           'source_files', 'file_records', 'check_table_path', 'write_table']
 
 # %% ../../nbs/01_data/01_tables.ipynb #d9a012a4
 import json
@@ -34,6 +34,7 @@ from arxiv_nbclf.core.basics import (
     ArxivNbclfError,
     CannotWrite,
     atomic_write,
+    check_writable,
     error_line,
     file_sha256,
     reason,
@@ -707,6 +708,20 @@ def _write_format(
         with part.open("wb") as file:
             _write_text(table, file, ending)
 
+# %% ../../nbs/01_data/01_tables.ipynb #1c0486cc
+def check_table_path(
+    path: str | Path,  # a table that will be written
+    make_parents: bool = False,  # whether missing folders above it will be made, too
+) -> None:
+    "Raise `CannotWrite` for a name that `write_table` refuses, before any work begins."
+    path = Path(path)
+    if not file_suffix(path) or path.suffix.lower() == ".zip":
+        problem = f"unknown ending {path.suffix!r}; known are {_KNOWN}"
+        raise CannotWrite(error_line(path, f"{problem}, and .gz of the text ones"))
+    if path.is_dir():
+        raise CannotWrite(error_line(path, "this is a folder; name a file"))
+    check_writable(path, make_parents)
+
 # %% ../../nbs/01_data/01_tables.ipynb #2c76c424
 def write_table(
     table: pd.DataFrame,  # papers, rejects, predictions, …
@@ -723,14 +738,11 @@ def write_table(
     >>> write_table(sample(100), "papers.xlsx")
     """
     path = Path(path)
-    ending = file_suffix(path)
-    if not ending or path.suffix.lower() == ".zip":
-        problem = f"unknown ending {path.suffix!r}; known are {_KNOWN}"
-        raise CannotWrite(f"{path}: {problem}, and .gz of the text ones")
+    check_table_path(path)
     plain = _arrow_table(table, path)
     with atomic_write(path) as part:
         try:
             _write_format(plain, part, path)
         except (pa.ArrowException, TypeError) as error:
-            problem = f"cannot be written as {ending} ({error})"
+            problem = f"cannot be written as {file_suffix(path)} ({error})"
             raise CannotWrite(error_line(path, problem)) from error

@@ -10,6 +10,7 @@ __all__ = ['Engine', 'ENGINES', 'device_for', 'fastest_predictor', 'shard_name',
 # %% ../../nbs/09_deployment/01_bulk.ipynb #ed1b4719
 import json
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from copy import copy
@@ -52,7 +53,12 @@ from arxiv_nbclf.data.chunks import (
     read_chunks,
 )
 from ..data.papers import read_papers, report_rejects
-from ..data.tables import BadPapers, file_records, write_table
+from arxiv_nbclf.data.tables import (
+    BadPapers,
+    check_table_path,
+    file_records,
+    write_table,
+)
 from arxiv_nbclf.deployment.prediction import (
     Abstain,
     BadPrediction,
@@ -293,6 +299,7 @@ def predict_stream(
     """
     from tqdm import tqdm
 
+    check_folder_free(out)
     classifier = find_model(model)
     threshold = abstention_threshold(classifier, abstain_below)
     which = model_record(packaged_model() if model is None else model)
@@ -403,6 +410,18 @@ def _write(
         len(predictions), int(predictions["abstained"].sum()), len(rejects)
     )
 
+# %% ../../nbs/09_deployment/01_bulk.ipynb #49204777
+def _nothing_on_stdin(
+    reasons: Counter[str],  # why rows were rejected
+) -> BadPapers:  # to be raised
+    "The error for standard input without a paper that can be predicted."
+    if not reasons:
+        problem = "there is no line in it; give one JSON object with title and summary"
+        return BadPapers(f"standard input: {problem} a line")
+    (often, count), rows = reasons.most_common(1)[0], reasons.total()
+    problem = f"all {rows:,} rows were rejected, {count:,} of them for this reason"
+    return BadPapers.at("standard input", f"{problem}: {often}")
+
 # %% ../../nbs/09_deployment/01_bulk.ipynb #0d1a554c
 def _from_stdin(
     classifier: Classifier,  # fitted
@@ -411,26 +430,25 @@ def _from_stdin(
     abstain_below: Abstain,  # probability under which an answer abstains
     strict: bool,  # whether a rejected row is an error
 ) -> PredictionSummary:
-    "Predict JSON lines as they come."
-    parts, done = [], []
-    for predictions, rejects in predict_lines(
-        sys.stdin.buffer, classifier, top, abstain_below
-    ):
+    "Predict JSON lines as they come. Raises `BadPapers` if nothing can be predicted."
+    parts, done, reasons = [], [], Counter[str]()
+    for part in predict_lines(sys.stdin.buffer, classifier, top, abstain_below):
+        predictions, rejects = part
         report_rejects(rejects, len(predictions), strict)
+        reasons.update(rejects.reason)
         if str(out) == "-":
             done.append(_write(predictions, rejects, out))
         else:
-            parts.append((predictions, rejects))
+            parts.append(part)
+    if not any(summary.papers for summary in done) and not any(
+        len(predictions) for predictions, _ in parts
+    ):
+        raise _nothing_on_stdin(reasons)
     if parts:
-        predictions, rejects = (
-            pd.concat(part, ignore_index=True) for part in zip(*parts, strict=True)
+        pair = (
+            pd.concat(tables, ignore_index=True) for tables in zip(*parts, strict=True)
         )
-        done = [_write(predictions, rejects, out)]
-    if not done:
-        raise BadPapers(
-            "standard input: there is no line in it; give one JSON object with title "
-            "and summary a line"
-        )
+        done = [_write(next(pair), next(pair), out)]
     return PredictionSummary(
         *(sum(counts) for counts in zip(*map(astuple, done), strict=True))
     )
@@ -486,10 +504,10 @@ def _fetch_papers(
     "The papers that ids stand for, from arXiv."
     if len(words) == 1 and (words[0] in ("sample", "-") or Path(words[0]).exists()):
         return None
-    from arxiv_nbclf.data.arxiv_client import API
-    from arxiv_nbclf.data.harvest import harvest_ids, is_id
+    from arxiv_nbclf.data.arxiv_client import API, resembles_id
+    from arxiv_nbclf.data.harvest import harvest_ids
 
-    if wrong := [word for word in words if not is_id(word)]:
+    if wrong := [word for word in words if not resembles_id(word)]:
         if len(words) == 1:
             return None
         raise BadPrediction(
@@ -524,10 +542,12 @@ def predict_file(
     if engine != "local" and whole:
         raise BadPrediction(
             f"{engine} writes shards into a folder that all machines share, not into "
-            f"{out}: name a folder with --out"
+            f"{out}: name a folder as out=DIR"
         )
     if str(out) != "-":
         check_folder_free(out)
+        if whole:
+            check_table_path(out)
     if words == ["-"] and not whole:
         raise BadPapers(
             f"standard input cannot be predicted into the folder {out}: give a file, "

@@ -81,7 +81,7 @@ def plan_workers(
     if not any(cpus for cpus, _ in found):
         raise BadCluster(
             "the cluster has no processor to give: add machines to it, or leave out "
-            "--engine ray"
+            "engine=ray"
         )
     each = 1 if device == "core" else min(cpus for cpus, _ in found if cpus)
     return WorkerLayout(sum(cpus // each for cpus, _ in found), each)
@@ -113,7 +113,7 @@ class Worker:
             here = f"the machine {gethostname()}"
             if not (self.folder / "run.json").is_file():
                 raise BadCluster(
-                    f"{here} does not see {self.folder}: --out has to be in a folder "
+                    f"{here} does not see {self.folder}: out= has to be in a folder "
                     "that all machines of the cluster share"
                 )
             folder = packaged_model() if self.model is None else Path(self.model)

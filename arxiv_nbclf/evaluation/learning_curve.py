@@ -136,6 +136,9 @@ def _planned(
     if not len(seeds) or len(set(seeds)) < len(seeds):
         raise BadCurve(f"seeds={tuple(seeds)} must be one or more different integers")
     wanted = sorted(set(default_sizes(len(labels)) if sizes is None else sizes))
+    if sizes is None and len(wanted) < 2:
+        problem = f"{len(labels):,} training papers are too few for a learning curve"
+        raise BadCurve(f"{problem}: give 100 or more")
     if len(wanted) < 2 or wanted[0] < 2 or wanted[-1] > len(labels):
         need = (
             f"two or more different sizes from 2 to the {len(labels):,} training papers"

@@ -82,13 +82,17 @@ def objective_value(
 def _check_numbers(
     trials: int,  # finished ones, in total
     minutes: float | None,  # no trial begins after so many
-    folds: tuple[int, ...],  # of the trials and of the final check
+    **folds: int,  # of the trials and of the final check, by parameter
 ) -> None:
     "Raise `BadStudy` if a number is out of range."
-    if trials < 1 or (minutes is not None and minutes <= 0):
-        raise BadStudy("a search needs at least one trial, and minutes above 0")
-    if any(number == 1 or number < 0 for number in folds):
-        raise BadStudy("papers can be divided into 2 folds or more; 0 is none")
+    if trials < 1:
+        raise BadStudy(f"trials={trials}: a search needs at least one trial")
+    if minutes is not None and not minutes > 0:
+        raise BadStudy(f"minutes={minutes}: the time has to be above 0")
+    for name, number in folds.items():
+        if number == 1 or number < 0:
+            problem = "papers can be divided into 2 folds or more; 0 is none"
+            raise BadStudy(f"{name}={number}: {problem}")
 
 # %% ../../nbs/06_tuning/02_tuning.ipynb #6bb52bea
 @dataclass(frozen=True)
@@ -112,10 +116,10 @@ class Search:
         if self.objective not in OBJECTIVES:
             known = ", ".join(OBJECTIVES)
             raise BadStudy(
-                f"objective {self.objective!r} is not known: take one of {known}"
+                f"objective={self.objective!r} is not known: take one of {known}"
             )
-        folds = (self.folds, self.check_folds or 0)
-        _check_numbers(self.trials, self.minutes, folds)
+        folds = {"folds": self.folds, "check_folds": self.check_folds or 0}
+        _check_numbers(self.trials, self.minutes, **folds)
         new_sampler(self.sampler), new_pruner(self.pruner)
 
     def better(

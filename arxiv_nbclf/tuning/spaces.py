@@ -264,7 +264,7 @@ def choose_space(
     chosen, fixed = name or family, dict(settings or {})
     if chosen not in SPACES:
         known = ", ".join(SPACES)
-        raise BadSpace(f"the space {chosen!r} is not known: take one of {known}")
+        raise BadSpace(f"space={chosen!r} is not known: take one of {known}")
     space = SPACES[chosen]
     if space.family != family:
         theirs = f"for the family {space.family}, not for {family}"
@@ -273,7 +273,7 @@ def choose_space(
     searched = space.hyperparameters.items()
     left = {name: values for name, values in searched if not _is_fixed(name, fixed)}
     if not left:
-        hint = "give a range, for instance --space C=0.05..2:log"
+        hint = "give a range, such as C=0.05..2:log"
         raise BadSpace(f"nothing is left to try: {hint}")
     space = replace(space, hyperparameters=left)
     _check_ends(space, encoder)

@@ -78,7 +78,7 @@ def without_password(
         return make_url(url).render_as_string(hide_password=True)
     except ArgumentError:
         hint = "write it as postgresql+psycopg://user@host/name"
-        raise BadStudy(f"--storage is no URL of a database: {hint}") from None
+        raise BadStudy(f"storage= is no URL of a database: {hint}") from None
 
 # %% ../../nbs/06_tuning/01_studies.ipynb #3c612189
 DATABASE_TIMEOUT = 5.0  # seconds that a database may take to answer
@@ -272,7 +272,7 @@ def new_sampler(
     }
     if name not in makers:
         raise BadStudy(
-            f"sampler {name!r} is not known: take one of {', '.join(SAMPLERS)}"
+            f"sampler={name!r} is not known: take one of {', '.join(SAMPLERS)}"
         )
     with quiet_optuna():
         return makers[name]()
@@ -292,7 +292,7 @@ def new_pruner(
     }
     if name not in makers:
         raise BadStudy(
-            f"pruner {name!r} is not known: take one of {', '.join(PRUNERS)}"
+            f"pruner={name!r} is not known: take one of {', '.join(PRUNERS)}"
         )
     return makers[name]()
 
