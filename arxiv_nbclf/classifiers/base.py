@@ -4,11 +4,12 @@
 
 # %% auto #0
 __all__ = ['Shape', 'MAX_WEIGHT', 'BUNDLE_JSON', 'METADATA_FILES', 'BUNDLE_FORMAT', 'MAX_BUNDLE_JSON_BYTES', 'FIELD_TYPES',
-           'IGNORED_SUFFIXES', 'ACCEPTED_TYPES', 'Papers', 'LabelledPapers', 'FAMILIES', 'EXPORTED_FAMILIES',
-           'RENAMED_SETTINGS', 'Estimator', 'check_is_fitted', 'BadBundle', 'save_arrays', 'load_arrays',
-           'write_bundle', 'read_bundle', 'BadSettings', 'check_types', 'check_ranges', 'check_choices', 'HeldOut',
-           'FamilyAttributes', 'ModelFamily', 'Persistable', 'CalibratedFamily', 'OutOfFold', 'Predictor', 'Classifier',
-           'holdout_split', 'family_class', 'rename_settings', 'new_classifier', 'save_classifier', 'load_classifier']
+           'IGNORED_SUFFIXES', 'ACCEPTED_TYPES', 'Papers', 'Labels', 'LabelledPapers', 'FAMILIES', 'EXPORTED_FAMILIES',
+           'RENAMED_SETTINGS', 'OLD_SETTINGS', 'Estimator', 'check_is_fitted', 'BadBundle', 'save_arrays',
+           'load_arrays', 'write_bundle', 'read_bundle', 'BadSettings', 'check_types', 'to_plain', 'check_ranges',
+           'check_choices', 'HeldOut', 'FamilyAttributes', 'ModelFamily', 'Persistable', 'CalibratedFamily',
+           'OutOfFold', 'Predictor', 'GroupClassifier', 'Classifier', 'holdout_split', 'family_class',
+           'rename_settings', 'new_classifier', 'save_classifier', 'load_classifier']
 
 # %% ../../nbs/04_classifiers/01_classifier.ipynb #e38fc5bc
 import json
@@ -16,6 +17,7 @@ import re
 import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, fields
 from importlib import import_module
 from importlib.metadata import version
@@ -59,7 +61,16 @@ from arxiv_nbclf.core.basics import (
     reason,
     write_json,
 )
-from ..preprocessing import LABELS, TEXT_CLEANERS, check_labels, paper_texts
+from arxiv_nbclf.preprocessing import (
+    LABELS,
+    SEPARATOR_TOKEN,
+    SEPARATORS,
+    TEXT_CLEANERS,
+    check_labels,
+    check_papers,
+    labels_are_names,
+    paper_texts,
+)
 
 # %% ../../nbs/04_classifiers/01_classifier.ipynb #511d7dad
 class Estimator:
@@ -367,6 +378,7 @@ class BadSettings(ArxivNbclfError):
 # %% ../../nbs/04_classifiers/01_classifier.ipynb #febf8cb6
 # what is accepted for an annotation besides itself
 ACCEPTED_TYPES: dict[Any, type | tuple[type, ...]] = {
+    bool: (bool, np.bool_),
     int: Integral,
     float: Real,
     Sequence: (list, tuple),
@@ -391,11 +403,24 @@ def check_types(
         value, allowed = getattr(record, name), _allowed_types(hints[name])
         accepted = [ACCEPTED_TYPES.get(kind, kind) for kind in allowed]
         fits = any(isinstance(value, kind) for kind in accepted)
-        if not fits or (isinstance(value, bool) and bool not in allowed):
+        if not fits or (isinstance(value, bool | np.bool_) and bool not in allowed):
             wanted = " or ".join(
                 "None" if kind is NoneType else kind.__name__ for kind in allowed
             )
             raise BadSettings(f"{name}={brief(value)} must be {wanted}")
+
+# %% ../../nbs/04_classifiers/01_classifier.ipynb #9ff343e3
+def to_plain(
+    value: Any,  # a setting, or a dict or list of them
+) -> Any:  # the same value, without numpy's types
+    "A value as JSON can hold it."
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, dict):
+        return {to_plain(key): to_plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(to_plain(one) for one in value)
+    return value
 
 # %% ../../nbs/04_classifiers/01_classifier.ipynb #b7d2e002
 def check_ranges(
@@ -423,8 +448,12 @@ def check_choices(
 Papers: TypeAlias = pd.DataFrame | Sequence[str]  # a papers table, or a list of texts
 
 
-# papers and their label ids
-LabelledPapers: TypeAlias = tuple[Papers, Sequence[int] | np.ndarray]
+# groups' names, or label ids
+Labels: TypeAlias = Sequence[str] | Sequence[int] | np.ndarray | pd.Series
+
+
+# papers and their labels
+LabelledPapers: TypeAlias = tuple[Papers, Labels]
 
 # %% ../../nbs/04_classifiers/01_classifier.ipynb #3aaf36ae
 @dataclass(frozen=True, eq=False)
@@ -453,6 +482,8 @@ class FamilyAttributes:
 
     family: ClassVar[str]  # the name under which the family is registered
     text_plan: str  # a setting that all families share: one of TEXT_CLEANERS
+    # between title and abstract; a setting of families that count words
+    separator: str = SEPARATOR_TOKEN
     # whether several processes can fit one model together
     distributed: ClassVar[bool] = False
     # where a fit may keep checkpoints to resume from
@@ -469,11 +500,11 @@ class FamilyAttributes:
         papers: Papers,  # a papers table, or a list of texts
     ) -> list[str]:  # one a paper
         "What the family sees of each paper."
-        return paper_texts(papers, self.text_plan)
+        return paper_texts(papers, self.text_plan, self.separator)
 
     def _check_settings(self) -> None:
         check_types(self)
-        check_choices(self, {"text_plan": list(TEXT_CLEANERS)})
+        check_choices(self, {"text_plan": [*TEXT_CLEANERS], "separator": SEPARATORS})
 
 # %% ../../nbs/04_classifiers/01_classifier.ipynb #829072ee
 class ModelFamily(FamilyAttributes, ABC):
@@ -517,10 +548,6 @@ class ModelFamily(FamilyAttributes, ABC):
     ) -> np.ndarray | None:  # (n_texts, 8); None if the family makes none
         "Score each text by a model that was fitted on others."
         return None
-
-    def _check_settings(self) -> None:
-        check_types(self)
-        check_choices(self, {"text_plan": list(TEXT_CLEANERS)})
 
 # %% ../../nbs/04_classifiers/01_classifier.ipynb #5affff14
 class Persistable(ModelFamily):
@@ -590,72 +617,139 @@ class OutOfFold(CalibratedFamily):
     def out_of_fold_proba(
         self,
         papers: Papers,  # to fit on
-        labels: Sequence[int] | np.ndarray,  # (n_papers,) label ids
+        labels: Labels,  # (n_papers,) groups' names or label ids
     ) -> np.ndarray | None:  # float (n_papers, 8); None if the family makes none
         "Out-of-fold probabilities, calibrated by other papers too."
         scores = self.out_of_fold_scores(papers, labels)
-        return None if scores is None else cross_calibrate(scores, np.asarray(labels))
+        if scores is None:
+            return None
+        return cross_calibrate(scores, check_labels(papers, labels))
 
     def out_of_fold_scores(
         self,
         papers: Papers,  # to fit on
-        labels: Sequence[int] | np.ndarray,  # (n_papers,) label ids
+        labels: Labels,  # (n_papers,) groups' names or label ids
     ) -> np.ndarray | None:  # float (n_papers, 8), the highest wins; None as above
         "Out-of-fold scores, before calibration."
+        papers = check_papers(papers)
         ids = check_labels(papers, labels)
-        self._check_settings()
+        self._make_settings_plain()
         return self._held_out_scores(self._texts(papers), ids)
+
+    def _make_settings_plain(self) -> None:
+        "Check the settings, and turn numpy's numbers into Python's."
+        self.set_params(**to_plain(self.get_params()))
+        self._check_settings()
 
 # %% ../../nbs/04_classifiers/01_classifier.ipynb #aca1c294
 class Predictor(OutOfFold):
-    "From papers to probabilities of the eight groups."
+    "From papers to scores and probabilities of the eight groups."
+
+    # a clone that a tool of scikit-learn made: its classes are those that occur
+    _only_seen: bool = False
+
+    def _label_ids(self) -> np.ndarray:
+        "The ids of the columns."
+        every = np.arange(len(LABELS))
+        return getattr(self, "seen_", every) if self._only_seen else every
+
+    def _named(
+        self,
+        ids: np.ndarray,  # label ids
+    ) -> np.ndarray:  # names, if the model was fitted on names
+        named = getattr(self, "fitted_", {}).get("labels") == "names"
+        return np.array(LABELS)[ids] if named else ids
+
+    def _all_scores(
+        self,
+        papers: Papers,  # to score
+    ) -> np.ndarray:  # (n_papers, 8), the highest wins
+        "Scores before calibration."
+        check_is_fitted(self)
+        found = check_papers(papers)
+        if not len(found):
+            return np.empty((0, len(LABELS)))
+        return self._scores(self._texts(found))
+
+    def _predict_ids(
+        self,
+        papers: Papers,  # to predict
+    ) -> np.ndarray:  # (n_papers,) label ids
+        ids = self._label_ids()
+        return ids[self._all_scores(papers)[:, ids].argmax(axis=1)]
+
+# %% ../../nbs/04_classifiers/01_classifier.ipynb #0db7dfb2
+class GroupClassifier(Predictor):
+    "scikit-learn's methods, with labels as the model was fitted on."
 
     @property
     def classes_(self) -> np.ndarray:
-        "Label ids in the order of the probability columns: always 0 to 7."
-        return np.arange(len(LABELS))
+        "The label of each column: all eight in order; of a clone, those it has seen."
+        return self._named(self._label_ids())
 
     def decision_function(
         self,
         papers: Papers,  # to score
     ) -> np.ndarray:  # (n_papers, 8), the highest wins
         "Scores before calibration."
-        check_is_fitted(self)
-        if not len(papers):
-            return np.empty((0, len(LABELS)))
-        return self._scores(self._texts(papers))
+        scores = self._all_scores(papers)[:, self._label_ids()]
+        # scikit-learn's form for two classes
+        return np.diff(scores)[:, 0] if scores.shape[1] == 2 else scores
 
     def predict_proba(
         self,
         papers: Papers,  # to predict
     ) -> np.ndarray:  # float (n_papers, 8), in label order
         "Calibrated probabilities."
-        scores = self.decision_function(papers)  # checks that it is fitted
-        return self.calibration_(scores)
+        scores = self._all_scores(papers)  # checks that it is fitted
+        found = self.calibration_(scores)
+        if not self._only_seen:
+            return found
+        found = np.maximum(found[:, self._label_ids()], 1e-300)
+        return found / found.sum(axis=1, keepdims=True)
 
     def predict(
         self,
         papers: Papers,  # to predict
-    ) -> np.ndarray:  # (n_papers,) label ids
+    ) -> np.ndarray:  # (n_papers,) label ids, or names
         "The most probable group of each paper."
-        return self.decision_function(papers).argmax(axis=1)
+        return self._named(self._predict_ids(papers))
+
+    def score(
+        self,
+        papers: Papers,  # to predict
+        labels: Labels,  # (n_papers,) true labels: groups' names or ids
+        sample_weight: Sequence[float] | np.ndarray | None = None,  # (n_papers,)
+    ) -> float:  # 0 to 1
+        "Accuracy; papers and labels belong together by position."
+        found = self._predict_ids(papers)
+        return float(
+            np.average(found == check_labels(found, labels, 0), weights=sample_weight)
+        )
+
+    def __sklearn_clone__(self) -> Self:
+        clone = type(self)(**deepcopy(self.get_params()))
+        clone._only_seen = True
+        return clone
 
 # %% ../../nbs/04_classifiers/01_classifier.ipynb #ab5b50d7
-class Classifier(Predictor):
+class Classifier(GroupClassifier):
     "From papers (a table or a list of texts) to probabilities."
 
     def fit(
         self,
         papers: Papers,  # training papers
-        labels: Sequence[int] | np.ndarray,  # (n_papers,) label ids
+        labels: Labels,  # (n_papers,) groups' names or label ids, in the papers' order
         # to choose by and calibrate on; absent: the family holds out its own
         validation: LabelledPapers | None = None,
     ) -> Self:  # the classifier itself, fitted
         "Fit on labelled papers, then calibrate on others."
+        papers = check_papers(papers)
         ids = check_labels(papers, labels)
-        self._check_settings()
+        self._make_settings_plain()
         # what the family chose by itself, as JSON
         self.fitted_: dict[str, Any] = {}
+        self.seen_ = np.unique(ids)
         chosen_by = None
         if validation is not None and len(validation[0]):
             chosen_by = self._texts(validation[0]), check_labels(*validation, groups=1)
@@ -663,6 +757,8 @@ class Classifier(Predictor):
         if chosen_by is not None and not (held_out and held_out.includes_validation):
             more = HeldOut(self._scores(chosen_by[0]), chosen_by[1], True)
             held_out = held_out.joined(more) if held_out else more
+        if labels_are_names(labels):
+            self.fitted_ = self.fitted_ | {"labels": "names"}
         self._calibrate(held_out)
         return self
 
@@ -719,6 +815,8 @@ RENAMED_SETTINGS = {
     "keep": "truncation",
     "goal": "metric_for_best",
 }
+# settings that version 0.1.0 did not have → what it did
+OLD_SETTINGS = {"separator": SEPARATOR_TOKEN}
 
 
 def rename_settings(
@@ -762,8 +860,8 @@ def _description(
         "family": classifier.family,
         "level": "group",
         "labels": list(LABELS),
-        "settings": classifier.get_params(),
-        "fitted": classifier.fitted_,
+        "settings": to_plain(classifier.get_params()),
+        "fitted": to_plain(classifier.fitted_),
         "calibration": classifier.calibration_.to_dict(),
         "thresholds": [
             {"accuracy": accuracy, **found._asdict()}
@@ -803,7 +901,9 @@ def _restore(
     record: dict[str, Any],  # its description
 ) -> Classifier:  # fitted
     "The classifier that a bundle describes."
-    classifier = new_classifier(record["family"], **record["settings"])
+    known = family_class(record["family"])._get_param_names()
+    old = {name: value for name, value in OLD_SETTINGS.items() if name in known}
+    classifier = new_classifier(record["family"], **old | record["settings"])
     classifier._check_settings()
     classifier.fitted_ = dict(record.get("fitted", {}))
     classifier._load_weights(folder)

@@ -144,6 +144,8 @@ class HybridSettings(Classifier):
     folds: int = 5  # for the out-of-fold choices; at least 2
     seed: int = 42  # of folds and solver
     text_plan: str = "raw"  # text cleaning
+    # between title and abstract: a blank, for the token would be a word
+    separator: str = " "
 
     family: ClassVar[str] = "hybrid"
     C_GRID: ClassVar[tuple[float, ...]] = (0.125, 0.25, 0.5)

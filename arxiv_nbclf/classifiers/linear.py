@@ -39,7 +39,7 @@ from arxiv_nbclf.classifiers.native import (
     new_scorer,
     score_small_batch,
 )
-from ..preprocessing import LABELS
+from ..preprocessing import LABELS, check_papers
 
 # %% ../../nbs/04_classifiers/03_linear.ipynb #3146748b
 _MARKS = re.compile("[\u0300-\u036f]+")
@@ -355,6 +355,8 @@ class LinearSettings(Classifier):
     folds: int = 5  # for the out-of-fold choices; at least 2
     seed: int = 42  # of folds and solver
     text_plan: str = "raw"
+    # between title and abstract: a blank, for the token would be a word
+    separator: str = " "
 
     family: ClassVar[str] = "linear"
     C_GRID: ClassVar[tuple[float, ...]] = (0.25, 0.5, 1.0)
@@ -380,15 +382,17 @@ class LinearScores(LinearSettings):
         features = tfidf(count_features(texts, self.bits, self.pairs), self.idf_)
         return features @ self.weights_.T + self.intercepts_
 
-    def decision_function(
+    def _all_scores(
         self,
         papers: Papers,  # to score
     ) -> np.ndarray:  # (n_papers, 8), the highest wins
         "Scores before calibration; in native code if there are many papers."
         check_is_fitted(self)
+        papers = check_papers(papers)
         if not native_pays(papers):
-            return super().decision_function(papers)
-        hasher = new_hasher(fold, STOP_WORDS, self.bits, self.pairs, self.text_plan)
+            return super()._all_scores(papers)
+        text = self.text_plan, self.separator
+        hasher = new_hasher(fold, STOP_WORDS, self.bits, self.pairs, *text)
         return new_scorer(hasher, self.idf_, self.weights_, self.intercepts_)(papers)
 
     def _save_weights(
