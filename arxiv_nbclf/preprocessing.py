@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['SEPARATOR_TOKEN', 'SEPARATORS', 'TEXT_CLEANERS', 'MAX_NOTICE', 'WITHDRAWN', 'LABELS', 'id2label', 'label2id',
            'TEST_SHARE', 'VALIDATION_SHARE', 'SPLITS', 'MIN_GROUP_PAPERS', 'SPLIT_PLANS', 'UnknownOption',
-           'CannotSplit', 'BadTexts', 'BadLabels', 'as_texts', 'check_papers', 'is_withdrawn', 'paper_texts',
+           'CannotSplit', 'BadTexts', 'BadLabels', 'as_texts', 'check_papers', 'is_withdrawal_notice', 'paper_texts',
            'label_ids', 'labels_are_names', 'check_labels', 'split_papers', 'split_counts', 'plot_split_shares',
            'near_duplicates_across', 'split_digest', 'PreparedPapers', 'prepare']
 
@@ -162,7 +162,7 @@ WITHDRAWN = "|".join(
 _WITHDRAWN = re.compile(WITHDRAWN, re.IGNORECASE | re.ASCII)
 
 
-def is_withdrawn(
+def is_withdrawal_notice(
     summary: str,  # an abstract
 ) -> bool:
     "Whether it is a notice that the paper was withdrawn, and no abstract."
@@ -191,7 +191,7 @@ def _without_token(
     "A joined text as a model of words reads it."
     token = SEPARATOR_TOKEN.strip()
     title, joined, summary = text.partition(token)
-    if joined and is_withdrawn(summary):
+    if joined and is_withdrawal_notice(summary):
         return title.rstrip(" ") + separator
     return text.replace(SEPARATOR_TOKEN, separator).replace(token, separator)
 
@@ -249,6 +249,8 @@ def check_labels(
     groups: int = 2,  # how many groups must occur at least
 ) -> np.ndarray:  # (n_papers,) int64
     "Label ids as an array, or `BadLabels` if no model can be fitted on them."
+    if isinstance(labels, str) or not hasattr(labels, "__len__"):
+        raise BadLabels(f"labels are {labels!r:.40}: give one label per paper")
     ids = np.array([*labels], dtype=None if len(labels) else np.int64)
     if len(ids) != len(papers):
         raise BadLabels(

@@ -702,10 +702,10 @@ class GroupClassifier(Predictor):
     ) -> np.ndarray:  # float (n_papers, 8), in label order
         "Calibrated probabilities."
         scores = self._all_scores(papers)  # checks that it is fitted
-        found = self.calibration_(scores)
-        if not self._only_seen:
+        found, ids = self.calibration_(scores), self._label_ids()
+        if len(ids) == len(LABELS):
             return found
-        found = np.maximum(found[:, self._label_ids()], 1e-300)
+        found = np.maximum(found[:, ids], 1e-300)
         return found / found.sum(axis=1, keepdims=True)
 
     def predict(

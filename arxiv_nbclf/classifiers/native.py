@@ -27,7 +27,7 @@ from arxiv_nbclf.preprocessing import (
     SEPARATOR_TOKEN,
     TEXT_CLEANERS,
     check_papers,
-    is_withdrawn,
+    is_withdrawal_notice,
     paper_texts,
 )
 
@@ -257,7 +257,7 @@ def text_columns(
     title, summary = _arrow_text(found["title"]), _arrow_text(found["summary"])
     if separator == SEPARATOR_TOKEN:
         return title, summary
-    gone = pa.array([is_withdrawn(one) for one in found["summary"]], pa.bool_())
+    gone = pa.array([is_withdrawal_notice(one) for one in found["summary"]], pa.bool_())
     columns = title, pc.if_else(gone, "", summary)
     token = SEPARATOR_TOKEN.strip()
     return tuple(pc.replace_substring(one, token, separator) for one in columns)

@@ -37,7 +37,7 @@ from arxiv_nbclf.preprocessing import (
     BadTexts,
     as_texts,
     check_papers,
-    is_withdrawn,
+    is_withdrawal_notice,
     paper_texts,
 )
 
@@ -346,7 +346,9 @@ def _predict_texts(
     threshold: float,  # from `abstention_threshold`; 0: never abstain
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     "Probabilities (n, 8), whether each paper abstains, and the reason as text."
-    gone = np.array([is_withdrawn(one) for one in papers["summary"]], dtype=bool)
+    gone = np.array(
+        [is_withdrawal_notice(one) for one in papers["summary"]], dtype=bool
+    )
     if gone.any():
         papers = papers.assign(summary=papers["summary"].mask(gone, ""))
     probabilities = classifier.predict_proba(papers)
