@@ -68,6 +68,31 @@ def as_texts(
         texts.append(value)
     return texts
 
+# %% ../nbs/03_preprocessing.ipynb #ac81e8a3
+def _text_column(
+    values: pd.Series,  # title or summary of each paper
+) -> Any:  # as many texts, without an index
+    "A column as texts; one that pandas knows to be text is not read again."
+    if isinstance(values.dtype, pd.StringDtype):
+        return values.array.fillna("")
+    return as_texts(values, str(values.name))
+
+
+def _check_columns(
+    papers: pd.DataFrame,  # with any columns
+) -> None:
+    "Raise `BadTexts` unless there is one column title and one column summary."
+    count = {name: list(papers.columns).count(name) for name in ("title", "summary")}
+    if missing := [name for name, times in count.items() if not times]:
+        found = ", ".join(map(str, papers.columns)) or "none"
+        raise BadTexts(
+            f"papers have no column {' and no column '.join(missing)} (found {found}): "
+            "read them with read_papers(…, purpose='prediction'), which knows the "
+            "usual other names"
+        )
+    if double := [name for name, times in count.items() if times > 1]:
+        raise BadTexts(f"papers have more than one column {double[0]}: keep one")
+
 # %% ../nbs/03_preprocessing.ipynb #826aae13
 def check_papers(
     # a table with title and summary, or texts that are joined already
@@ -93,31 +118,6 @@ def check_papers(
             "summary, or a list of texts"
         )
     return as_texts(papers)
-
-
-def _text_column(
-    values: pd.Series,  # title or summary of each paper
-) -> Any:  # as many texts, without an index
-    "A column as texts; one that pandas knows to be text is not read again."
-    if isinstance(values.dtype, pd.StringDtype):
-        return values.array.fillna("")
-    return as_texts(values, str(values.name))
-
-
-def _check_columns(
-    papers: pd.DataFrame,  # with any columns
-) -> None:
-    "Raise `BadTexts` unless there is one column title and one column summary."
-    count = {name: list(papers.columns).count(name) for name in ("title", "summary")}
-    if missing := [name for name, times in count.items() if not times]:
-        found = ", ".join(map(str, papers.columns)) or "none"
-        raise BadTexts(
-            f"papers have no column {' and no column '.join(missing)} (found {found}): "
-            "read them with read_papers(…, purpose='prediction'), which knows the "
-            "usual other names"
-        )
-    if double := [name for name, times in count.items() if times > 1]:
-        raise BadTexts(f"papers have more than one column {double[0]}: keep one")
 
 # %% ../nbs/03_preprocessing.ipynb #bc8c2394
 SEPARATOR_TOKEN = " [SUMMARY] "
@@ -234,7 +234,7 @@ def label_ids(
     ids = {code: label2id[group_of(code)] for code in codes.unique()}
     return np.array([ids[code] for code in codes], dtype=np.int64)
 
-# %% ../nbs/03_preprocessing.ipynb #a3c1efd1
+# %% ../nbs/03_preprocessing.ipynb #bab2b1a8
 def labels_are_names(
     labels: Any,  # one per paper
 ) -> bool:  # False for label ids
@@ -243,6 +243,23 @@ def labels_are_names(
     return isinstance(first, str)
 
 
+def _wrong_label(
+    labels: Any,  # one of them is neither a group's name nor an id
+) -> str:  # a message
+    "Which label is wrong, and what is right."
+    known = LABELS if labels_are_names(labels) else range(len(LABELS))
+    wrong = (
+        f"labels[{position}] is {label!r:.40}"
+        for position, label in enumerate(labels)
+        if isinstance(label, bool | np.bool_ | list) or label not in known
+    )
+    return (
+        f"{next(wrong, 'labels are not one per paper')}: labels must be "
+        f"{', '.join(LABELS)}, or ids from 0 to {len(LABELS) - 1}; label_ids(papers) "
+        "makes them"
+    )
+
+# %% ../nbs/03_preprocessing.ipynb #a3c1efd1
 def check_labels(
     papers: Any,  # the papers that the labels belong to
     labels: Any,  # a group's name or its id each
@@ -271,23 +288,6 @@ def check_labels(
             "papers of others"
         )
     return ids.astype(np.int64)
-
-
-def _wrong_label(
-    labels: Any,  # one of them is neither a group's name nor an id
-) -> str:  # a message
-    "Which label is wrong, and what is right."
-    known = LABELS if labels_are_names(labels) else range(len(LABELS))
-    wrong = (
-        f"labels[{position}] is {label!r:.40}"
-        for position, label in enumerate(labels)
-        if isinstance(label, bool | np.bool_ | list) or label not in known
-    )
-    return (
-        f"{next(wrong, 'labels are not one per paper')}: labels must be "
-        f"{', '.join(LABELS)}, or ids from 0 to {len(LABELS) - 1}; label_ids(papers) "
-        "makes them"
-    )
 
 # %% ../nbs/03_preprocessing.ipynb #dc6471ff
 TEST_SHARE, VALIDATION_SHARE = 0.2, 0.1  # of all papers; of what test leaves

@@ -37,7 +37,7 @@ from arxiv_nbclf.deployment.prediction import CompactClassifier
 from arxiv_nbclf.evaluation.intervals import score_intervals
 from arxiv_nbclf.preprocessing import LABELS, label_ids, split_papers
 
-SETTINGS: dict[str, Any] = {"C": 0.25, "class_weight": 0.75}  # the best of --search on the first table's train papers
+SETTINGS: dict[str, Any] = {"C": 0.5, "class_weight": 0.75}  # out of fold, the settings of GRID are within 0.004 in accuracy plus macro F1
 GRID = [(0.25, 0.75), (0.5, 0.5), (0.5, 0.75), (0.5, 1.0), (1.0, 0.75)]  # of C and class_weight
 
 

@@ -15,7 +15,6 @@ import warnings
 from array import array
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
@@ -26,10 +25,9 @@ from arxiv_nbclf.classifiers.base import (
     Classifier,
     HeldOut,
     Papers,
+    Shape,
     check_is_fitted,
     check_ranges,
-    load_arrays,
-    save_arrays,
 )
 from arxiv_nbclf.classifiers.native import (
     SMALL_BATCH,
@@ -369,6 +367,10 @@ class LinearSettings(Classifier):
 class LinearScores(LinearSettings):
     "Scores by weights, intercepts and idf, and their files."
 
+    weights_: np.ndarray  # (8, n_buckets)
+    intercepts_: np.ndarray  # (8,)
+    idf_: np.ndarray  # (n_buckets,)
+
     def _scores(
         self,
         texts: list[str],  # one per paper
@@ -395,30 +397,13 @@ class LinearScores(LinearSettings):
         hasher = new_hasher(fold, STOP_WORDS, self.bits, self.pairs, *text)
         return new_scorer(hasher, self.idf_, self.weights_, self.intercepts_)(papers)
 
-    def _save_weights(
-        self,
-        folder: Path,  # of the bundle
-    ) -> None:
-        arrays = {
-            "weights": self.weights_,
-            "intercepts": self.intercepts_,
-            "idf": self.idf_,
-        }
-        save_arrays(folder / "weights.safetensors", arrays)
-
-    def _load_weights(
-        self,
-        folder: Path,  # of the bundle
-    ) -> None:
+    def _array_shapes(self) -> dict[str, Shape]:
         groups, buckets = len(LABELS), 1 << self.bits
-        shapes = {
+        return {
             "weights": (groups, buckets),
             "intercepts": (groups,),
             "idf": (buckets,),
         }
-        self.weights_, self.intercepts_, self.idf_ = load_arrays(
-            folder / "weights.safetensors", shapes
-        ).values()
 
 # %% ../../nbs/04_classifiers/03_linear.ipynb #f3d8c92e
 @dataclass(eq=False)

@@ -22,10 +22,11 @@ import numpy as np
 import pandas as pd
 
 from arxiv_nbclf.classifiers.base import (
+    WEIGHTS,
     BadBundle,
     Classifier,
     HeldOut,
-    load_arrays,
+    Shape,
     load_classifier,
     save_arrays,
 )
@@ -89,38 +90,28 @@ class CompactClassifier(LinearClassifier):
         self._round(*to_int8(self.weights_), self.idf_)
         return held_out
 
+    def _array_shapes(self) -> dict[str, Shape]:
+        return super()._array_shapes() | {"scales": (len(LABELS),)}
+
     def _save_weights(
         self,
         folder: Path,  # of the bundle
     ) -> None:
-        arrays = {
-            "weights": self.steps_,
-            "scales": self.scales_,
-            "intercepts": self.intercepts_,
-            "idf": self.idf_.astype(np.float16),
-        }
-        save_arrays(folder / "weights.safetensors", arrays)
+        arrays = {name: getattr(self, f"{name}_") for name in self._array_shapes()}
+        arrays |= {"weights": self.steps_, "idf": self.idf_.astype(np.float16)}
+        save_arrays(folder / WEIGHTS, arrays)
 
     def _load_weights(
         self,
         folder: Path,  # of the bundle
     ) -> None:
-        groups, buckets = len(LABELS), 1 << self.bits
-        shapes = {
-            "weights": (groups, buckets),
-            "scales": (groups,),
-            "idf": (buckets,),
-            "intercepts": (groups,),
-        }
-        quantized, scales, idf, self.intercepts_ = load_arrays(
-            folder / "weights.safetensors", shapes
-        ).values()
-        if quantized.dtype != np.int8:
+        super()._load_weights(folder)
+        if self.weights_.dtype != np.int8:
             raise BadBundle(
-                f"{folder}: the weights are {quantized.dtype}, not int8: save the "
+                f"{folder}: the weights are {self.weights_.dtype}, not int8: save the "
                 "model again"
             )
-        self._round(quantized, scales, idf)
+        self._round(self.weights_, self.scales_, self.idf_)
 
 # %% ../../nbs/09_deployment/00_prediction.ipynb #da814cf4
 class NoPackagedModel(ArxivNbclfError):
@@ -254,7 +245,7 @@ def first_words(
     text: str,  # title and abstract
 ) -> list[str]:  # distinct, in order, FIRST_WORDS at most
     "The words that a text begins with, without stop words, numbers and TeX."
-    plain = re.sub(TEX, " ", text[: 100 * FIRST_WORDS])[: 20 * FIRST_WORDS]
+    plain = re.sub(TEX, " ", text[: 40 * FIRST_WORDS])[: 12 * FIRST_WORDS]
     words = (word for word in tokens(plain) if not word.isdigit())
     return list(dict.fromkeys(words))[:FIRST_WORDS]
 
@@ -414,7 +405,7 @@ def find_model(
         return load_packaged()
     return model if isinstance(model, Classifier) else load_classifier(model)
 
-# %% ../../nbs/09_deployment/00_prediction.ipynb #f163761d
+# %% ../../nbs/09_deployment/00_prediction.ipynb #ad6ac48a
 def _is_column(
     values: Any,  # as the user gave them
 ) -> bool:
@@ -423,6 +414,23 @@ def _is_column(
     return listed or getattr(values, "ndim", 0) == 1
 
 
+def _pair(
+    titles: Any,  # in order
+    abstracts: Any,  # in the same order
+) -> pd.DataFrame:  # with the titles' index, if they have one
+    "Titles and abstracts as a table, by position."
+    if len(titles) != len(abstracts):
+        raise BadPrediction(
+            f"{len(titles)} titles but {len(abstracts)} abstracts: give one for each"
+        )
+    columns = {
+        "title": as_texts(titles, "title"),
+        "summary": as_texts(abstracts, "summary"),
+    }
+    index = titles.index if isinstance(titles, pd.Series) else None
+    return pd.DataFrame(columns, index=index, dtype="str")
+
+# %% ../../nbs/09_deployment/00_prediction.ipynb #f163761d
 def _as_papers(
     papers: Any,  # a title, titles, or a table
     summary: Any,  # its abstract, their abstracts, or None
@@ -454,23 +462,6 @@ def _as_papers(
         f"papers and summary are {kinds}: give a title and its abstract, a list of "
         "each, or a table with title and summary alone"
     )
-
-
-def _pair(
-    titles: Any,  # in order
-    abstracts: Any,  # in the same order
-) -> pd.DataFrame:  # with the titles' index, if they have one
-    "Titles and abstracts as a table, by position."
-    if len(titles) != len(abstracts):
-        raise BadPrediction(
-            f"{len(titles)} titles but {len(abstracts)} abstracts: give one for each"
-        )
-    columns = {
-        "title": as_texts(titles, "title"),
-        "summary": as_texts(abstracts, "summary"),
-    }
-    index = titles.index if isinstance(titles, pd.Series) else None
-    return pd.DataFrame(columns, index=index, dtype="str")
 
 # %% ../../nbs/09_deployment/00_prediction.ipynb #c4bca933
 @overload

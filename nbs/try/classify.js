@@ -78,7 +78,7 @@ const arxivNbclf = (() => {
 
   /** The words that a text begins with, without stop words, numbers and TeX; each once. */
   const firstWords = (model, text) => {
-    const {first} = model.known, start = [...[...text].slice(0, 100 * first).join("").replace(model.tex, " ")].slice(0, 20 * first).join("");
+    const {first} = model.known, start = [...[...text].slice(0, 40 * first).join("").replace(model.tex, " ")].slice(0, 12 * first).join("");
     return [...new Set(tokens({...model, pairs: false}, start).filter((word) => !/^[0-9]+$/.test(word)))].slice(0, first);
   };
 
