@@ -25,7 +25,7 @@ from arxiv_nbclf.classifiers.embeddings import encoder_features
 from arxiv_nbclf.classifiers.encoders import find_encoder
 from arxiv_nbclf.classifiers.hybrid import HybridClassifier
 from arxiv_nbclf.data.papers import read_papers
-from arxiv_nbclf.preprocessing import LABELS, label_ids, paper_texts, split_papers
+from arxiv_nbclf.preprocessing import LABELS, label_ids, split_papers
 
 FAMILIES = ("linear", "hybrid")
 
@@ -44,7 +44,7 @@ def main() -> None:
     read = perf_counter()
     settings = HybridClassifier()
     encoded = encoder_features(
-        paper_texts(papers), find_encoder(settings.encoder), settings.max_length, settings.truncation, settings.precision, arguments.threads
+        settings._texts(papers), find_encoder(settings.encoder), settings.max_length, settings.truncation, settings.precision, arguments.threads
     )
     encode_s = perf_counter() - read
 

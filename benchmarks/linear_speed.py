@@ -33,7 +33,7 @@ from arxiv_nbclf.classifiers.linear import (
 )
 from arxiv_nbclf.classifiers.native import new_hasher, new_scorer, score_small_batch
 from arxiv_nbclf.data.papers import read_papers
-from arxiv_nbclf.preprocessing import label_ids, paper_texts, split_papers
+from arxiv_nbclf.preprocessing import label_ids, split_papers
 
 LOAD = """
 from time import perf_counter
@@ -79,10 +79,9 @@ def compare(
     threads: int,  # for the threaded figures
 ) -> dict[str, Any]:
     """Papers a second in each way, and how far the results agree."""
-    texts = paper_texts(papers, classifier.text_plan)
-    scorer = new_scorer(
-        new_hasher(fold, STOP_WORDS, classifier.bits, classifier.pairs), classifier.idf_, classifier.weights_, classifier.intercepts_
-    )
+    texts = classifier._texts(papers)
+    hasher = new_hasher(fold, STOP_WORDS, classifier.bits, classifier.pairs, separator=classifier.separator)
+    scorer = new_scorer(hasher, classifier.idf_, classifier.weights_, classifier.intercepts_)
     scorer(texts[:10])
     ways: dict[str, Callable[[], np.ndarray]] = {
         "python": lambda: (

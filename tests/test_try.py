@@ -20,6 +20,7 @@ from arxiv_nbclf.classifiers.linear import LinearClassifier, fnv1a, tokens
 from arxiv_nbclf.deployment.prediction import (
     CompactClassifier,
     describe_model,
+    knows_enough,
     load_packaged,
 )
 from arxiv_nbclf.evaluation.error_analysis import word_contributions
@@ -56,7 +57,7 @@ document.getElementById("answers").textContent = JSON.stringify({
   texts: cases.texts.map((text) => {
     const {winner, probabilities, scores, units, constant} = arxivNbclf.classify(model, text);
     const sum = units.reduce((sum, unit) => sum + unit.contribution, constant) - scores[winner];
-    return {winner, probabilities, scores, off: sum, units: units.map((unit) => [unit.unit, unit.times, unit.contribution]).slice(0, 30)};
+    return {winner, probabilities, scores, off: sum, enough: arxivNbclf.classify(model, text).enough, units: units.map((unit) => [unit.unit, unit.times, unit.contribution]).slice(0, 30)};
   }),
   blocks: cases.blocks.map((text) => arxivNbclf.fnv1a(arxivNbclf.tokens(model, text).join(" "))),
   kept: cases.kept.map(([probabilities, decided]) => arxivNbclf.keepDecision(probabilities, decided, model.hair)),
@@ -90,8 +91,9 @@ def check(found: list[dict[str, Any]], texts: list[str]) -> float:
     assert [answer["winner"] for answer in found] == scores.argmax(axis=1).tolist() == probabilities.argmax(axis=1).tolist()
     assert [int(np.argmax(answer["probabilities"])) for answer in found] == [answer["winner"] for answer in found]
     assert isinstance(model, CompactClassifier)
+    assert [answer["enough"] for answer in found] == knows_enough(model, paper_texts(texts, separator=" ")).tolist()
     for answer, text in zip(found, texts, strict=True):
-        table = word_contributions(model, text, answer["winner"]).sort_values("contribution", key=np.abs, ascending=False, kind="stable")
+        table = word_contributions(model, model._texts([text])[0], answer["winner"]).sort_values("contribution", key=np.abs, ascending=False, kind="stable")
         times, parts = (dict(zip(table["unit"], table[name], strict=True)) for name in ("times", "contribution"))
         assert len(answer["units"]) == min(30, len(table)) and abs(answer["off"]) < BOUND
         for (unit, often, part), strongest in zip(answer["units"], table["contribution"], strict=False):
@@ -107,6 +109,17 @@ def test_a_thousand_papers_are_answered_as_in_python(browser: str, site: Path) -
 
 def test_hard_texts_are_answered_as_in_python(browser: str, site: Path) -> None:
     texts = HARD + [f"{text}{SEPARATOR_TOKEN}{text}" for text in HARD]
+    check(answers(browser, site, texts=texts)["texts"], texts)
+
+
+NOTICES = [
+    "This paper has been withdrawn by the author.", "Withdrawn.", "Removed by arXiv administrators", "The authors have\nwithdrawn this paper",
+    "A plate is withdrawn from a bath.", "arXiv admin note: withdrawn by arXiv admin", "withdrawn " * 40, "This\u00a0paper was withdrawn",
+]
+
+
+def test_notices_are_no_abstracts_as_in_python(browser: str, site: Path) -> None:
+    texts = [f"{title}{SEPARATOR_TOKEN}{notice}" for title in ("", "Spectral gaps of random regular graphs") for notice in NOTICES]
     check(answers(browser, site, texts=texts)["texts"], texts)
 
 
@@ -156,20 +169,42 @@ def test_page_waits_for_a_text(browser: str, site: Path) -> None:
 
 def test_page_shows_the_answer_as_somebody_types(browser: str, site: Path) -> None:
     title, summary = "Galaxies <b>and</b> dark matter halos", "We measure the redshift of galaxies in a deep survey."
-    typed = f"""for (const [id, text] of {json.dumps([["try-title", title], ["try-abstract", summary]])}) {{
-      document.getElementById(id).value = text;
-      document.getElementById(id).dispatchEvent(new Event("input"));
-    }}"""
-    page = shown(browser, site, typed)
+    page = shown(browser, site, typed(title, summary))
     proba = load_packaged().predict_proba([title + SEPARATOR_TOKEN + summary])[0]
     assert part(page, "verdict") == f"Physics (physics), {proba.max():.1%}".replace("%", " %")
     assert page.count("<li") >= len(LABELS) and "galaxies × 2" in part(page, "reasons") and "<b>and</b>" not in page
 
 
+def typed(title: str, summary: str) -> str:
+    """A script that types a paper."""
+    return f"""for (const [id, text] of {json.dumps([["try-title", title], ["try-abstract", summary]])}) {{
+      document.getElementById(id).value = text;
+      document.getElementById(id).dispatchEvent(new Event("input"));
+    }}"""
+
+
+@pytest.mark.parametrize(
+    ("title", "summary", "doubt"),
+    [
+        ("Graphs", "", "Not sure. There are too few words here that the model knows."),
+        ("Spectral gaps of random regular graphs", "Withdrawn.", "Withdrawn: the abstract is a notice, so only the title counts."),
+        ("深層学習 deep", "画像 1984", "Not sure. There are too few words here that the model knows."),
+    ],
+)
+def test_page_says_what_it_cannot_rest_on(browser: str, site: Path, title: str, summary: str, doubt: str) -> None:
+    assert part(shown(browser, site, typed(title, summary)), "doubt").startswith(doubt)
+
+
+@pytest.mark.parametrize("text", ["深層学習", "Глубокое обучение", "N/A", "-", "the of and"])
+def test_page_gives_no_answer_without_a_word(browser: str, site: Path, text: str) -> None:
+    assert part(shown(browser, site, typed(text, text)), "verdict") == "No word yet that the model could lean on."
+
+
 @pytest.mark.parametrize("example", ["example", "doubtful"])
 def test_page_has_examples(browser: str, site: Path, example: str) -> None:
     page = shown(browser, site, f'document.getElementById("try-{example}").click();')
-    assert part(page, "doubt").startswith("Not sure. At 66.9 % or more, at least 94 %") == (example == "doubtful")
+    unsure = f"Not sure. At {load_packaged().threshold():.1%} or more, at least 94 %".replace("%", " %", 1)
+    assert part(page, "doubt").startswith(unsure) == (example == "doubtful")
     group = re.search(r"\((.+)\)", part(page, "verdict"))
     assert group and f"For {group[1]}" in part(page, "reasons") and f"Against {group[1]}" in part(page, "reasons")
 

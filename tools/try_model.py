@@ -4,6 +4,7 @@ import argparse
 import base64
 import inspect
 import json
+import math
 from pathlib import Path
 
 from arxiv_nbclf.classifiers.base import BadBundle, Classifier, load_classifier
@@ -12,11 +13,16 @@ from arxiv_nbclf.classifiers.linear import STOP_WORDS
 from arxiv_nbclf.core.basics import atomic_write
 from arxiv_nbclf.data.taxonomy import GROUP_NAMES
 from arxiv_nbclf.deployment.prediction import (
+    COMMON,
+    FIRST_WORDS,
+    MIN_KNOWN,
+    MIN_KNOWN_SHARE,
+    TEX,
     CompactClassifier,
     describe_model,
     packaged_model,
 )
-from arxiv_nbclf.preprocessing import SEPARATOR_TOKEN
+from arxiv_nbclf.preprocessing import MAX_NOTICE, SEPARATOR_TOKEN, WITHDRAWN
 
 ACCURACY: float = inspect.signature(Classifier.threshold).parameters["accuracy"].default  # of the answers that count as sure
 
@@ -34,7 +40,9 @@ def write_try_model(
     packed = {
         "bundle": json.loads((bundle / "bundle.json").read_text(encoding="utf-8")),
         "weights": base64.b64encode((bundle / "weights.safetensors").read_bytes()).decode(),
-        "mark": SEPARATOR_TOKEN, "hair": DECISION_MARGIN, "stop_words": sorted(STOP_WORDS), "names": GROUP_NAMES,
+        "mark": SEPARATOR_TOKEN, "separator": classifier.separator, "withdrawn": {"pattern": WITHDRAWN, "longest": MAX_NOTICE},
+        "known": {"first": FIRST_WORDS, "least": MIN_KNOWN, "share": MIN_KNOWN_SHARE, "limit": 1 - math.log(COMMON), "tex": TEX},
+        "hair": DECISION_MARGIN, "stop_words": sorted(STOP_WORDS), "names": GROUP_NAMES,
         "told": describe_model(classifier), "sure": {"accuracy": ACCURACY, "threshold": classifier.threshold()},
     }
     folder.mkdir(parents=True, exist_ok=True)

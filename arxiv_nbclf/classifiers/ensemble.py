@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['OFFSET_GRID', 'blend_weights', 'blend', 'log_probabilities', 'make_member', 'fit_member', 'EnsembleSettings',
-           'fit_members', 'blend_record', 'EnsembleClassifier']
+           'fit_members', 'blend_record', 'EnsembleScores', 'EnsembleClassifier']
 
 # %% ../../nbs/04_classifiers/08_ensemble.ipynb #f76ad0f8
 from collections.abc import Sequence
@@ -19,11 +19,10 @@ from arxiv_nbclf.classifiers.base import (
     BadSettings,
     Classifier,
     HeldOut,
+    Shape,
     holdout_split,
-    load_arrays,
     load_classifier,
     new_classifier,
-    save_arrays,
 )
 from .calibration import Temperature, fit_temperature
 from .linear import fit_offsets
@@ -183,9 +182,60 @@ def blend_record(
         "fitted_members": fitted,
     }
 
+# %% ../../nbs/04_classifiers/08_ensemble.ipynb #f240bfb8
+class EnsembleScores(EnsembleSettings):
+    "Scores by all members, and their files."
+
+    members_: list[Classifier]
+    # (n_members,), (8,), (n_members,)
+    weights_: np.ndarray
+    offsets_: np.ndarray
+    temperatures_: np.ndarray
+
+    def _member_probabilities(
+        self,
+        texts: list[str],  # one per paper
+    ) -> np.ndarray:
+        for member in self.members_:
+            member.keep_features = self.keep_features
+        scales = [Temperature(value) for value in self.temperatures_.tolist()]
+        return np.stack(
+            [
+                scale(member.decision_function(texts))
+                for scale, member in zip(scales, self.members_, strict=True)
+            ]
+        )
+
+    def _scores(
+        self,
+        texts: list[str],  # one per paper
+    ) -> np.ndarray:
+        mean = blend(self._member_probabilities(texts), self.weights_)
+        return log_probabilities(mean) + self.offsets_
+
+    def _array_shapes(self) -> dict[str, Shape]:
+        n = len(self.members)
+        return {"weights": (n,), "offsets": (len(LABELS),), "temperatures": (n,)}
+
+    def _save_weights(
+        self,
+        folder: Path,  # of the bundle
+    ) -> None:
+        super()._save_weights(folder)
+        for member in self.members_:
+            member.save(folder / "members" / member.family)
+
+    def _load_weights(
+        self,
+        folder: Path,  # of the bundle
+    ) -> None:
+        super()._load_weights(folder)
+        places = (folder / "members" / name for name in self.members)
+        self.members_ = [load_classifier(place) for place in places]
+
 # %% ../../nbs/04_classifiers/08_ensemble.ipynb #1f091c1b
 @dataclass(eq=False)
-class EnsembleClassifier(EnsembleSettings):
+class EnsembleClassifier(EnsembleScores):
     "Fitted families, blended with weights that were chosen on validation."
 
     def _fit(
@@ -222,45 +272,3 @@ class EnsembleClassifier(EnsembleSettings):
         if self.thresholds:
             self.offsets_ = fit_offsets(scores, labels, OFFSET_GRID)
         return scores
-
-    def _member_probabilities(
-        self,
-        texts: list[str],  # one per paper
-    ) -> np.ndarray:
-        for member in self.members_:
-            member.keep_features = self.keep_features
-        scales = [Temperature(value) for value in self.temperatures_.tolist()]
-        return np.stack(
-            [
-                scale(member.decision_function(texts))
-                for scale, member in zip(scales, self.members_, strict=True)
-            ]
-        )
-
-    def _scores(
-        self,
-        texts: list[str],  # one per paper
-    ) -> np.ndarray:
-        mean = blend(self._member_probabilities(texts), self.weights_)
-        return log_probabilities(mean) + self.offsets_
-
-    def _save_weights(
-        self,
-        folder: Path,  # of the bundle
-    ) -> None:
-        names = ("weights", "offsets", "temperatures")
-        arrays = {name: getattr(self, f"{name}_") for name in names}
-        save_arrays(folder / "weights.safetensors", arrays)
-        for member in self.members_:
-            member.save(folder / "members" / member.family)
-
-    def _load_weights(
-        self,
-        folder: Path,  # of the bundle
-    ) -> None:
-        n = len(self.members)
-        shapes = {"weights": (n,), "offsets": (len(LABELS),), "temperatures": (n,)}
-        arrays = load_arrays(folder / "weights.safetensors", shapes).values()
-        self.weights_, self.offsets_, self.temperatures_ = arrays
-        places = (folder / "members" / name for name in self.members)
-        self.members_ = [load_classifier(place) for place in places]

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['l2_normalise', 'Whitener', 'fit_whitener', 'stack_features', 'hybrid_builder', 'HybridSettings', 'embed',
-           'choose_margins', 'fit_weights', 'read_weights', 'read_encoder', 'HybridClassifier']
+           'choose_margins', 'fit_weights', 'read_encoder', 'HybridScores', 'HybridClassifier']
 
 # %% ../../nbs/04_classifiers/07_hybrid.ipynb #0537507b
 from dataclasses import dataclass, replace
@@ -20,10 +20,9 @@ from arxiv_nbclf.classifiers.base import (
     BadSettings,
     Classifier,
     HeldOut,
+    Shape,
     check_choices,
     check_ranges,
-    load_arrays,
-    save_arrays,
 )
 from arxiv_nbclf.classifiers.embeddings import (
     PRECISIONS,
@@ -144,6 +143,8 @@ class HybridSettings(Classifier):
     folds: int = 5  # for the out-of-fold choices; at least 2
     seed: int = 42  # of folds and solver
     text_plan: str = "raw"  # text cleaning
+    # between title and abstract: a blank, for the token would be a word
+    separator: str = " "
 
     family: ClassVar[str] = "hybrid"
     C_GRID: ClassVar[tuple[float, ...]] = (0.125, 0.25, 0.5)
@@ -242,21 +243,6 @@ def fit_weights(
     intercepts = intercepts + offsets - dense_weights @ whiten.mean
     return words.astype(np.float32), dense_weights, intercepts, idf
 
-# %% ../../nbs/04_classifiers/07_hybrid.ipynb #5daba7c4
-def read_weights(
-    folder: Path,  # of a bundle
-    bits: int,  # 2**bits buckets
-) -> list[np.ndarray]:  # weights, dense_weights, intercepts, idf
-    "The arrays of a hybrid bundle. Raises `BadBundle`."
-    groups, buckets = len(LABELS), 1 << bits
-    shapes = {
-        "weights": (groups, buckets),
-        "dense_weights": (groups, None),
-        "intercepts": (groups,),
-        "idf": (buckets,),
-    }
-    return list(load_arrays(folder / "weights.safetensors", shapes).values())
-
 # %% ../../nbs/04_classifiers/07_hybrid.ipynb #12ea07a9
 def read_encoder(
     folder: Path,  # of a bundle
@@ -276,9 +262,55 @@ def read_encoder(
         )
     return encoder
 
+# %% ../../nbs/04_classifiers/07_hybrid.ipynb #70a77a42
+class HybridScores(HybridSettings):
+    "Scores by words and by an encoder, and their files."
+
+    # (8, n_buckets), (8, width), (8,), (n_buckets,)
+    weights_: np.ndarray
+    dense_weights_: np.ndarray
+    intercepts_: np.ndarray
+    idf_: np.ndarray
+    encoder_: Encoder
+
+    def _scores(
+        self,
+        texts: list[str],  # one per paper
+    ) -> np.ndarray:
+        words = tfidf(count_features(texts, self.bits, self.pairs), self.idf_)
+        dense = l2_normalise(
+            embed(self, self.encoder_, texts, self.fitted_["precision"]).values
+        )
+        of_words = words @ self.weights_.T
+        return of_words + dense @ self.dense_weights_.T + self.intercepts_
+
+    def _array_shapes(self) -> dict[str, Shape]:
+        groups, buckets = len(LABELS), 1 << self.bits
+        return {
+            "weights": (groups, buckets),
+            "dense_weights": (groups, None),
+            "intercepts": (groups,),
+            "idf": (buckets,),
+        }
+
+    def _save_weights(
+        self,
+        folder: Path,  # of the bundle
+    ) -> None:
+        super()._save_weights(folder)
+        copy_encoder(self.encoder_, folder / "encoder")
+
+    def _load_weights(
+        self,
+        folder: Path,  # of the bundle
+    ) -> None:
+        super()._load_weights(folder)
+        width, precision = self.dense_weights_.shape[1], self.fitted_.get("precision")
+        self.encoder_ = read_encoder(folder, self.encoder, width, precision)
+
 # %% ../../nbs/04_classifiers/07_hybrid.ipynb #e4c05421
 @dataclass(eq=False)
-class HybridClassifier(HybridSettings):
+class HybridClassifier(HybridScores):
     "Hashed words and a frozen encoder's features in one linear model, calibrated."
 
     def _fit(
@@ -325,32 +357,3 @@ class HybridClassifier(HybridSettings):
         counts = count_features(texts, self.bits, self.pairs)
         _, offsets, margins = choose_margins(self, counts, dense, labels)
         return margins + offsets
-
-    def _scores(
-        self,
-        texts: list[str],  # one per paper
-    ) -> np.ndarray:
-        words = tfidf(count_features(texts, self.bits, self.pairs), self.idf_)
-        dense = l2_normalise(
-            embed(self, self.encoder_, texts, self.fitted_["precision"]).values
-        )
-        of_words = words @ self.weights_.T
-        return of_words + dense @ self.dense_weights_.T + self.intercepts_
-
-    def _save_weights(
-        self,
-        folder: Path,  # of the bundle
-    ) -> None:
-        names = ("weights", "dense_weights", "intercepts", "idf")
-        arrays = {name: getattr(self, f"{name}_") for name in names}
-        save_arrays(folder / "weights.safetensors", arrays)
-        copy_encoder(self.encoder_, folder / "encoder")
-
-    def _load_weights(
-        self,
-        folder: Path,  # of the bundle
-    ) -> None:
-        arrays = read_weights(folder, self.bits)
-        self.weights_, self.dense_weights_, self.intercepts_, self.idf_ = arrays
-        width, precision = self.dense_weights_.shape[1], self.fitted_.get("precision")
-        self.encoder_ = read_encoder(folder, self.encoder, width, precision)

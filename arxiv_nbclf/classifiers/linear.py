@@ -15,7 +15,6 @@ import warnings
 from array import array
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
@@ -26,10 +25,9 @@ from arxiv_nbclf.classifiers.base import (
     Classifier,
     HeldOut,
     Papers,
+    Shape,
     check_is_fitted,
     check_ranges,
-    load_arrays,
-    save_arrays,
 )
 from arxiv_nbclf.classifiers.native import (
     SMALL_BATCH,
@@ -39,7 +37,7 @@ from arxiv_nbclf.classifiers.native import (
     new_scorer,
     score_small_batch,
 )
-from ..preprocessing import LABELS
+from ..preprocessing import LABELS, check_papers
 
 # %% ../../nbs/04_classifiers/03_linear.ipynb #3146748b
 _MARKS = re.compile("[\u0300-\u036f]+")
@@ -355,6 +353,8 @@ class LinearSettings(Classifier):
     folds: int = 5  # for the out-of-fold choices; at least 2
     seed: int = 42  # of folds and solver
     text_plan: str = "raw"
+    # between title and abstract: a blank, for the token would be a word
+    separator: str = " "
 
     family: ClassVar[str] = "linear"
     C_GRID: ClassVar[tuple[float, ...]] = (0.25, 0.5, 1.0)
@@ -366,6 +366,10 @@ class LinearSettings(Classifier):
 # %% ../../nbs/04_classifiers/03_linear.ipynb #ec663468
 class LinearScores(LinearSettings):
     "Scores by weights, intercepts and idf, and their files."
+
+    weights_: np.ndarray  # (8, n_buckets)
+    intercepts_: np.ndarray  # (8,)
+    idf_: np.ndarray  # (n_buckets,)
 
     def _scores(
         self,
@@ -380,41 +384,26 @@ class LinearScores(LinearSettings):
         features = tfidf(count_features(texts, self.bits, self.pairs), self.idf_)
         return features @ self.weights_.T + self.intercepts_
 
-    def decision_function(
+    def _all_scores(
         self,
         papers: Papers,  # to score
     ) -> np.ndarray:  # (n_papers, 8), the highest wins
         "Scores before calibration; in native code if there are many papers."
         check_is_fitted(self)
+        papers = check_papers(papers)
         if not native_pays(papers):
-            return super().decision_function(papers)
-        hasher = new_hasher(fold, STOP_WORDS, self.bits, self.pairs, self.text_plan)
+            return super()._all_scores(papers)
+        text = self.text_plan, self.separator
+        hasher = new_hasher(fold, STOP_WORDS, self.bits, self.pairs, *text)
         return new_scorer(hasher, self.idf_, self.weights_, self.intercepts_)(papers)
 
-    def _save_weights(
-        self,
-        folder: Path,  # of the bundle
-    ) -> None:
-        arrays = {
-            "weights": self.weights_,
-            "intercepts": self.intercepts_,
-            "idf": self.idf_,
-        }
-        save_arrays(folder / "weights.safetensors", arrays)
-
-    def _load_weights(
-        self,
-        folder: Path,  # of the bundle
-    ) -> None:
+    def _array_shapes(self) -> dict[str, Shape]:
         groups, buckets = len(LABELS), 1 << self.bits
-        shapes = {
+        return {
             "weights": (groups, buckets),
             "intercepts": (groups,),
             "idf": (buckets,),
         }
-        self.weights_, self.intercepts_, self.idf_ = load_arrays(
-            folder / "weights.safetensors", shapes
-        ).values()
 
 # %% ../../nbs/04_classifiers/03_linear.ipynb #f3d8c92e
 @dataclass(eq=False)

@@ -22,7 +22,14 @@ import pyarrow.compute as pc
 from scipy.sparse import csr_matrix
 
 from ..core.basics import map_blocks
-from ..preprocessing import LABELS, SEPARATOR_TOKEN, TEXT_CLEANERS
+from arxiv_nbclf.preprocessing import (
+    LABELS,
+    SEPARATOR_TOKEN,
+    TEXT_CLEANERS,
+    check_papers,
+    is_withdrawal_notice,
+    paper_texts,
+)
 
 # %% ../../nbs/04_classifiers/02_native.ipynb #c0877155
 # what a byte can be besides a letter: a separator, ignored, or the first of several
@@ -227,30 +234,44 @@ PapersOrTexts: TypeAlias = pd.DataFrame | Sequence[str]
 Columns: TypeAlias = tuple[pa.Array | pa.ChunkedArray, ...]
 
 # %% ../../nbs/04_classifiers/02_native.ipynb #0cf6f8ee
-def text_columns(
-    papers: PapersOrTexts,  # what to score
-) -> Columns:  # title and summary, or the texts
-    "The text of papers in Arrow's form."
-    text = pa.large_string()
-    if isinstance(papers, pd.DataFrame):
-        columns = papers["title"], papers["summary"]
-        return tuple(pa.array(one, text, from_pandas=True) for one in columns)
+def _arrow_text(
+    texts: Sequence[str],  # of any characters
+) -> pa.Array:  # large_string
+    "Texts in Arrow's form."
     try:
-        return (pa.array(papers, text),)
+        return pa.array(texts, pa.large_string(), from_pandas=True)
     except UnicodeEncodeError:
         # half a surrogate pair; a separator, as a question mark is
-        valid = [one.encode("utf-8", "replace").decode() for one in papers]
-        return (pa.array(valid, text),)
+        valid = [one.encode("utf-8", "replace").decode() for one in texts]
+        return pa.array(valid, pa.large_string())
+
+
+def text_columns(
+    papers: PapersOrTexts,  # what to score
+    separator: str = SEPARATOR_TOKEN,  # between title and abstract
+) -> Columns:  # title and summary, or the texts
+    "The text of papers in Arrow's form."
+    found = check_papers(papers)
+    if not isinstance(found, pd.DataFrame):
+        return (_arrow_text(paper_texts(found, separator=separator)),)
+    title, summary = _arrow_text(found["title"]), _arrow_text(found["summary"])
+    if separator == SEPARATOR_TOKEN:
+        return title, summary
+    gone = pa.array([is_withdrawal_notice(one) for one in found["summary"]], pa.bool_())
+    columns = title, pc.if_else(gone, "", summary)
+    token = SEPARATOR_TOKEN.strip()
+    return tuple(pc.replace_substring(one, token, separator) for one in columns)
 
 # %% ../../nbs/04_classifiers/02_native.ipynb #a6773d76
 def joined_bytes(
     columns: Columns,  # of text_columns
     start: int,  # the first row
     rows: int,  # how many
+    separator: str = SEPARATOR_TOKEN,  # between title and abstract
 ) -> tuple[np.ndarray, np.ndarray]:  # bytes, and int64 bounds
     "The texts of some rows as one buffer."
     parts = [pc.fill_null(column.slice(start, rows), "") for column in columns]
-    mark = pa.scalar(SEPARATOR_TOKEN, pa.large_string())
+    mark = pa.scalar(separator, pa.large_string())
     one = len(parts) == 1
     text = parts[0] if one else pc.binary_join_element_wise(*parts, mark)
     text = pa.concat_arrays(text.chunks) if isinstance(text, pa.ChunkedArray) else text
@@ -267,6 +288,7 @@ class Hasher:
     stops: np.ndarray  # from stop_word_table
     bits: int = 16  # there are 2**bits buckets
     pairs: bool = False  # whether neighbouring words count too
+    separator: str = SEPARATOR_TOKEN  # between title and abstract
 
     def __call__(
         self,
@@ -276,7 +298,7 @@ class Hasher:
         # buckets, int32, text after text; and where each text's end, int64
     ) -> tuple[np.ndarray, np.ndarray]:
         "Hash the words of some rows."
-        data, bounds = joined_bytes(columns, start, rows)
+        data, bounds = joined_bytes(columns, start, rows, self.separator)
         most = int(bounds[-1] - bounds[0] + rows) * (1 + self.pairs)
         buckets, ends = np.empty(most, np.int32), np.empty(rows, np.int64)
         table = self.characters
@@ -293,6 +315,7 @@ def new_hasher(
     bits: int = 16,  # there are 2**bits buckets
     pairs: bool = False,  # whether neighbouring words count too
     text_plan: str = "raw",  # a key of TEXT_CLEANERS
+    separator: str = SEPARATOR_TOKEN,  # between title and abstract
 ) -> Hasher:  # the same object for the same arguments
     "A hasher with its tables, which are made once."
     clean = TEXT_CLEANERS[text_plan]
@@ -301,6 +324,7 @@ def new_hasher(
         stop_word_table(stop_words),
         bits,
         pairs,
+        separator,
     )
 
 # %% ../../nbs/04_classifiers/02_native.ipynb #1d10505c
@@ -334,7 +358,7 @@ class Scorer:
         threads: int | None = None,  # in parallel; None: as many as there are cores
     ) -> np.ndarray:  # (n_papers, 8) float64, before calibration
         "Score papers; the same on any number of threads."
-        columns = text_columns(papers)
+        columns = text_columns(papers, self.hasher.separator)
         parts = map_blocks(
             lambda start, rows: self._block(columns, start, rows), len(papers), threads
         )
@@ -363,7 +387,7 @@ def count_natively(
     threads: int | None = None,  # in parallel; None: as many as there are cores
 ) -> csr_matrix:  # (n_papers, 2**bits) float32, how often each bucket is hit
     "Count each text's words in hashed buckets."
-    columns = text_columns(papers)
+    columns = text_columns(papers, hasher.separator)
     parts = map_blocks(
         lambda start, rows: hasher(columns, start, rows), len(papers), threads
     )

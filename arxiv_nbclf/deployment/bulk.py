@@ -115,9 +115,8 @@ def fastest_predictor(
             "install 'arxiv_nbclf[fast]'"
         )
         return classifier, 1
-    hasher = new_hasher(
-        fold, STOP_WORDS, classifier.bits, classifier.pairs, classifier.text_plan
-    )
+    text = classifier.text_plan, classifier.separator
+    hasher = new_hasher(fold, STOP_WORDS, classifier.bits, classifier.pairs, *text)
     scorer = new_scorer(
         hasher, classifier.idf_, classifier.weights_, classifier.intercepts_
     )

@@ -56,7 +56,7 @@ from arxiv_nbclf.core.basics import (
     error_line,
     require_extra,
 )
-from ..preprocessing import LABELS
+from ..preprocessing import LABELS, SEPARATOR_TOKEN
 from ..training.finetuned import FineTunedClassifier
 
 if TYPE_CHECKING:
@@ -306,6 +306,7 @@ class ExportSettings(Classifier):
     bits: int = 16  # 2**bits buckets of words, of hybrid
     pairs: bool = False  # whether neighbouring tokens were counted too, of hybrid
     text_plan: str = "raw"
+    separator: str = SEPARATOR_TOKEN  # between title and abstract
 
     family: ClassVar[str] = "exported"
 
@@ -519,7 +520,7 @@ def to_exported(
         }
         own |= {
             name: getattr(classifier, name)
-            for name in ("max_length", "truncation", "bits", "pairs")
+            for name in ("max_length", "truncation", "bits", "pairs", "separator")
         }
     else:
         raise BadExport(
@@ -757,7 +758,7 @@ def to_cascade(
     texts = cascade._texts(held_out[0])
     for stage in (beginning, whole):
         choose_batching(stage, texts[:64])
-    expected = whole.predict(texts)
+    expected = whole._predict_ids(texts)
     cascade.stages_ = [words, beginning, whole]
     cascade.stage_thresholds_ = fit_stage_thresholds(
         [stage.predict_proba(texts) for stage in (words, beginning)],

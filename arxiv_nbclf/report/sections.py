@@ -906,7 +906,7 @@ def fixed_linear_classifier(
         raise SectionUnavailable(
             "a saved model was scored here; see the report of the run that made it"
         )
-    texts = paper_texts(context.prepared.papers, linear.text_plan)
+    texts = linear._texts(context.prepared.papers)
     counts = count_features(texts, linear.bits, linear.pairs)
     return FixedLinearClassifier(counts, linear)
 

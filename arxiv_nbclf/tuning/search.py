@@ -219,13 +219,15 @@ def _evaluate_by_refitting(
     report: Report,  # called after each fold
 ) -> float:  # the score
     "Score a classifier by cross-validation, with one fit for each fold."
-    from sklearn.base import clone
 
     ids = np.asarray(train_papers[1])
     scored = np.zeros(len(ids), dtype=bool)
     found = np.zeros((len(ids), len(LABELS)))
     folds = fold_probabilities(
-        lambda: clone(classifier), train_papers, search.folds, search.seed
+        lambda: type(classifier)(**classifier.get_params()),
+        train_papers,
+        search.folds,
+        search.seed,
     )
     for number, (held_out, probabilities) in enumerate(folds, start=1):
         scored[held_out], found[held_out] = True, probabilities

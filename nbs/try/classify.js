@@ -33,11 +33,25 @@ const arxivNbclf = (() => {
   /** A model to work with, of what model.js holds. */
   const read = (packed) => {
     const arrays = readArrays(bytesOf(packed.weights));
-    const {labels, settings: {bits, pairs}, calibration} = packed.bundle;
+    const {labels, settings: {bits, pairs}, calibration} = packed.bundle, idf = Float32Array.from(arrays.idf, half);
     return {
       labels, bits, pairs, calibration, mark: packed.mark, hair: packed.hair, stopWords: new Set(packed.stop_words),
-      steps: arrays.weights, scales: arrays.scales, intercepts: arrays.intercepts, idf: Float32Array.from(arrays.idf, half),
+      separator: packed.separator, withdrawn: {longest: packed.withdrawn.longest, pattern: new RegExp(packed.withdrawn.pattern, "i")},
+      known: packed.known, tex: new RegExp(packed.known.tex, "g"), rarest: idf.reduce((most, one) => Math.max(most, one)),
+      steps: arrays.weights, scales: arrays.scales, intercepts: arrays.intercepts, idf,
     };
+  };
+
+  /** Whether an abstract is a notice that the paper was withdrawn. */
+  const isWithdrawn = ({withdrawn: {longest, pattern}}, summary) =>
+    [...summary].length <= longest && pattern.test(summary.trim().split(/\s+/).join(" "));
+
+  /** A joined text as the model reads it: the separator token is no word, and a notice is no abstract. */
+  const prepare = (model, text) => {
+    if (model.separator === model.mark) return text;
+    const token = model.mark.trim(), place = text.indexOf(token);
+    if (place >= 0 && isWithdrawn(model, text.slice(place + token.length))) return text.slice(0, place).replace(/ +$/, "") + model.separator;
+    return text.replaceAll(model.mark, model.separator).replaceAll(token, model.separator);
   };
 
   /** Text as the tokeniser sees it: lower-case, accents off. */
@@ -62,6 +76,19 @@ const arxivNbclf = (() => {
     return (value ^ (value >>> bits)) & ((1 << bits) - 1);
   };
 
+  /** The words that a text begins with, without stop words, numbers and TeX; each once. */
+  const firstWords = (model, text) => {
+    const {first} = model.known, start = [...[...text].slice(0, 40 * first).join("").replace(model.tex, " ")].slice(0, 12 * first).join("");
+    return [...new Set(tokens({...model, pairs: false}, start).filter((word) => !/^[0-9]+$/.test(word)))].slice(0, first);
+  };
+
+  /** Whether a text has enough words that were common in training. */
+  const knowsEnough = (model, text) => {
+    const words = firstWords(model, text), {least, share, limit} = model.known;
+    const rarity = words.map((word) => model.idf[bucket(word, model.bits)]);
+    return rarity.filter((idf) => idf <= limit && idf < model.rarest).length >= Math.max(least, share * words.length);
+  };
+
   const counted = (items) => {
     const times = new Map();
     for (const item of items) times.set(item, (times.get(item) ?? 0) + 1);
@@ -70,7 +97,7 @@ const arxivNbclf = (() => {
 
   /** Sublinear tf-idf of unit length: bucket → value; and how often each bucket and each token occurs. */
   const features = (model, text) => {
-    const found = tokens(model, text), hits = counted(found.map((token) => bucket(token, model.bits))), values = new Map();
+    const found = tokens(model, prepare(model, text)), hits = counted(found.map((token) => bucket(token, model.bits))), values = new Map();
     let squares = 0;
     for (const [where, times] of hits) {
       const value = (1 + Math.log(times)) * model.idf[where];
@@ -133,8 +160,10 @@ const arxivNbclf = (() => {
   const classify = (model, text) => {
     const seen = features(model, text), found = scores(model, seen.values), winner = argmax(found);
     const units = contributions(model, seen, winner);
-    return {winner, scores: found, probabilities: calibrate(model, found), units, constant: model.intercepts[winner]};
+    const enough = knowsEnough(model, prepare(model, text));
+    return {winner, scores: found, probabilities: calibrate(model, found), units, constant: model.intercepts[winner], enough};
   };
 
-  return {read, fold, tokens, fnv1a, bucket, features, scores, softmax, keepDecision, calibrate, contributions, join, classify};
+  return {read, isWithdrawn, prepare, fold, tokens, firstWords, fnv1a, bucket, features, scores, softmax, keepDecision, calibrate,
+    contributions, join, classify};
 })();

@@ -47,12 +47,13 @@
   const signed = (value) => `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(4)}`;
 
   /** What is said of an answer: the winner, and whether it is sure. */
-  const verdict = ({bundle: {labels}, names, sure}, {winner, probabilities}) => {
+  const verdict = ({bundle: {labels}, names, sure}, {winner, probabilities, enough}, gone) => {
     const group = labels[winner], share = probabilities[winner];
     const [second] = [...labels.keys()].filter((i) => i !== winner).sort((a, b) => probabilities[b] - probabilities[a]);
-    const doubt = share >= sure.threshold ? "" :
+    const notice = gone ? "Withdrawn: the abstract is a notice, so only the title counts. " : "";
+    const doubt = notice + (!enough ? "Not sure. There are too few words here that the model knows." : share >= sure.threshold ? "" :
       `Not sure. At ${percent(sure.threshold)} or more, at least ${whole(sure.accuracy)} of the answers were right on papers that the model had ` +
-      `not learnt from; this one is below. Next is ${labels[second]} with ${percent(probabilities[second])}.`;
+      `not learnt from; this one is below. Next is ${labels[second]} with ${percent(probabilities[second])}.`);
     return {line: `${names[group]} (${group}), ${percent(share)}`, doubt};
   };
 
@@ -63,28 +64,24 @@
       element("span", "", names[group])), bar(share), element("span", "try-number", answer ? percent(share) : "–"));
   }));
 
-  /** Words of one sign with what they add to the score; `shown` says how a word is written. */
-  const wordList = (title, units, strongest, shown) => {
+  /** Words of one sign with what they add to the score. */
+  const wordList = (title, units, strongest) => {
     const rows = units.slice(0, MOST).map(({unit, times, contribution}) => element("li", "",
-      element("span", "try-name", shown(unit), times > 1 ? ` × ${times}` : ""),
+      element("span", "try-name", unit, times > 1 ? ` × ${times}` : ""),
       bar(Math.abs(contribution) / strongest, contribution < 0 ? "try-against" : ""), element("span", "try-number", signed(contribution))));
     return element("section", "", element("h2", "", title), rows.length ? element("ul", "try-words", ...rows) : element("p", "try-soft", "None."));
   };
 
   /** The words for and against the winner, and how they make up its score. */
-  const reasons = (packed, {winner, units, scores, constant}, ownWords) => {
-    const group = packed.bundle.labels[winner], mark = packed.mark.trim().replace(/\W/g, "").toLowerCase();
-    const written = (word) => (word === mark && !ownWords.has(mark) ? packed.mark.trim() : word);
-    const shown = (unit) => unit.split(" ").map(written).join(" ");
+  const reasons = (packed, {winner, units, scores, constant}) => {
+    const group = packed.bundle.labels[winner];
     const sides = [units.filter((unit) => unit.contribution > 0), units.filter((unit) => unit.contribution < 0)];
     const strongest = Math.abs(units[0].contribution) || 1;
     const rest = sides.reduce((sum, side) => sum + Math.max(0, side.length - MOST), 0);
-    const listed = sides.flatMap((side) => side.slice(0, MOST));
     return [
-      element("div", "try-sides", wordList(`For ${group}`, sides[0], strongest, shown), wordList(`Against ${group}`, sides[1], strongest, shown)),
+      element("div", "try-sides", wordList(`For ${group}`, sides[0], strongest), wordList(`Against ${group}`, sides[1], strongest)),
       element("p", "try-soft", `The score of ${group} is ${signed(scores[winner])}: ${signed(constant)} for any paper, and what each word or pair of ` +
-        `neighbouring words adds${rest ? `, ${rest.toLocaleString("en")} weaker ones included` : ""}.` +
-        (listed.some(({unit}) => shown(unit) !== unit) ? ` ${packed.mark.trim()} stands between title and abstract.` : "")),
+        `neighbouring words adds${rest ? `, ${rest.toLocaleString("en")} weaker ones included` : ""}.`),
     ];
   };
 
@@ -98,15 +95,15 @@
 
     const show = () => {
       const title = byId("title").value, summary = byId("abstract").value;
-      const ownWords = new Set(arxivNbclf.tokens(model, `${title} ${summary}`));
-      const answer = ownWords.size ? arxivNbclf.classify(model, arxivNbclf.join(model, title, summary)) : null;
-      const {line, doubt} = answer ? verdict(packed, answer) :
+      const text = arxivNbclf.join(model, title, summary), words = arxivNbclf.tokens(model, arxivNbclf.prepare(model, text));
+      const gone = arxivNbclf.isWithdrawn(model, summary), answer = words.length ? arxivNbclf.classify(model, text) : null;
+      const {line, doubt} = answer ? verdict(packed, answer, gone) :
         {line: title.trim() || summary.trim() ? "No word yet that the model could lean on." : "Waiting for a title or an abstract.", doubt: ""};
       byId("verdict").textContent = line;
       byId("doubt").textContent = doubt;
       byId("doubt").hidden = !doubt;
       byId("bars").replaceChildren(groupList(packed, answer));
-      byId("reasons").replaceChildren(...(answer ? reasons(packed, answer, ownWords) : []));
+      byId("reasons").replaceChildren(...(answer ? reasons(packed, answer) : []));
       clearTimeout(speech); // read aloud once the typing stops
       speech = setTimeout(() => { byId("status").textContent = doubt ? `${line}. ${doubt}` : line; }, 800);
     };

@@ -1,0 +1,182 @@
+"""Nothing of the test papers reaches a model, and validation is chosen by, never learnt from: both are poisoned, for every family.
+
+What validation may change: calibration and thresholds of all families; of finetuned the best epoch and how much of the prior is given back;
+of an ensemble the blend (temperatures, weights and offsets). The learnt weights it may not.
+"""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.sparse import csr_matrix
+
+from arxiv_nbclf import label_ids, new_classifier, read_papers, runs, sample
+from arxiv_nbclf.classifiers.base import Classifier, HeldOut
+from arxiv_nbclf.classifiers.calibration import (
+    Temperature,
+    cross_calibrate,
+    fit_thresholds,
+)
+from arxiv_nbclf.classifiers.hybrid import hybrid_builder
+from arxiv_nbclf.classifiers.linear import tfidf_builder
+from arxiv_nbclf.preprocessing import LABELS, PreparedPapers, prepare
+
+FAMILIES = ["linear", "hybrid", "finetuned", "ensemble"]
+POISON = "zyzzyva quixotic " * 40
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> PreparedPapers:
+    """Synthetic papers, split."""
+    from arxiv_nbclf import write_table
+
+    path = tmp_path_factory.mktemp("papers") / "papers.parquet"
+    write_table(sample(260, seed=3), path)
+    return prepare(path, split="stable")
+
+
+@pytest.fixture(scope="module")
+def settings(prepared: PreparedPapers, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+    """Small models of every family."""
+    pytest.importorskip("torch")
+    from tiny_models import tiny_encoder
+
+    encoder = str(tiny_encoder(tmp_path_factory.mktemp("encoder") / "tiny", prepared.papers.title, width=16, layers=1).folder)
+    linear = {"bits": 10, "C": 0.5}
+    hybrid = {"encoder": encoder, "max_length": 24, "bits": 10, "folds": 2, "precision": "fp32"}
+    finetuned = {"encoder": encoder, "max_length": 24, "epochs": 1, "patience": 0, "precision": "fp32"}
+    members = {"linear": linear, "hybrid": hybrid, "finetuned": finetuned}
+    return members | {"ensemble": {"members": [*members], "settings": members}}
+
+
+@pytest.fixture(autouse=True)
+def fresh_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No features of another test are found on disk."""
+    monkeypatch.setenv("ARXIV_NBCLF_CACHE", str(tmp_path / "cache"))
+
+
+def poisoned(prepared: PreparedPapers, name: str) -> PreparedPapers:
+    """The same papers; those of one split have other texts, categories and labels."""
+    papers, labels, own = prepared.papers.copy(), prepared.labels.copy(), (prepared.split == name).to_numpy()
+    papers.loc[own, ["title", "summary"]] = POISON
+    papers.loc[own, ["categories", "main_category"]] = "econ.GN"
+    labels[own] = LABELS.index("econ")
+    return replace(prepared, papers=papers, labels=labels)
+
+
+def description(bundle: Path) -> dict[str, Any]:
+    """What bundle.json says, but for the digests of its files, and for the time that a training took."""
+    def timeless(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: timeless(one) for key, one in value.items() if "second" not in key and key != "files"}
+        return [timeless(one) for one in value] if isinstance(value, list) else value
+
+    return timeless(json.loads((bundle / "bundle.json").read_text()))
+
+
+def files(bundle: Path, *ignored: str) -> dict[str, bytes]:
+    """The other files of a bundle, and of its members."""
+    paths = (path for path in bundle.rglob("*") if path.is_file() and path.name != "bundle.json")
+    found = {path.relative_to(bundle).as_posix(): path.read_bytes() for path in paths}
+    return {name: content for name, content in found.items() if name not in ignored}
+
+
+def fitted(prepared: PreparedPapers, family: str, settings: dict[str, Any], folder: Path) -> tuple[Classifier, Path]:
+    """A model fitted as a run fits it, and its bundle."""
+    classifier = runs._fit(new_classifier(family, **settings), prepared)
+    return classifier, classifier.save(folder)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_test_papers_change_nothing(prepared: PreparedPapers, settings: dict[str, Any], tmp_path: Path, family: str) -> None:
+    _, one = fitted(prepared, family, settings[family], tmp_path / "one")
+    _, other = fitted(poisoned(prepared, "test"), family, settings[family], tmp_path / "other")
+    assert files(one) == files(other) and description(one) == description(other)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_train_papers_do(prepared: PreparedPapers, settings: dict[str, Any], tmp_path: Path, family: str) -> None:
+    """Or else the tests around this one would show nothing."""
+    half = prepared.labels.copy()
+    half[::2] = np.roll(half[::2], 1)
+    _, one = fitted(prepared, family, settings[family], tmp_path / "one")
+    _, other = fitted(replace(prepared, labels=half), family, settings[family], tmp_path / "other")
+    assert files(one) != files(other)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_validation_is_not_learnt(prepared: PreparedPapers, settings: dict[str, Any], tmp_path: Path, family: str) -> None:
+    (first, one), (second, other) = (
+        fitted(papers, family, settings[family], tmp_path / name)
+        for name, papers in (("one", prepared), ("other", poisoned(prepared, "validation")))
+    )
+    chosen = ["offsets.safetensors", "members/finetuned/offsets.safetensors"]  # how much of the prior to give back
+    chosen += ["weights.safetensors"] if family == "ensemble" else []  # of the blend; its members' are compared
+    assert files(one, *chosen) == files(other, *chosen) and len(files(one, *chosen)) >= 1
+    assert description(one)["settings"] == description(other)["settings"]
+    if family in ("linear", "hybrid"):  # C and offsets come from folds of the training papers
+        assert first.fitted_ == second.fitted_
+    assert description(one)["calibration"] != description(other)["calibration"], "it is what they are calibrated by"
+
+
+@pytest.mark.parametrize("family", ["linear", "hybrid"])
+def test_features_of_a_fold_know_nothing_of_the_others(family: str) -> None:
+    """Document frequencies and the whitener are of the papers that are fitted on."""
+    rng = np.random.default_rng(0)
+    counts, dense = rng.poisson(0.3, (40, 64)).astype(np.float32), rng.normal(size=(40, 12))
+    fit, others = np.arange(0, 40, 2), np.arange(1, 40, 2)
+
+    def of_fit(counts: np.ndarray, dense: np.ndarray) -> np.ndarray:
+        sparse = csr_matrix(counts)
+        builder = tfidf_builder(sparse) if family == "linear" else hybrid_builder(sparse, dense, 0.7, None)
+        return builder(fit, others)[0].toarray()
+
+    worse, strange = counts.copy(), dense.copy()
+    worse[others], strange[others] = rng.poisson(9, (20, 64)), 1e3 * rng.normal(size=(20, 12)) + 50
+    assert np.array_equal(of_fit(counts, dense), of_fit(worse, strange))
+
+
+def test_a_paper_is_calibrated_by_others() -> None:
+    scores, labels, met = np.arange(64.0).reshape(16, 4), np.tile(np.arange(4), 4), []
+
+    def fit(values: np.ndarray, ids: np.ndarray) -> Any:
+        assert len(values) == len(ids)
+        known = {tuple(row) for row in values}
+
+        def calibrate(rows: np.ndarray) -> np.ndarray:
+            met.extend(tuple(row) in known for row in rows)
+            return Temperature()(rows)
+
+        return calibrate
+
+    cross_calibrate(scores, labels, fit=fit)
+    assert len(met) == len(scores) and not any(met)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_thresholds_promise_nothing_for_noise(family: str) -> None:
+    """A calibration that has seen the labels is sure of itself even where the scores are noise."""
+    rng = np.random.default_rng(1)
+    labels = rng.integers(8, size=300)
+    noise, signal = rng.normal(size=(300, 8)), 2.5 * np.eye(8)[labels]
+    classifier = new_classifier(family)
+    for scores in (noise, noise + signal):
+        classifier._calibrate(HeldOut(scores, labels))
+        held_out, in_sample = cross_calibrate(scores, labels), classifier.calibration_(scores)
+        assert np.array_equal(classifier.held_out_proba_, held_out)  # type: ignore[arg-type]
+        assert classifier.thresholds_ == fit_thresholds(held_out, labels)
+        rows = np.arange(len(labels)), labels
+        assert held_out[rows].mean() < in_sample[rows].mean()
+    assert classifier.thresholds_ and classifier.thresholds_ != fit_thresholds(in_sample, labels)
+
+
+def test_a_run_tests_on_what_it_did_not_fit(prepared: PreparedPapers) -> None:
+    split = prepared.split.to_numpy()
+    parts = {name: set(prepared.subset(name)[0].aid) for name in np.unique(split)}
+    assert sum(map(len, parts.values())) == len(set().union(*parts.values())) == len(split)
+    assert isinstance(prepared.papers, pd.DataFrame) and label_ids(prepared.papers).tolist() == prepared.labels.tolist()
+    assert read_papers(prepared.papers).papers.aid.tolist() == prepared.papers.aid.tolist()
