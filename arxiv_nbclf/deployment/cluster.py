@@ -113,7 +113,7 @@ class Worker:
 
     model: str | None  # folder of a bundle; None: the model of the package
     which: dict[str, Any]  # identity that it must have
-    folder: str  # where shards go
+    folder: Path  # where shards go
     top: int  # how many groups to name
     threshold: float  # rows less probable than this are flagged
     predictor: Any = None  # the loaded model; None before `load`
@@ -123,7 +123,7 @@ class Worker:
         if self.predictor is None:
             here = f"the machine {gethostname()}"
             model = packaged_model() if self.model is None else Path(self.model)
-            _check_visible(here, Path(self.folder), model)
+            _check_visible(here, self.folder, model)
             _check_same(here, model, self.which)
             self.predictor = fastest_predictor(find_model(self.model))[0]
         return gethostname()
@@ -136,7 +136,7 @@ class Worker:
     ) -> int:  # papers in it
         "Predict a chunk and write it, unless its shard is there."
         self.load()
-        folder = Path(self.folder)
+        folder = self.folder
         if is_shard_finished(folder, number):
             return pq.read_metadata(folder / shard_name(number)).num_rows
         chunk = Chunk(number, *papers_of_chunk(*raw))
@@ -331,7 +331,7 @@ def _start_workers(
         max_task_retries=-1,
     )
     which = job.which | {"library": __version__}
-    given = (model, which, str(job.folder.resolve()), job.top, job.threshold)
+    given = (model, which, job.folder.resolve(), job.top, job.threshold)
     return [actor.remote(*given) for _ in range(layout.workers)]
 
 # %% ../../nbs/09_deployment/02_cluster.ipynb #2c53147a
