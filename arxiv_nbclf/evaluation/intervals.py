@@ -37,15 +37,10 @@ def _draw_counts(
     papers: int,  # how many are drawn, out of as many
 ) -> np.ndarray:  # float (resamples, papers); each row sums to `papers`
     "How often each paper is drawn in each resample."
-    places = (
-        rng.integers(0, papers, (resamples, papers))
-        + papers * np.arange(resamples)[:, None]
-    )
-    return (
-        np.bincount(places.ravel(), minlength=resamples * papers)
-        .reshape(resamples, papers)
-        .astype(np.float64)
-    )
+    drawn = rng.integers(0, papers, (resamples, papers))
+    places = drawn + papers * np.arange(resamples)[:, None]
+    counts = np.bincount(places.ravel(), minlength=resamples * papers)
+    return counts.reshape(resamples, papers).astype(np.float64)
 
 # %% ../../nbs/07_evaluation/01_intervals.ipynb #a7371524
 # draws held at once: 32 MB of numbers, however many papers there are

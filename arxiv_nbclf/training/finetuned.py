@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['EPOCH_ARGUMENTS', 'TrainingJob', 'check_loggers', 'training_arguments', 'length_buckets', 'training_data',
            'TrainingResult', 'OutOfMemory', 'fine_tune', 'changed_recipe', 'FineTuningSettings', 'prior_offsets',
-           'uses_bf16', 'fit_recipe', 'fitted_record', 'FineTunedClassifier']
+           'uses_bf16', 'fit_recipe', 'fitted_record', 'FineTunedTransformer', 'FineTunedClassifier']
 
 # %% ../../nbs/05_training/02_training.ipynb #dc84713a
 import gc
@@ -566,29 +566,8 @@ def fitted_record(
 
 # %% ../../nbs/05_training/02_training.ipynb #3a829a07
 @dataclass(eq=False)
-class FineTunedClassifier(FineTuningSettings):
-    "A pretrained transformer with a head for the eight groups, fine-tuned."
-
-    def _fit(
-        self,
-        texts: list[str],  # one per paper
-        labels: np.ndarray,  # (n_papers,) label ids
-        # texts and label ids to choose by; None: none
-        validation: LabelledTexts | None,
-    ) -> HeldOut:
-        require_extra("train", "torch", "transformers", "datasets", "accelerate")
-        train = texts, labels
-        if validation is None:
-            train, validation = validation_holdout(train, self.seed)
-        job, trained = fit_recipe(self, train, validation)
-        self._bf16, loss = job.bf16, trained.training_loss
-        self.model_, self.tokenizer_ = trained.model, trained.tokenizer
-        self.offsets_ = np.zeros_like(loss.prior)
-        scores, balanced = self._scores(validation[0]), loss.loss == "balanced_softmax"
-        tau = choose_tau(scores, validation[1], loss.prior) if balanced else 0.0
-        self.offsets_ = prior_offsets(tau, loss.prior, train[1])
-        self.fitted_ = fitted_record(self.recipe, job, tau, trained.record)
-        return HeldOut(scores + self.offsets_, validation[1], includes_validation=True)
+class FineTunedTransformer(FineTuningSettings):
+    "A fine-tuned transformer with its tokeniser: how it scores, is saved and loaded."
 
     def _scores(
         self,
@@ -614,10 +593,36 @@ class FineTunedClassifier(FineTuningSettings):
     ) -> None:
         require_extra("train", "torch", "transformers")
         encoder, machine = find_encoder(str(folder / "encoder")), accelerator()
-        self.model_ = load_for_classification(encoder, whole=True)
-        self.tokenizer_ = load_tokenizer(encoder)
+        self.model_: Any = load_for_classification(encoder, whole=True)
         self.model_.to(machine.kind)
+        self.tokenizer_ = load_tokenizer(encoder)
         self._bf16 = uses_bf16(self.resolved().precision, machine)
         shapes = {"offsets": (len(LABELS),)}
         self.offsets_ = load_arrays(folder / "offsets.safetensors", shapes)["offsets"]
         self.loggers = tuple(self.loggers)
+
+# %% ../../nbs/05_training/02_training.ipynb #23f244c7
+@dataclass(eq=False)
+class FineTunedClassifier(FineTunedTransformer):
+    "A pretrained transformer with a head for the eight groups, fine-tuned."
+
+    def _fit(
+        self,
+        texts: list[str],  # one per paper
+        labels: np.ndarray,  # (n_papers,) label ids
+        # texts and label ids to choose by; None: none
+        validation: LabelledTexts | None,
+    ) -> HeldOut:
+        require_extra("train", "torch", "transformers", "datasets", "accelerate")
+        train = texts, labels
+        if validation is None:
+            train, validation = validation_holdout(train, self.seed)
+        job, trained = fit_recipe(self, train, validation)
+        self._bf16, loss = job.bf16, trained.training_loss
+        self.model_, self.tokenizer_ = trained.model, trained.tokenizer
+        self.offsets_ = np.zeros_like(loss.prior)
+        scores, balanced = self._scores(validation[0]), loss.loss == "balanced_softmax"
+        tau = choose_tau(scores, validation[1], loss.prior) if balanced else 0.0
+        self.offsets_ = prior_offsets(tau, loss.prior, train[1])
+        self.fitted_ = fitted_record(self.recipe, job, tau, trained.record)
+        return HeldOut(scores + self.offsets_, validation[1], includes_validation=True)
