@@ -576,7 +576,7 @@ COMPARE_PAPERS_CASCADE = 1000
 
 def _compare_by(
     papers: pd.DataFrame | None,  # that were given; None: synthetic ones
-    most: int,  # papers
+    most: int,  # papers to draw
 ) -> pd.DataFrame:  # or BadExport
     "The papers that original and export are compared by, drawn at random."
     if papers is None:

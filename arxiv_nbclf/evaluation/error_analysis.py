@@ -659,7 +659,7 @@ def _group_id(
 # %% ../../nbs/07_evaluation/02_error_analysis.ipynb #1681c4c8
 def _contributions(
     classifier: Classifier,  # fitted
-    text: str,  # as given
+    text: str,  # as the caller gave it; the classifier cleans it
     seen: str,  # as the model sees it
     group: int,  # label id
     unit: str,  # word or sentence
@@ -675,8 +675,8 @@ def _contributions(
 
 # %% ../../nbs/07_evaluation/02_error_analysis.ipynb #df82895d
 def _check_explainable(
-    text: Any,  # as given
-    unit: str,  # as given
+    text: Any,  # should be one text
+    unit: str,  # should be word or sentence
 ) -> None:
     "Raise `CannotExplain` at a wrong argument of `explain`."
     if not isinstance(text, str):

@@ -190,9 +190,9 @@ class Intervals:
 
 # %% ../../nbs/07_evaluation/01_intervals.ipynb #e9cb395d
 def _score_text(
-    value: float,  # a score
+    value: float,  # NaN where it is undefined
     low: float,  # end of its interval
-    high: float,  # the other end
+    high: float,  # upper end of the interval
 ) -> str:  # such as 0.882 [0.869, 0.894]
     "A score and its interval."
     return "–" if math.isnan(value) else f"{value:.3f} [{low:.3f}, {high:.3f}]"
@@ -225,9 +225,9 @@ def _class_table(
 
 # %% ../../nbs/07_evaluation/01_intervals.ipynb #71d90483
 def _plain_interval(
-    value: float,  # a score
+    value: float,  # NaN where it is undefined
     low: float,  # end of its interval
-    high: float,  # the other end
+    high: float,  # upper end of the interval
 ) -> dict[str, float | None]:  # None for NaN, which JSON lacks
     "A score and its interval for JSON."
     numbers = {"value": value, "low": low, "high": high}
@@ -235,7 +235,7 @@ def _plain_interval(
 
 
 def _as_json(
-    intervals: Intervals,  # any
+    intervals: Intervals,  # scores and their ends
 ) -> dict[str, Any]:  # the keys that report.json documents
     "Intervals as plain Python numbers and dicts."
     per_class: dict[str, dict[str, Any]] = {
@@ -286,7 +286,7 @@ def _notes(
 
 # %% ../../nbs/07_evaluation/01_intervals.ipynb #cd34e5c0
 def _check_resamples(
-    resamples: int,  # as given
+    resamples: int,  # fewer than 100 give no 2.5 % quantile worth having
 ) -> None:
     "Raise `BadScores` at too few resamples."
     if resamples < 100:
@@ -375,7 +375,7 @@ COMPARED_METRICS = ("accuracy", "macro_f1", "weighted_f1", "log_loss")
 
 def verdict_of(
     low: float,  # end of the difference's interval
-    high: float,  # the other end
+    high: float,  # upper end of the interval
     lower_is_better: bool = False,  # as for the log loss
 ) -> str:  # "better", "worse" or "undecided"
     "Verdict on the second model from the interval of a difference."
@@ -444,7 +444,7 @@ def _difference_table(
 def _difference_metrics(
     true: np.ndarray,  # (n,) class ids
     models: tuple[np.ndarray, np.ndarray],  # (n, n_classes) each: the old, the new one
-    resamples: int,  # of the papers
+    resamples: int,  # bootstrap samples of the papers
     seed: int,  # of the resamples
 ) -> pd.DataFrame:  # as in Comparison
     "Differences of two models with paired bootstrap intervals."
@@ -480,7 +480,7 @@ def compare_predictions(
     before: Sequence[Sequence[float]] | np.ndarray | pd.DataFrame,
     # of the other model, for the same papers in the same order
     after: Sequence[Sequence[float]] | np.ndarray | pd.DataFrame,
-    resamples: int = 2000,  # of the papers
+    resamples: int = 2000,  # bootstrap samples of the papers
     seed: int = 0,  # of the resamples
     classes: Sequence[str] = GROUPS,  # class names; position is the id
 ) -> Comparison:  # differences with paired 95 % intervals, verdicts and McNemar's test
@@ -588,8 +588,8 @@ def _ids_text(
 
 # %% ../../nbs/07_evaluation/01_intervals.ipynb #0a52b464
 def check_same_papers(
-    first: TestPredictions,  # a run
-    other: TestPredictions,  # another one
+    first: TestPredictions,  # of one run: aids, labels and their order
+    other: TestPredictions,  # of another run
 ) -> None:
     "Raise `CannotCompare` unless two runs were tested on the same papers."
     pair = f"{first.name} and {other.name}"
@@ -706,8 +706,8 @@ def _as_html(
 
 # %% ../../nbs/07_evaluation/01_intervals.ipynb #31c721d2
 def _with_unique_names(
-    runs: Sequence[TestPredictions],  # as read
-    folders: Sequence[str | Path],  # where from
+    runs: Sequence[TestPredictions],  # in the order of the folders
+    folders: Sequence[str | Path],  # where each run was read from
 ) -> list[TestPredictions]:  # named by their paths where two folders have one name
     "Raise `CannotCompare` if a run is given twice."
     runs = list(runs)

@@ -321,7 +321,7 @@ _ABOVE: dict[str, Any] = {  # a legend above the right end of a panel
 
 
 def _plot_histogram(
-    axes: "Axes",  # to draw on
+    axes: "Axes",  # that gets the bars
     shown: np.ndarray,  # (n,) whole numbers, at least one
 ) -> None:
     "Whole numbers in bars of the same width, some forty."

@@ -163,7 +163,7 @@ def _setting_text(
 
 # %% ../../nbs/08_report/01_model_card.ipynb #220c9f42
 def _known_settings(
-    settings: Mapping[str, Any],  # by name
+    settings: Mapping[str, Any],  # name → value; a value may be a mapping itself
 ) -> dict[str, Any]:  # without None, empty lists and lists of records
     "The settings that are shown."
     return {
@@ -178,7 +178,7 @@ _MAX_LINE = 150  # characters of a setting that are still read as one line
 
 
 def _setting_blocks(
-    settings: Mapping[str, Any],  # by name
+    settings: Mapping[str, Any],  # name → value; a value may be a mapping itself
     title: str = "Settings",  # of the outermost block
 ) -> list[tuple[str, list[tuple[str, str]]]]:  # title and pairs, the outermost first
     "Settings, nested ones too, in blocks of short lines."
@@ -219,7 +219,7 @@ _PROVENANCE_LABELS = {
 # %% ../../nbs/08_report/01_model_card.ipynb #2a4f4186
 def _value_text(
     key: str,  # its name in the record
-    value: Any,  # as it is stored
+    value: Any,  # a number, a text or a time in ISO form
 ) -> str:  # a count with commas, a time in words
     "A value of a record as text."
     if key == "created":
@@ -463,13 +463,13 @@ def yaml_head(
     class Dumper(yaml.SafeDumper):
         def ignore_aliases(
             self,
-            data: Any,  # any value
+            data: Any,  # a value that occurs twice
         ) -> bool:
             return True
 
         def text(
             self,
-            value: str,  # as it is stored
+            value: str,  # any text of the metadata
         ) -> yaml.ScalarNode:
             style = '"' if _HTML.search(value) else None
             return self.represent_scalar("tag:yaml.org,2002:str", value, style=style)

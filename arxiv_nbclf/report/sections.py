@@ -511,7 +511,7 @@ def _draw_coverage(
     "Accuracy against coverage, with the model's own threshold as a dot."
 
     def plot(
-        axes: Any,  # to draw on
+        axes: Any,  # matplotlib's, of the figure
     ) -> None:
         plot_coverage({"this model": curve}, accuracy=stored["wanted"], ax=axes)
         if stored["coverage"] and stored["accuracy"]:

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import numpy as np
 
@@ -232,7 +232,7 @@ class TrainingResult:
 
 # %% ../../nbs/05_training/02_training.ipynb #cee7ef43
 def _record(
-    trainer: "Trainer",  # after training
+    trainer: "Trainer",  # after `train`: its log and best checkpoint are read
     tokens: Tokens,  # of the training papers
 ) -> dict[str, Any]:  # plain JSON values
     "How a training went."
@@ -278,7 +278,7 @@ def _new_model(
 # %% ../../nbs/05_training/02_training.ipynb #b07d34fa
 def _log_truncated(
     tokens: Tokens,  # of the training papers
-    recipe: Recipe,  # the hyperparameters
+    recipe: Recipe,  # maximum length and truncation
 ) -> None:
     "Report how many training texts are cut."
     if tokens.truncated:
@@ -356,7 +356,7 @@ def _is_out_of_memory(
 
 # %% ../../nbs/05_training/02_training.ipynb #1254e8b6
 def _advice(
-    recipe: Recipe,  # the hyperparameters
+    recipe: Recipe,  # with the setting to lower
     gradient_accumulation: int,  # steps per update that did not suffice
 ) -> OutOfMemory:  # to be raised
     "The error that says which setting to lower."
@@ -370,8 +370,8 @@ def _advice(
 
 # %% ../../nbs/05_training/02_training.ipynb #01518be6
 def _halve_batch(
-    error: BaseException,  # out of memory
-    recipe: Recipe,  # the hyperparameters
+    error: BaseException,  # that torch raised for want of memory
+    recipe: Recipe,  # with the sizes that did not fit
     gradient_accumulation: int,  # steps per update so far
 ) -> int:  # steps per update to try next
     "Halve what is computed at once. Raises `OutOfMemory` where that cannot help."
@@ -593,9 +593,10 @@ class FineTunedTransformer(FineTuningSettings):
     ) -> None:
         require_extra("train", "torch", "transformers")
         encoder, machine = find_encoder(str(folder / "encoder")), accelerator()
-        self.model_: Any = load_for_classification(encoder, whole=True)
-        self.model_.to(machine.kind)
         self.tokenizer_ = load_tokenizer(encoder)
+        # as `TrainingResult` has it: torch's types do not know `to` of a subclass
+        self.model_: Any = cast(Any, load_for_classification(encoder, whole=True))
+        self.model_.to(machine.kind)
         self._bf16 = uses_bf16(self.resolved().precision, machine)
         shapes = {"offsets": (len(LABELS),)}
         self.offsets_ = load_arrays(folder / "offsets.safetensors", shapes)["offsets"]

@@ -105,7 +105,7 @@ def request_digest(
 
 # %% ../../nbs/05_training/01_trainer.ipynb #ee9a17c7
 def trainer_state(
-    checkpoint: Path,  # a complete one
+    checkpoint: Path,  # a folder that `is_complete`
 ) -> dict[str, Any]:  # steps, epochs, log, early stopping: as the Trainer writes it
     "The progress of a training."
     return json.loads((checkpoint / "trainer_state.json").read_text(encoding="utf-8"))
@@ -138,7 +138,7 @@ def _keep_only(
 # %% ../../nbs/05_training/01_trainer.ipynb #9e119629
 def _best(
     folder: Path,  # where the checkpoints are
-    checkpoint: Path,  # a complete one
+    checkpoint: Path,  # a folder that `is_complete`; it names the best step
 ) -> Path:  # it need not be there
     "The best checkpoint up to this one."
     return folder / f"checkpoint-{trainer_state(checkpoint).get('best_global_step')}"
