@@ -372,7 +372,7 @@ def _verdict(
 ) -> str:  # one sentence
     "What ten times the papers would bring."
     if power_law.refusal:
-        return f"what more papers would bring cannot be said: {power_law.refusal}"
+        return f"what more papers would bring cannot be estimated: {power_law.refusal}"
     now = score_text(power_law.at(power_law.largest)[0])
     ten = power_law.at(MAX_EXTRAPOLATION * power_law.largest)
     then, low, high = (score_text(number) for number in ten)

@@ -465,12 +465,14 @@ def yaml_head(
             self,
             data: Any,  # a value that occurs twice
         ) -> bool:
+            "Write it out again, rather than refer to the first place."
             return True
 
         def text(
             self,
             value: str,  # any text of the metadata
         ) -> yaml.ScalarNode:
+            "In quotes where an escape is needed."
             style = '"' if _HTML.search(value) else None
             return self.represent_scalar("tag:yaml.org,2002:str", value, style=style)
 
