@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['RAY_LOOPBACK_VARIABLE', 'RAY_START_ATTEMPTS', 'OBJECT_STORE_BYTES', 'MAX_WORKER_DEATHS', 'WorkerLayout', 'BadCluster',
-           'plan_workers', 'Worker', 'Interrupted', 'ray_engine']
+           'Worker', 'Interrupted', 'ray_engine']
 
 # %% ../../nbs/09_deployment/02_cluster.ipynb #beb9922b
 import logging
@@ -57,11 +57,10 @@ class WorkerLayout:
     gpus: int = 0  # each: none or one
 
     def __str__(self) -> str:
-        each = f"{self.cpus} core{'s' if self.cpus != 1 else ''}" + (
-            " and an accelerator" if self.gpus else ""
-        )
+        each = f"{self.cpus} core{'s' if self.cpus != 1 else ''}"
         plural = "s" if self.workers != 1 else ""
-        return f"{self.workers:,} worker{plural}, each with {each}"
+        card = " and an accelerator" if self.gpus else ""
+        return f"{self.workers:,} worker{plural}, each with {each}{card}"
 
 # %% ../../nbs/09_deployment/02_cluster.ipynb #bf7483e7
 class BadCluster(ArxivNbclfError):
@@ -71,22 +70,26 @@ class BadCluster(ArxivNbclfError):
 def plan_workers(
     machines: Iterable[dict[str, float]],  # what each has: CPU, and GPU if it has any
     device: str,  # core, machine or accelerator
-) -> WorkerLayout:
+) -> WorkerLayout:  # as many workers as fit on the machines
     "Workers with the same resources, so any can move. Raises `BadCluster`."
-    found = [
-        (int(machine.get("CPU", 0)), int(machine.get("GPU", 0))) for machine in machines
-    ]
+    found = [(int(has.get("CPU", 0)), int(has.get("GPU", 0))) for has in machines]
     if device == "accelerator" and (cards := sum(gpus for _, gpus in found)):
         return WorkerLayout(cards, min(cpus // gpus for cpus, gpus in found if gpus), 1)
     if not any(cpus for cpus, _ in found):
+<<<<<<< L
         raise BadCluster(
             "the cluster has no processor to give: add machines to it, or leave out "
             "engine=ray"
         )
+=======
+        text = "add machines to it, or leave out --engine ray"
+        raise BadCluster(f"the cluster has no processor to give: {text}")
+>>>>>>> R
     each = 1 if device == "core" else min(cpus for cpus, _ in found if cpus)
     return WorkerLayout(sum(cpus // each for cpus, _ in found), each)
 
 # %% ../../nbs/09_deployment/02_cluster.ipynb #2f28bc46
+<<<<<<< L
 class Worker:
     "Predicts chunks on one device; Ray makes an actor of it."
 
@@ -152,6 +155,67 @@ class Worker:
                 self.threshold,
             )
         return pq.read_metadata(self.folder / shard_name(number)).num_rows
+=======
+def _check_visible(
+    here: str,  # the machine
+    folder: Path,  # where shards go
+    model: Path,  # folder of the bundle
+) -> None:  # or BadCluster
+    "Refuse folders that this machine does not see."
+    shared = "a folder that all machines of the cluster share"
+    if not (folder / "run.json").is_file():
+        raise BadCluster(f"{here} does not see {folder}: --out has to be in {shared}")
+    if not model.is_dir():
+        raise BadCluster(f"{here} does not see the model {model}: put it into {shared}")
+>>>>>>> R
+
+# %% ../../nbs/09_deployment/02_cluster.ipynb #13728815
+def _check_same(
+    here: str,  # the machine
+    model: Path,  # folder of the bundle
+    which: dict[str, Any],  # identity that it must have
+) -> None:  # or BadCluster
+    "Refuse another model, or another version of this library."
+    known = model_record(model) | {"library": __version__}
+    if difference := request_differences(which, known):
+        text = f"has another model or version than the main process ({difference})"
+        raise BadCluster(error_line(here, text))
+
+# %% ../../nbs/09_deployment/02_cluster.ipynb #7c48cf5e
+@dataclass
+class Worker:
+    "Predicts chunks on one device; Ray makes an actor of it."
+
+    model: str | None  # folder of a bundle; None: the model of the package
+    which: dict[str, Any]  # identity that it must have
+    folder: Path  # where shards go
+    top: int  # how many groups to name
+    threshold: float  # rows less probable than this are flagged
+    predictor: Any = None  # the loaded model; None before `load`
+
+    def load(self) -> str:  # the machine that it is on
+        "Get ready to work. Raises `BadCluster`."
+        if self.predictor is None:
+            here = f"the machine {gethostname()}"
+            model = packaged_model() if self.model is None else Path(self.model)
+            _check_visible(here, self.folder, model)
+            _check_same(here, model, self.which)
+            self.predictor = fastest_predictor(find_model(self.model))[0]
+        return gethostname()
+
+    def write(
+        self,
+        number: int,  # of a chunk
+        # its rows, name of their file, its path, whether there are others
+        raw: tuple[RawTable, str, str, bool],
+    ) -> int:  # papers in it
+        "Predict a chunk and write it, unless its shard is there."
+        self.load()
+        folder = self.folder
+        if is_shard_finished(folder, number):
+            return pq.read_metadata(folder / shard_name(number)).num_rows
+        chunk = Chunk(number, *papers_of_chunk(*raw))
+        return write_shard(chunk, self.predictor, folder, self.top, self.threshold)
 
 # %% ../../nbs/09_deployment/02_cluster.ipynb #3fbdd1b1
 @contextmanager
@@ -171,61 +235,60 @@ def _shared_model(
 # %% ../../nbs/09_deployment/02_cluster.ipynb #2766f5db
 # whatever it says: on any system, 0 keeps Ray to the loopback address
 RAY_LOOPBACK_VARIABLE = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
-
-
 # to start Ray on this machine: it waits for itself half a minute, which a busy machine
 # may exceed
 RAY_START_ATTEMPTS = 3
-
-
 # bytes for chunks on their way, where the cluster is this machine alone
 OBJECT_STORE_BYTES = 1 << 28
 
+# %% ../../nbs/09_deployment/02_cluster.ipynb #b691b5c5
+def _set_ray_defaults(
+    address: str,  # of the cluster; local: this machine alone
+) -> None:  # sets environment variables that are not set; Ray reads them on import
+    "No statistics, no errors of workers that nobody waits for, loopback only."
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_IGNORE_UNHANDLED_ERRORS", "1")
+    if address == "local" and "ray" not in sys.modules:
+        os.environ.setdefault(RAY_LOOPBACK_VARIABLE, "0")
 
+# %% ../../nbs/09_deployment/02_cluster.ipynb #2c3519a2
+def _start_ray(
+    address: str,  # of the cluster; local: this machine alone
+) -> None:  # or BadCluster
+    "Connect to a cluster. Starting one on this machine is tried several times."
+    import ray
+
+    alone = {
+        "num_cpus": available_cores(),
+        "object_store_memory": OBJECT_STORE_BYTES,
+        "include_dashboard": False,
+    }
+    local = address == "local"
+    quiet = {"log_to_driver": False, "configure_logging": False}
+    options: dict[str, Any] = quiet | (alone if local else {})
+    for left in reversed(range(RAY_START_ATTEMPTS if local else 1)):
+        try:
+            ray.init(address, logging_level=logging.ERROR, **options)
+            return
+        except Exception as error:  # of Ray, of grpc and of the operating system
+            ray.shutdown()
+            if not left:
+                text = f"does not answer ({error}); check RAY_ADDRESS and the cluster"
+                raise BadCluster(error_line(f"Ray at {address}", text)) from error
+
+# %% ../../nbs/09_deployment/02_cluster.ipynb #7f0854ed
 @contextmanager
 def _connected() -> Iterator[None]:
     "A connection to a cluster, for a block. Raises `MissingExtra` and `BadCluster`."
     require_extra("ray", "ray")
     address = os.environ.get("RAY_ADDRESS") or "local"
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    # of workers whose result is not awaited any more
-    os.environ.setdefault("RAY_IGNORE_UNHANDLED_ERRORS", "1")
-    # Ray looks while it is imported
-    if address == "local" and "ray" not in sys.modules:
-        os.environ.setdefault(RAY_LOOPBACK_VARIABLE, "0")
+    _set_ray_defaults(address)
     import ray
 
     if ray.is_initialized():
         yield
         return
-    alone: dict[str, Any] = (
-        {
-            "num_cpus": available_cores(),
-            "object_store_memory": OBJECT_STORE_BYTES,
-            "include_dashboard": False,
-        }
-        if address == "local"
-        else {}
-    )
-    for left in reversed(range(RAY_START_ATTEMPTS if alone else 1)):
-        try:
-            ray.init(
-                address,
-                log_to_driver=False,
-                logging_level=logging.ERROR,
-                configure_logging=False,
-                **alone,
-            )
-            break
-        except Exception as error:  # of Ray, of grpc and of the operating system
-            ray.shutdown()
-            if not left:
-                raise BadCluster(
-                    error_line(
-                        f"Ray at {address}",
-                        f"does not answer ({error}); check RAY_ADDRESS and the cluster",
-                    )
-                ) from error
+    _start_ray(address)
     with redirect_stdout(sys.stderr):  # where Ray reports deaths; stdout is for data
         try:
             yield
@@ -264,32 +327,41 @@ def _add_ready_workers(
     pool: "ActorPool",  # of workers
     loading: dict[Any, Any],  # workers by what they will answer
     seconds: float | None,  # to wait for the first of them; None: as long as it takes
-) -> None:
+) -> None:  # moves workers from `loading` to the pool
     "Take those into the pool that are ready."
     import ray
 
-    ready, _ = (
-        ray.wait(
-            list(loading),
-            num_returns=1 if seconds is None else len(loading),
-            timeout=seconds,
-        )
-        if loading
-        else ([], [])
-    )
+    if not loading:
+        return
+    wanted = 1 if seconds is None else len(loading)
+    ready, _ = ray.wait(list(loading), num_returns=wanted, timeout=seconds)
     for answer in ready:
         worker = loading.pop(answer)
         ray.get(answer)
         pool.push(worker)
 
 # %% ../../nbs/09_deployment/02_cluster.ipynb #dc5b8247
+def _finish(
+    pool: "ActorPool",  # of workers
+    loading: Iterable[Any],  # workers that have not been given a chunk yet
+) -> Iterator[int]:  # papers in each chunk that is still in work
+    "Stop workers that have nothing left to do, until all are done."
+    import ray
+
+    for worker in loading:
+        ray.kill(worker)
+    while pool.has_next():
+        while pool.has_free():
+            ray.kill(pool.pop_idle())
+        yield pool.get_next_unordered()
+
+# %% ../../nbs/09_deployment/02_cluster.ipynb #d910f821
 def _distribute(
     workers: list[Any],  # actors
     # number and rows; None for one that is done
     chunks: Iterable[tuple[int, Any] | None],
 ) -> Iterator[int | None]:  # papers in each, in whatever order they are done
     "Give chunks to workers as these come free."
-    import ray
     from ray.util import ActorPool
 
     pool, loading = ActorPool([]), {worker.load.remote(): worker for worker in workers}
@@ -308,18 +380,48 @@ def _distribute(
                 _add_ready_workers(pool, loading, 0)
         pool.submit(lambda worker, given: worker.write.remote(*given), chunk)
         del chunk
-    for worker in loading.values():
-        ray.kill(worker)
-    while pool.has_next():
-        while pool.has_free():
-            ray.kill(pool.pop_idle())
-        yield pool.get_next_unordered()
+    yield from _finish(pool, loading.values())
 
 # %% ../../nbs/09_deployment/02_cluster.ipynb #ab81cc65
 # of one worker, before the job is given up; it can be taken up again
 MAX_WORKER_DEATHS = 5
 
 
+def _start_workers(
+    job: PredictionJob,  # what to do, and with which settings
+    model: str | None,  # folder of the bundle; None: the model of the package
+) -> list[Any]:  # actors of `Worker`
+    "As many workers as fit on the cluster. Raises `BadCluster`."
+    import ray
+
+    machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    layout = plan_workers(machines, device_for(job.classifier))
+    plural = "s" if len(machines) != 1 else ""
+    log.info("on %d machine%s: %s", len(machines), plural, layout)
+    actor: Any = ray.remote(Worker).options(
+        scheduling_strategy="SPREAD",
+        num_cpus=layout.cpus,
+        num_gpus=layout.gpus,
+        max_restarts=MAX_WORKER_DEATHS,
+        max_task_retries=-1,
+    )
+    which = job.which | {"library": __version__}
+    given = (model, which, job.folder.resolve(), job.top, job.threshold)
+    return [actor.remote(*given) for _ in range(layout.workers)]
+
+# %% ../../nbs/09_deployment/02_cluster.ipynb #2c53147a
+def _chunks_of(
+    job: PredictionJob,  # with the source and the folder of the shards
+) -> Iterator[tuple[int, Any] | None]:  # number and rows; None for one that is done
+    "Chunks as workers take them, in order."
+    finished = raw_chunks(
+        job.source, job.rows, lambda number: is_shard_finished(job.folder, number)
+    )
+    for number, (table, name, where, multiple_files) in enumerate(finished):
+        rows = (table, name, str(where), multiple_files)
+        yield None if table is None else (number, rows)
+
+# %% ../../nbs/09_deployment/02_cluster.ipynb #adddc342
 def ray_engine(
     job: PredictionJob,  # what to do, and with which settings
 ) -> Iterator[int | None]:  # papers in each chunk; None for one that was done before
@@ -327,41 +429,10 @@ def ray_engine(
     with _connected(), _shared_model(job) as model:
         import ray
 
-        machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-        layout = plan_workers(machines, device_for(job.classifier))
-        log.info(
-            "on %d machine%s: %s",
-            len(machines),
-            "s" if len(machines) != 1 else "",
-            layout,
-        )
-        wanted = {
-            "num_cpus": layout.cpus,
-            "num_gpus": layout.gpus,
-            "max_restarts": MAX_WORKER_DEATHS,
-            "max_task_retries": -1,
-        }
-        arguments = (
-            model,
-            job.which | {"library": __version__},
-            str(job.folder.resolve()),
-            job.top,
-            job.threshold,
-        )
-        actor: Any = ray.remote(Worker).options(scheduling_strategy="SPREAD", **wanted)
-        workers = [actor.remote(*arguments) for _ in range(layout.workers)]
-        tables = raw_chunks(
-            job.source, job.rows, lambda number: is_shard_finished(job.folder, number)
-        )
-        chunks = (
-            None
-            if table is None
-            else (number, (table, name, str(where), multiple_files))
-            for number, (table, name, where, multiple_files) in enumerate(tables)
-        )
+        workers = _start_workers(job, model)
         try:
             with _as_interrupted(job.folder):
-                yield from _distribute(workers, chunks)
+                yield from _distribute(workers, _chunks_of(job))
         finally:
             for worker in workers:
                 ray.kill(worker)

@@ -48,6 +48,7 @@ from arxiv_nbclf.core.basics import (
 from ..core.pages import TEMPLATES
 from ..data.synthetic import sample
 from arxiv_nbclf.deployment.onnx import (
+    EXPORTED_KINDS,
     BadExport,
     choose_batching,
     to_cascade,
@@ -74,14 +75,10 @@ def float32_scores(
     texts: list[str],  # as the text plan made them
 ) -> np.ndarray:  # (n_texts, 8)
     "Scores before calibration, in 32 bits."
-    recipe = classifier.resolved()
-    tokens = tokenize(
-        classifier.tokenizer_, texts, recipe.max_length, recipe.truncation
-    )
-    return (
-        score_tokens(classifier.model_, tokens, classifier.tokenizer_.pad_token_id)
-        + classifier.offsets_
-    )
+    recipe, tokenizer = classifier.resolved(), classifier.tokenizer_
+    tokens = tokenize(tokenizer, texts, recipe.max_length, recipe.truncation)
+    scores = score_tokens(classifier.model_, tokens, tokenizer.pad_token_id)
+    return scores + classifier.offsets_
 
 # %% ../../nbs/09_deployment/04_export.ipynb #1bbf8267
 def as_matrix(
@@ -94,6 +91,22 @@ def as_matrix(
     return np.eye(len(LABELS)) / calibration.temperature, np.zeros(len(LABELS))
 
 # %% ../../nbs/09_deployment/04_export.ipynb #1bbfa156
+def _head(
+    model: "PreTrainedModel",  # a classifier
+) -> Any:  # the linear layer of torch that gives the scores
+    "The last layer of a model. Raises `BadExport`."
+    import torch
+
+    linear = [layer for layer in model.modules() if isinstance(layer, torch.nn.Linear)]
+    heads = [layer for layer in linear if layer.out_features == len(LABELS)]
+    if len(heads) != 1 or heads[0].bias is None:
+        raise BadExport(
+            f"{type(model).__name__} does not end in one linear layer of eight scores: "
+            "export it to onnx instead"
+        )
+    return heads[0]
+
+# %% ../../nbs/09_deployment/04_export.ipynb #d42f193c
 def fold_into_head(
     model: "PreTrainedModel",  # a classifier; it is changed
     offsets: np.ndarray,  # (8,) that are added to its scores
@@ -102,17 +115,7 @@ def fold_into_head(
     "Make a model's own scores the calibrated ones. Raises `BadExport`."
     import torch
 
-    heads = [
-        layer
-        for layer in model.modules()
-        if isinstance(layer, torch.nn.Linear) and layer.out_features == len(LABELS)
-    ]
-    if len(heads) != 1 or heads[0].bias is None:
-        raise BadExport(
-            f"{type(model).__name__} does not end in one linear layer of eight scores: "
-            "export it to onnx instead"
-        )
-    head, (matrix, shift) = heads[0], as_matrix(calibration)
+    head, (matrix, shift) = _head(model), as_matrix(calibration)
     weights, bias = (
         part.detach().double().cpu().numpy() for part in (head.weight, head.bias)
     )
@@ -123,35 +126,27 @@ def fold_into_head(
         head.bias.copy_(torch.from_numpy(bias - bias.mean()))
 
 # %% ../../nbs/09_deployment/04_export.ipynb #94173ad9
-MAX_LABEL_CHANGE_SHARE = 0.001  # share of labels that folding a matrix may change
-
-
 def nearest_temperature(
     scores: np.ndarray,  # (n_papers, 8) before calibration
     probabilities: np.ndarray,  # (n_papers, 8) to come near to
-) -> Temperature:
+) -> Temperature:  # from 0.01 to 100
     "The temperature with the least cross entropy to given probabilities."
     from scipy.optimize import minimize_scalar
 
     def loss(
         log_temperature: float,  # natural logarithm of the temperature
     ) -> float:
-        found = softmax(scores / np.exp(log_temperature))
-        return -float(
-            (probabilities * np.log(np.maximum(found, 1e-300))).sum(axis=1).mean()
-        )
+        logs = np.log(np.maximum(softmax(scores / np.exp(log_temperature)), 1e-300))
+        return -float((probabilities * logs).sum(axis=1).mean())
 
-    return Temperature(
-        float(
-            np.exp(
-                minimize_scalar(
-                    loss, bounds=(np.log(0.01), np.log(100)), method="bounded"
-                ).x
-            )
-        )
-    )
+    bounds = (np.log(0.01), np.log(100))
+    found = minimize_scalar(loss, bounds=bounds, method="bounded").x
+    return Temperature(float(np.exp(found)))
 
 # %% ../../nbs/09_deployment/04_export.ipynb #941759c8
+MAX_LABEL_CHANGE_SHARE = 0.001  # share of labels that folding a matrix may change
+
+
 def linear_calibration(
     calibration: Calibration,  # of a classifier
     scores: np.ndarray,  # (n_papers, 8) of some papers, before calibration
@@ -159,16 +154,26 @@ def linear_calibration(
 ) -> tuple[Calibration, float]:
     "The calibration where that leaves the labels as they are, or a temperature."
     matrix, shift = as_matrix(calibration)
-    moved = float(
-        ((scores @ matrix + shift).argmax(axis=1) != scores.argmax(axis=1)).mean()
-    )
-    return (
-        (calibration, moved)
-        if moved <= MAX_LABEL_CHANGE_SHARE
-        else (nearest_temperature(scores, calibration(scores)), moved)
-    )
+    changed = (scores @ matrix + shift).argmax(axis=1) != scores.argmax(axis=1)
+    if changed.mean() <= MAX_LABEL_CHANGE_SHARE:
+        return calibration, float(changed.mean())
+    nearest = nearest_temperature(scores, calibration(scores))
+    return nearest, float(changed.mean())
 
 # %% ../../nbs/09_deployment/04_export.ipynb #1954a977
+def _letters_only(
+    tokenizer: "PreTrainedTokenizerBase",  # its normalizer is changed
+) -> None:
+    "Let a tokenizer clean texts as the text plan `letters` does, first of all."
+    from tokenizers import Regex
+    from tokenizers.normalizers import Replace, Sequence
+
+    backend = tokenizer.backend_tokenizer
+    steps = [Replace(Regex(r"[^a-zA-Z\s]"), ""), Replace(Regex(r"\s+"), " ")]
+    own = [backend.normalizer] if backend.normalizer else []
+    backend.normalizer = Sequence([*steps, *own])
+
+# %% ../../nbs/09_deployment/04_export.ipynb #15b983f6
 def _write_tokenizer(
     tokenizer: "PreTrainedTokenizerBase",  # of the encoder
     max_length: int,  # tokens of a text that are read
@@ -176,29 +181,18 @@ def _write_tokenizer(
     folder: Path,  # to write to; it is there
 ) -> None:
     "Write the tokenizer, with this library's cleaning and truncation."
-    from tokenizers import Regex
-    from tokenizers.normalizers import Replace, Sequence
-
-    tokenizer, letters = deepcopy(tokenizer), text_plan == "letters"
+    tokenizer = deepcopy(tokenizer)
     tokenizer.model_max_length = max_length
-    if letters:
-        backend = tokenizer.backend_tokenizer
-        steps = [Replace(Regex(r"[^a-zA-Z\s]"), ""), Replace(Regex(r"\s+"), " ")]
-        backend.normalizer = Sequence(
-            [*steps, *([backend.normalizer] if backend.normalizer else [])]
-        )
+    if text_plan == "letters":
+        _letters_only(tokenizer)
     tokenizer.save_pretrained(folder)
-    config = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
-    # of this machine
-    config = {
-        key: value
-        for key, value in config.items()
-        if key not in ("is_local", "local_files_only")
-    }
-    write_json(
-        folder / "tokenizer_config.json",
-        config | ({"tokenizer_class": "PreTrainedTokenizerFast"} if letters else {}),
-    )
+    path = folder / "tokenizer_config.json"
+    config = json.loads(path.read_text(encoding="utf-8"))
+    for name in ("is_local", "local_files_only"):  # of this machine
+        config.pop(name, None)
+    if text_plan == "letters":
+        config["tokenizer_class"] = "PreTrainedTokenizerFast"
+    write_json(path, config)
 
 # %% ../../nbs/09_deployment/04_export.ipynb #1954c866
 def write_hf(
@@ -207,11 +201,8 @@ def write_hf(
     scores: np.ndarray,  # (n_papers, 8) of some papers, before calibration
 ) -> dict[str, Any]:  # what became of the calibration
     "Write a folder that `transformers.pipeline` loads."
-    recipe, (calibration, moved) = (
-        classifier.resolved(),
-        linear_calibration(classifier.calibration_, scores),
-    )
-    model = deepcopy(classifier.model_).float().cpu()
+    calibration, moved = linear_calibration(classifier.calibration_, scores)
+    recipe, model = classifier.resolved(), deepcopy(classifier.model_).float().cpu()
     fold_into_head(model, classifier.offsets_, calibration)
     if recipe.truncation != "head":
         log.warning(
@@ -219,15 +210,13 @@ def write_hf(
             "pipeline reads beginnings alone",
             recipe.truncation,
         )
+    reads = recipe.max_length, recipe.text_plan
     with quiet_transformers():
         model.save_pretrained(folder)
-        _write_tokenizer(
-            classifier.tokenizer_, recipe.max_length, recipe.text_plan, folder
-        )
-    whole = calibration is classifier.calibration_
+        _write_tokenizer(classifier.tokenizer_, *reads, folder)
     return {
         "calibration": calibration.to_dict(),
-        "whole_calibration": whole,
+        "whole_calibration": calibration is classifier.calibration_,
         "labels_it_would_change": moved,
     }
 
@@ -239,14 +228,10 @@ def pipeline_probabilities(
     "Probabilities by `transformers.pipeline`, with nothing but the folder."
     from transformers import pipeline
 
+    options: Any = {"truncation": True, "top_k": None, "local_files_only": True}
     with quiet_transformers():
         classify: Any = pipeline(
-            "text-classification",
-            str(folder),
-            device="cpu",
-            truncation=True,
-            top_k=None,
-            local_files_only=True,
+            "text-classification", str(folder), device="cpu", **options
         )
     # half a surrogate pair is no text to a tokeniser
     readable = [text.encode("utf-8", "replace").decode() for text in texts]
@@ -259,33 +244,29 @@ def pipeline_probabilities(
 # %% ../../nbs/09_deployment/04_export.ipynb #f71e35e5
 # for transformers; a graph; an int8 graph; a cascade of faster stages
 EXPORT_FORMATS = ("hf", "onnx", "onnx-int8", "onnx-cascade")
+_IMPOSSIBLE = {  # family → why it is not exported, and what to do
+    "linear": "a linear model needs no export: its folder holds a few arrays, and "
+    "load_classifier reads it without torch",
+    "ensemble": "an ensemble is exported member by member: they are models of their "
+    "own, in the folder members of this one",
+}
 
-
+# %% ../../nbs/09_deployment/04_export.ipynb #cf0e4cc7
 def check_possible(
     classifier: Classifier,  # fitted
     to: str,  # one of EXPORT_FORMATS
 ) -> None:  # or BadExport
     "Refuse an export that is not possible, and name one that is."
     if to not in EXPORT_FORMATS:
-        raise BadExport(
-            f"to={to!r} is not known: take one of {', '.join(EXPORT_FORMATS)}"
+        known = ", ".join(EXPORT_FORMATS)
+        raise BadExport(f"to={to!r} is not known: take one of {known}")
+    family = classifier.family
+    if family not in EXPORTED_KINDS:
+        other = (
+            f"this is a model of the kind {family}: export the one that it was made of"
         )
-    if classifier.family == "linear":
-        raise BadExport(
-            "a linear model needs no export: its folder holds a few arrays, and "
-            "load_classifier reads it without torch"
-        )
-    if classifier.family == "ensemble":
-        raise BadExport(
-            "an ensemble is exported member by member: they are models of their own, "
-            "in the folder members of this one"
-        )
-    if classifier.family not in ("finetuned", "hybrid"):
-        raise BadExport(
-            f"this is a model of the kind {classifier.family}: export the one that it "
-            "was made of"
-        )
-    if classifier.family == "hybrid" and to == "hf":
+        raise BadExport(_IMPOSSIBLE.get(family, other))
+    if family == "hybrid" and to == "hf":
         raise BadExport(
             "transformers knows no model that counts words beside an encoder: export a "
             "hybrid one to onnx or onnx-int8"
@@ -332,33 +313,25 @@ def usage(
 def _about(
     record: dict[str, Any],  # what export.json will say
 ) -> str:  # Markdown
-    "What an export is, in a paragraph."
-    agreement, made_of = Agreement(**record["agreement"]), record["made_of"]
-    lines = [
-        f"Made by arxiv_nbclf {record['library_version']} from a {made_of['family']} "
-        f"model, in the form `{record['to']}`. "
-        f"Beside the original, on {record['agreed_on']}: {agreement}."
-    ]
-    if not record.get("whole_calibration", True):
-        lines.append(
-            "Its scores are calibrated by one temperature. The library's own "
-            "calibration is finer; without the library "
-            f"it would change {record['labels_it_would_change']:.1%} of the labels, "
-            "and was left out."
-        )
-    if answered := record.get("answered_by"):
-        lines.append(
-            f"Of papers that were held out, {answered['words']:.0%} are answered by "
-            "counted words, "
-            f"{answered['beginning']:.0%} by the first tokens, and "
-            f"{answered['whole']:.0%} by the whole model."
-        )
-    return "## This export\n\n" + "\n\n".join(lines) + "\n"
+    "What an export is, in a paragraph or a few."
+    template = TEMPLATES.get_template("export_about.md")
+    agreement = Agreement(**record["agreement"])
+    return template.render(record, agreement=agreement) + "\n"
 
 # %% ../../nbs/09_deployment/04_export.ipynb #fb2b56e5
 _SECTION = re.compile(r"(?ms)^## How to use it\n.*?(?=^## |\Z)")
 
 
+def _with_usage(
+    card: str,  # Markdown; its part on usage is replaced, or one is added
+    about: str,  # the new part
+) -> str:  # Markdown
+    "A card with another part on usage."
+    if not _SECTION.search(card):
+        return f"{card}\n{about}"
+    return _SECTION.sub(lambda _: about, card, count=1)
+
+# %% ../../nbs/09_deployment/04_export.ipynb #03dd818a
 def export_card(
     card: str | None,  # that the run has written; None: there is none
     record: dict[str, Any],  # what export.json will say
@@ -368,23 +341,12 @@ def export_card(
     "The model card of an export."
     from huggingface_hub import ModelCard
 
-    text = (
-        card
-        or TEMPLATES.get_template("export_card.md").render(
-            card_data=yaml_head(card_data(license)),
-            name=name,
-            license=license,
-            labels=LABELS,
-        )
-        + "\n"
-    )
+    if not card:
+        head = yaml_head(card_data(license))
+        values = {"card_data": head, "name": name, "license": license, "labels": LABELS}
+        card = TEMPLATES.get_template("export_card.md").render(values) + "\n"
     about = f"{_about(record)}\n{usage(record['to'], name)}\n"
-    text = (
-        _SECTION.sub(lambda _: about, text, count=1)
-        if _SECTION.search(text)
-        else f"{text}\n{about}"
-    )
-    page = ModelCard(text)
+    page = ModelCard(_with_usage(card, about))
     data: Any = page.data
     if record["to"] == "hf":
         data.library_name = "transformers"
@@ -394,18 +356,17 @@ def export_card(
     return f"---\n{yaml_head(data)}\n---\n{page.text}"
 
 # %% ../../nbs/09_deployment/04_export.ipynb #457b71bc
+_HUB_NAME = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
+
+
 def _base_model(
     classifier: Classifier,  # fitted
 ) -> str | None:  # as the hub calls it; None: a private one
     "The published transformer that a model began with."
     name = str(getattr(classifier, "encoder", ""))
     known = ENCODERS.get(name, name)
-    return (
-        known
-        if re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*", known)
-        and not Path(known).is_dir()
-        else None
-    )
+    published = _HUB_NAME.fullmatch(known) and not Path(known).is_dir()
+    return known if published else None
 
 # %% ../../nbs/09_deployment/04_export.ipynb #457b90ab
 def _notice(
@@ -436,13 +397,9 @@ def _atomic_folder(
         yield part
         part.replace(out)
     except OSError as error:
-        raise CannotWrite(
-            error_line(
-                out,
-                f"cannot be written: {reason(error)}; choose another place, or free "
-                "space there",
-            )
-        ) from error
+        advice = "choose another place, or free space there"
+        text = f"cannot be written: {reason(error)}; {advice}"
+        raise CannotWrite(error_line(out, text)) from error
     finally:
         shutil.rmtree(part, ignore_errors=True)
 
@@ -451,7 +408,7 @@ def _atomic_folder(
 class Export:
     "A finished export."
 
-    folder: Path
+    folder: Path  # that holds it
     record: dict[str, Any]  # the content of its export.json
 
     @property
@@ -460,23 +417,15 @@ class Export:
         return Agreement(**self.record["agreement"])
 
     def __repr__(self) -> str:
-        size = sum(
-            path.stat().st_size for path in self.folder.rglob("*") if path.is_file()
-        )
+        files = filter(Path.is_file, self.folder.rglob("*"))
+        size = sum(path.stat().st_size for path in files) / 1e6
         kind, name = self.record["to"], self.folder.name
-        return f"Export({kind} in {name}, {size / 1e6:.1f} MB: {self.agreement})"
+        return f"Export({kind} in {name}, {size:.1f} MB: {self.agreement})"
 
 # %% ../../nbs/09_deployment/04_export.ipynb #4fc7ba7c
-COMPARE_PAPERS = 200  # papers: a quarter of a minute of MiniLM on one core
-
-
-# papers that a cascade is compared by; its labels differ in a few of a thousand
-COMPARE_PAPERS_CASCADE = 1000
-
-
 def _run_of(
     model_folder: Path,  # a run folder or a bundle
-) -> Path:
+) -> Path:  # the run folder, or the bundle where there is none
     "The folder of a run, if a model has one."
     return model_folder.parent if model_folder.name == "model" else model_folder
 
@@ -490,80 +439,94 @@ def _split_papers(
     if not written.is_file():
         return split_papers(papers)
     try:
-        splits = (
-            pd.read_parquet(written, columns=["aid", "split"])
-            .drop_duplicates("aid")
-            .set_index("aid")["split"]
-        )
+        splits = pd.read_parquet(written, columns=["aid", "split"])
     except (OSError, ValueError) as error:
-        raise BadExport(
-            error_line(
-                written,
-                f"cannot be read as the split of a run ({error}); copy the whole run "
-                "again",
-            )
-        ) from error
-    return papers["aid"].map(splits).fillna("test")
+        text = (
+            f"cannot be read as the split of a run ({error}); copy the whole run again"
+        )
+        raise BadExport(error_line(written, text)) from error
+    known = splits.drop_duplicates("aid").set_index("aid")["split"]
+    return papers["aid"].map(known).fillna("test")
 
 # %% ../../nbs/09_deployment/04_export.ipynb #4fc7f85a
+def _full_precision(
+    classifier: Classifier,  # fitted
+    texts: list[str],  # as the classifier cleans them
+) -> np.ndarray:  # (n_texts, 8)
+    "Scores before calibration, that an export is compared with."
+    if isinstance(classifier, FineTunedClassifier):
+        return float32_scores(classifier, texts)
+    return classifier.decision_function(texts)
+
+# %% ../../nbs/09_deployment/04_export.ipynb #89d6021a
+def _write_graph(
+    classifier: Classifier,  # fitted
+    to: str,  # onnx or onnx-int8
+    texts: list[str],  # to choose the fastest batching by, and to compare by
+    folder: Path,  # to write to; it is there
+) -> tuple[dict[str, Any], np.ndarray]:  # for export.json; probabilities (n_texts, 8)
+    "Write a classifier as a graph."
+    with TemporaryDirectory() as scratch:
+        precision = "int8" if to == "onnx-int8" else "fp32"
+        export = to_exported(classifier, precision, Path(scratch))
+        tried = choose_batching(export, texts[:64])
+        export.save(folder)
+        return {"paces": tried}, export.predict_proba(texts)
+
+# %% ../../nbs/09_deployment/04_export.ipynb #d28d474e
+def _write_cascade(
+    classifier: Classifier,  # fitted
+    # with their categories: to train the first stage, and to find thresholds by
+    learnt_by: tuple[pd.DataFrame, pd.DataFrame],
+    texts: list[str],  # to compare by
+    folder: Path,  # to write to; it is there
+) -> tuple[dict[str, Any], np.ndarray]:  # for export.json; probabilities (n_texts, 8)
+    "Write a classifier behind faster stages."
+    train_papers, held_out = ((papers, label_ids(papers)) for papers in learnt_by)
+    with TemporaryDirectory() as scratch:
+        cascade = to_cascade(classifier, train_papers, held_out, Path(scratch))
+        cascade.save(folder)
+        record = {
+            name: cascade.fitted_[name] for name in ("answered_by", "bars", "held")
+        }
+        return record, cascade.predict_proba(texts)
+
+# %% ../../nbs/09_deployment/04_export.ipynb #8931b879
 def _write_and_compare(
     classifier: Classifier,  # fitted
     to: str,  # one of EXPORT_FORMATS
     papers: pd.DataFrame,  # to compare by
     folder: Path,  # to write to; it is there
-    # for a cascade: papers with their categories, to train its first stage
-    train_papers: pd.DataFrame | None = None,
-    held_out: pd.DataFrame | None = None,  # likewise: to find its thresholds by
+    # for a cascade: as `_write_cascade` takes them
+    learnt_by: tuple[pd.DataFrame, pd.DataFrame] | None = None,
 ) -> dict[str, Any]:  # for export.json
     "Write a classifier in one of the formats, and compare both."
     texts = classifier._texts(papers)
-    scores = (
-        float32_scores(classifier, texts)
-        if isinstance(classifier, FineTunedClassifier)
-        else classifier.decision_function(texts)
-    )
-    original = classifier.calibration_(scores)
+    scores = _full_precision(classifier, texts)
     if to == "hf":
-        # or check_possible has refused
-        assert isinstance(classifier, FineTunedClassifier)
+        assert isinstance(classifier, FineTunedClassifier)  # by check_possible
         record = write_hf(classifier, folder, scores)
-        return record | {
-            "agreement": asdict(
-                compare_probabilities(
-                    original, pipeline_probabilities(folder, paper_texts(papers))
-                )
-            )
-        }
-    with TemporaryDirectory() as scratch:
-        if train_papers is not None and held_out is not None:
-            cascade = to_cascade(
-                classifier,
-                (train_papers, label_ids(train_papers)),
-                (held_out, label_ids(held_out)),
-                Path(scratch),
-            )
-            cascade.save(folder)
-            stages = {
-                name: cascade.fitted_[name] for name in ("answered_by", "bars", "held")
-            }
-            return stages | {
-                "agreement": asdict(
-                    compare_probabilities(original, cascade.predict_proba(texts))
-                )
-            }
-        export = to_exported(
-            classifier, "int8" if to == "onnx-int8" else "fp32", Path(scratch)
-        )
-        tried = choose_batching(export, texts[:64])
-        export.save(folder)
-        return {
-            "paces": tried,
-            "agreement": asdict(
-                compare_probabilities(original, export.predict_proba(texts))
-            ),
-        }
+        shares = pipeline_probabilities(folder, paper_texts(papers))
+    elif learnt_by:
+        record, shares = _write_cascade(classifier, learnt_by, texts, folder)
+    else:
+        record, shares = _write_graph(classifier, to, texts, folder)
+    agreement = compare_probabilities(classifier.calibration_(scores), shares)
+    return record | {"agreement": asdict(agreement)}
 
 # %% ../../nbs/09_deployment/04_export.ipynb #e5a1403a
+def _copy_figures(
+    page: str,  # Markdown
+    source: Path,  # folder of figures; it may be absent
+    folder: Path,  # to write to; it is there
+) -> None:
+    "Copy the figures that a card shows."
+    for figure in sorted(set(re.findall(r"\]\(figures/([\w.-]+)\)", page))):
+        if (source / figure).is_file():
+            (folder / "figures").mkdir(exist_ok=True)
+            shutil.copyfile(source / figure, folder / "figures" / figure)
+
+# %% ../../nbs/09_deployment/04_export.ipynb #7bc2352f
 def _write_documents(
     model_folder: Path,  # a run folder or a bundle
     record: dict[str, Any],  # for export.json
@@ -573,20 +536,13 @@ def _write_documents(
 ) -> None:
     "Card, figures, note and record."
     report = _run_of(model_folder) / "report"
-    card = (
-        (report / "README.md").read_text(encoding="utf-8")
-        if (report / "README.md").is_file()
-        else None
-    )
-    page = export_card(card, record, name, license)
-    for figure in sorted(set(re.findall(r"\]\(figures/([\w.-]+)\)", page))):
-        if (report / "figures" / figure).is_file():
-            (folder / "figures").mkdir(exist_ok=True)
-            shutil.copyfile(report / "figures" / figure, folder / "figures" / figure)
+    card = report / "README.md"
+    known = card.read_text(encoding="utf-8") if card.is_file() else None
+    page = export_card(known, record, name, license)
+    _copy_figures(page, report / "figures", folder)
+    notice = _notice(license, record["made_of"]["base_model"])
     (folder / "README.md").write_text(page, encoding="utf-8")
-    (folder / "NOTICE").write_text(
-        _notice(license, record["made_of"]["base_model"]), encoding="utf-8"
-    )
+    (folder / "NOTICE").write_text(notice, encoding="utf-8")
     write_json(folder / "export.json", record)
 
 # %% ../../nbs/09_deployment/04_export.ipynb #e5a15f29
@@ -602,19 +558,54 @@ def _cascade_papers(
             "was trained on, with its categories"
         )
     split = _split_papers(model_folder, papers)
-    train_papers, held_out, new = (
-        papers[split == name] for name in ("train", "validation", "test")
-    )
-    if train_papers.empty or held_out.empty or new.empty:
+    parts = [papers[split == name] for name in ("train", "validation", "test")]
+    if any(part.empty for part in parts):
+        train_papers, held_out, new = map(len, parts)
         raise BadExport(
             "a cascade needs papers that the model has learnt from "
-            f"({len(train_papers)} are given), that it was validated by "
-            f"({len(held_out)}) and that it does not know ({len(new)}): give the table "
-            "that it was trained on"
+            f"({train_papers} are given), that it was validated by ({held_out}) and "
+            f"that it does not know ({new}): give the table that it was trained on"
         )
-    return train_papers, held_out, new
+    return parts[0], parts[1], parts[2]
 
 # %% ../../nbs/09_deployment/04_export.ipynb #e5a17e18
+COMPARE_PAPERS = 200  # papers: a quarter of a minute of MiniLM on one core
+# papers that a cascade is compared by; its labels differ in a few of a thousand
+COMPARE_PAPERS_CASCADE = 1000
+
+
+def _compare_by(
+    papers: pd.DataFrame | None,  # that were given; None: synthetic ones
+    most: int,  # papers to draw
+) -> pd.DataFrame:  # or BadExport
+    "The papers that original and export are compared by, drawn at random."
+    if papers is None:
+        return sample(COMPARE_PAPERS)
+    if papers.empty:
+        raise BadExport(
+            "no papers to compare by: give some with title and summary, or none at all "
+            "for synthetic ones"
+        )
+    return papers.sample(min(most, len(papers)), random_state=0)
+
+# %% ../../nbs/09_deployment/04_export.ipynb #34a441ed
+def _export_record(
+    classifier: Classifier,  # fitted
+    to: str,  # one of EXPORT_FORMATS
+    given: bool,  # whether there are papers to compare by
+) -> dict[str, Any]:  # for export.json
+    "What an export is and where it comes from."
+    base = _base_model(classifier)
+    return {
+        "to": to,
+        "library_version": version("arxiv_nbclf"),
+        "labels": list(LABELS),
+        "machine": machine(),
+        "made_of": {"family": classifier.family, "base_model": base},
+        "agreed_on": "papers that were given" if given else "the synthetic sample",
+    }
+
+# %% ../../nbs/09_deployment/04_export.ipynb #a361d00f
 def export_model(
     # a run folder or a bundle, of a fine-tuned or hybrid model
     model_folder: str | Path,
@@ -626,53 +617,25 @@ def export_model(
     # model's own table
     papers: pd.DataFrame | None = None,
     license: str = "apache-2.0",  # of the model, as the hub abbreviates it
-) -> Export:
+) -> Export:  # its folder, and how far it agrees with the original
     "Write a saved model in another format. Raises `BadExport`, `CannotWrite`."
     model_folder, out = Path(model_folder), Path(out)
     check_folder_free(out)
     if to not in EXPORT_FORMATS:
-        raise BadExport(
-            f"to={to!r} is not known: take one of {', '.join(EXPORT_FORMATS)}"
-        )
-    require_extra(
-        "train",
-        "torch",
-        "transformers",
-        *(("onnx", "onnxruntime") if to != "hf" else ()),
-    )
+        known = ", ".join(EXPORT_FORMATS)
+        raise BadExport(f"to={to!r} is not known: take one of {known}")
+    runtime = ("onnx", "onnxruntime") if to != "hf" else ()
+    require_extra("train", "torch", "transformers", *runtime)
     classifier = load_classifier(model_folder)
     check_possible(classifier, to)
-    train_papers = held_out = None
+    record, learnt_by = _export_record(classifier, to, papers is not None), None
     if to == "onnx-cascade":
         train_papers, held_out, papers = _cascade_papers(model_folder, papers)
-    most = COMPARE_PAPERS if train_papers is None else COMPARE_PAPERS_CASCADE
-    given = (
-        sample(COMPARE_PAPERS)
-        if papers is None
-        else papers.sample(min(most, len(papers)), random_state=0)
-    )
-    if given.empty:
-        raise BadExport(
-            "no papers to compare by: give some with title and summary, or none at all "
-            "for synthetic ones"
-        )
+        learnt_by = train_papers, held_out
+    most = COMPARE_PAPERS if learnt_by is None else COMPARE_PAPERS_CASCADE
+    given = _compare_by(papers, most)
     with _atomic_folder(out) as part:
-        record: dict[str, Any] = {
-            "to": to,
-            "library_version": version("arxiv_nbclf"),
-            "labels": list(LABELS),
-            "machine": machine(),
-            "made_of": {
-                "family": classifier.family,
-                "base_model": _base_model(classifier),
-            },
-            "agreed_on": "papers that were given"
-            if papers is not None
-            else "the synthetic sample",
-        }
-        record |= _write_and_compare(
-            classifier, to, given, part, train_papers, held_out
-        )
+        record |= _write_and_compare(classifier, to, given, part, learnt_by)
         _write_documents(model_folder, record, out.name, license, part)
     log.info("%s: %s", out, Agreement(**record["agreement"]))
     return Export(out, record)
@@ -682,6 +645,28 @@ class NotPushed(ArxivNbclfError):
     "The hub has not taken a folder."
 
 # %% ../../nbs/09_deployment/04_export.ipynb #223eb8ba
+def _check_pushable(
+    folder: Path,  # what `export_model` wrote
+    repo_id: str,  # owner/name
+) -> None:  # or BadExport, NotPushed
+    "Refuse a folder without a licence, and a name that the hub does not take."
+    from huggingface_hub import ModelCard
+    from huggingface_hub.errors import HFValidationError
+    from huggingface_hub.utils import validate_repo_id
+
+    if not all((folder / name).is_file() for name in ("export.json", "README.md")):
+        text = "holds no export with its card: make one with export_model"
+        raise BadExport(f"{folder} {text}")
+    try:
+        validate_repo_id(repo_id)
+    except HFValidationError:
+        text = "give owner/name, of letters, digits, dots and hyphens"
+        raise NotPushed(f"{repo_id!r} cannot be a repository: {text}") from None
+    if not ModelCard.load(folder / "README.md").data.to_dict().get("license"):
+        text = "names no license in its head: add a line such as license: apache-2.0"
+        raise BadExport(f"{folder / 'README.md'} {text}")
+
+# %% ../../nbs/09_deployment/04_export.ipynb #4bee157a
 def push_to_hub(
     folder: str | Path,  # what `export_model` wrote
     repo_id: str,  # owner/name
@@ -690,40 +675,18 @@ def push_to_hub(
     message: str = "Upload a model exported by arxiv_nbclf",  # of the commit
 ) -> str:  # address of the repository
     "Upload an export to the hub. Raises `BadExport` and `NotPushed`."
-    from huggingface_hub import HfApi, ModelCard
-    from huggingface_hub.errors import HFValidationError
-    from huggingface_hub.utils import validate_repo_id
+    from huggingface_hub import HfApi
 
     folder = Path(folder)
-    if not all((folder / name).is_file() for name in ("export.json", "README.md")):
-        raise BadExport(
-            f"{folder} holds no export with its card: make one with export_model"
-        )
-    try:
-        validate_repo_id(repo_id)
-    except HFValidationError:
-        raise NotPushed(
-            f"{repo_id!r} cannot be a repository: give owner/name, of letters, digits, "
-            "dots and hyphens"
-        ) from None
-    if not ModelCard.load(folder / "README.md").data.to_dict().get("license"):
-        raise BadExport(
-            f"{folder / 'README.md'} names no license in its head: add a line such as "
-            "license: apache-2.0"
-        )
+    _check_pushable(folder, repo_id)
     api = HfApi(token=token)
+    content: Any = {"folder_path": folder, "ignore_patterns": [".*"]}
     try:
         address = api.create_repo(repo_id, private=private, exist_ok=True)
-        api.upload_folder(
-            repo_id=repo_id,
-            folder_path=folder,
-            commit_message=message,
-            ignore_patterns=[".*"],
-        )
+        api.upload_folder(repo_id=repo_id, commit_message=message, **content)
     except Exception as error:
         # httpx, the operating system and the hub have errors of their own
         advice = "check the network, and log in with hf auth login"
-        raise NotPushed(
-            error_line(repo_id, f"the hub has not taken it ({error}); {advice}")
-        ) from error
+        text = f"the hub has not taken it ({error}); {advice}"
+        raise NotPushed(error_line(repo_id, text)) from error
     return str(address)

@@ -53,7 +53,7 @@ SLIGHT = {"mixture": 0.05, "vocabulary": 0.01, "new words": 0.01, "lengths": 0.1
 # %% ../../nbs/07_evaluation/04_drift.ipynb #80a08a26
 def _measure(
     name: str,  # a key of `SLIGHT`
-    distance: float,  # measured
+    distance: float,  # between the two sets of papers
     permutations: np.ndarray,  # the distances of random permutations
     detail: str,  # what has moved, as text
 ) -> DriftMeasure:  # with p and a verdict
@@ -210,8 +210,8 @@ def _extremes(
 
 # %% ../../nbs/07_evaluation/04_drift.ipynb #5a2da783
 def shifted_words(
-    before: Sequence[str],  # texts
-    after: Sequence[str],  # texts
+    before: Sequence[str],  # texts of the older papers
+    after: Sequence[str],  # texts of the newer papers
     max_words: int = 20,  # words to list
     # groups of the texts as numbers, to compare within; None: all in one
     strata: tuple[np.ndarray, np.ndarray] | None = None,
@@ -389,7 +389,7 @@ def temporal_split_scores(
 
 # %% ../../nbs/07_evaluation/04_drift.ipynb #9157808d
 def _mean_of_papers(
-    table: pd.DataFrame,  # with papers
+    table: pd.DataFrame,  # with the columns papers and the one to average
     name: str,  # a column
 ) -> float:  # 0 where the table has no such column
     "Mean of a column, weighted by papers."
@@ -401,7 +401,7 @@ def _mean_of_papers(
 
 # %% ../../nbs/07_evaluation/04_drift.ipynb #04f7e169
 def _fall_text(
-    fall: float,  # of accuracy
+    fall: float,  # of accuracy, above 0
     unseen: float,  # share of papers of categories that no older paper has
 ) -> str:  # part of a sentence
     "A significant fall, and what else than time can be its reason."
@@ -549,7 +549,7 @@ def _sampled(
     papers: pd.DataFrame,  # a papers table
     which: str,  # old or new, for the message
     max_papers: int,  # papers to keep
-    rng: np.random.Generator,  # for the choice
+    rng: np.random.Generator,  # draws the sample
 ) -> pd.DataFrame:  # at most so many of them
     "Check a table, and sample it if it is large. Raises `BadDrift`."
     if not isinstance(papers, pd.DataFrame):
@@ -579,7 +579,7 @@ def _known_groups(
 
 # %% ../../nbs/07_evaluation/04_drift.ipynb #adcf91c9
 def _group_numbers(
-    groups: pd.Series,  # of papers
+    groups: pd.Series,  # one per paper, by name
 ) -> np.ndarray:  # (n_papers,) integers
     "Groups as numbers, to compare words within them."
     numbers = {group: number for number, group in enumerate((*GROUPS, "other"))}
@@ -594,7 +594,7 @@ def _word_texts(
 
 # %% ../../nbs/07_evaluation/04_drift.ipynb #65e248be
 def _check_permutations(
-    permutations: int,  # as given
+    permutations: int,  # how many were requested
 ) -> None:
     "Raise `BadDrift` if they are too few."
     if permutations < 99:

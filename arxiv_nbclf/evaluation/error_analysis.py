@@ -67,9 +67,7 @@ def _groups(
 # %% ../../nbs/07_evaluation/02_error_analysis.ipynb #c57b8928
 def accepted_groups(
     papers: pd.DataFrame,  # a papers table; categories and main_category are read
-    # False: the alias code of the primary category does not count, since no author
-    # chooses it
-    include_aliases: bool = True,
+    include_aliases: bool = True,  # False: no author chooses the primary's alias code
 ) -> np.ndarray:  # bool (n_papers, 8), in label order
     "The groups that each paper is listed under, as primary or cross-list."
     listed = np.zeros((len(papers), len(LABELS)), dtype=bool)
@@ -192,19 +190,17 @@ def _bins(
     papers: pd.DataFrame,  # a papers table
     by: str | pd.Series,  # a name out of `BIN_FUNCTIONS`, or a bin for each paper
 ) -> pd.Series:  # a bin for each paper
-    "The bin of each paper."
+    "The bin of each paper. Raises `BadPredictions`."
     if isinstance(by, str):
         if by not in BIN_FUNCTIONS:
+            known = f"{', '.join(BIN_FUNCTIONS)}, or give a bin for each paper"
             raise BadPredictions(
-                f"there is no division by {by!r}; choose one of "
-                f"{', '.join(BIN_FUNCTIONS)}, or give a bin for each paper"
+                f"there is no division by {by!r}; choose one of {known}"
             )
         return BIN_FUNCTIONS[by](papers)
     if len(by) != len(papers):
-        raise BadPredictions(
-            f"{len(papers)} papers but {len(by)} bins: give one per paper, in their "
-            "order"
-        )
+        wrong = f"{len(papers)} papers but {len(by)} bins"
+        raise BadPredictions(f"{wrong}: give one per paper, in their order")
     return by
 
 # %% ../../nbs/07_evaluation/02_error_analysis.ipynb #267e18a5
@@ -282,21 +278,12 @@ def draw_scores_by(
     tables: Mapping[str, pd.DataFrame],
 ) -> Picture:  # with the figures in its alternative text
     "Strict accuracy with its interval and lenient accuracy, bin by bin."
-    lines = [
-        (str(row[0]), *row[1:])
-        for table in tables.values()
-        for row in table.itertuples(index=False, name=None)
-    ]
-    starts, numbers = (
-        np.cumsum([len(table) for table in tables.values()]),
-        range(len(lines)),
-    )
-    places = np.arange(len(lines)) + 0.7 * np.searchsorted(
-        starts, numbers, side="right"
-    )
-    texts = [
-        f"{line[0]} {score_text(line[2])} ({score_text(line[5])})" for line in lines
-    ]
+    rows = [table.itertuples(index=False, name=None) for table in tables.values()]
+    lines = [(str(line[0]), *line[1:]) for table in rows for line in table]
+    ends = np.cumsum([len(table) for table in tables.values()])
+    gaps = np.searchsorted(ends, range(len(lines)), side="right")  # tables above
+    places = np.arange(len(lines)) + 0.7 * gaps
+    texts = [f"{x[0]} {score_text(x[2])} ({score_text(x[5])})" for x in lines]
     return draw(
         lambda axes: _plot_bins(axes, lines, places),
         f"Strict and, in brackets, lenient accuracy: {'; '.join(texts)}.",
@@ -544,6 +531,14 @@ def sentence_spans(
         spans.setdefault(sentence.group(), []).append(sentence.span())
     return spans
 
+# %% ../../nbs/07_evaluation/02_error_analysis.ipynb #bc1f510e
+def _spans(
+    text: str,  # as the model sees it
+    unit: str,  # word or sentence
+) -> Spans:  # of words or sentences
+    "Where each unit stands."
+    return word_spans(text) if unit == "word" else sentence_spans(text)
+
 # %% ../../nbs/07_evaluation/02_error_analysis.ipynb #ce0504ef
 def occlusion(
     classifier: Any,  # anything fitted with predict_proba for a list of texts
@@ -664,24 +659,24 @@ def _group_id(
 # %% ../../nbs/07_evaluation/02_error_analysis.ipynb #1681c4c8
 def _contributions(
     classifier: Classifier,  # fitted
-    text: str,  # as given
+    text: str,  # as the caller gave it; the classifier cleans it
     seen: str,  # as the model sees it
     group: int,  # label id
     unit: str,  # word or sentence
 ) -> tuple[pd.DataFrame, bool, float, float]:  # units, exact, total, constant
-    "Contributions of the units, as the fields of `Explanation`."
+    "Contributions of the units."
     if unit == "word" and isinstance(classifier, LinearClassifier):
         total = float(classifier.decision_function([text])[0, group])
         units = word_contributions(classifier, seen, group)
         return units, True, total, float(classifier.intercepts_[group])
     probability = float(classifier.predict_proba([text])[0, group])
-    spans = word_spans(seen) if unit == "word" else sentence_spans(seen)
-    return occlusion(classifier, seen, group, spans), False, probability, 0.0
+    units = occlusion(classifier, seen, group, _spans(seen, unit))
+    return units, False, probability, 0
 
 # %% ../../nbs/07_evaluation/02_error_analysis.ipynb #df82895d
 def _check_explainable(
-    text: Any,  # as given
-    unit: str,  # as given
+    text: Any,  # should be one text
+    unit: str,  # should be word or sentence
 ) -> None:
     "Raise `CannotExplain` at a wrong argument of `explain`."
     if not isinstance(text, str):
@@ -714,7 +709,7 @@ def explain(
         text = paper_texts(pd.DataFrame({"title": [text], "summary": [summary]}))[0]
     check_is_fitted(classifier, "calibration_")
     seen = classifier._texts([text])[0]
-    spans = word_spans(seen) if unit == "word" else sentence_spans(seen)
+    spans = _spans(seen, unit)
     if not spans:
         raise CannotExplain(
             "the text holds no known words; give a title or an abstract"

@@ -129,8 +129,8 @@ def _check_curve_papers(
 # %% ../../nbs/07_evaluation/03_learning_curve.ipynb #e2115d9d
 def _planned(
     labels: np.ndarray,  # of the training papers
-    sizes: Sequence[int] | None,  # as given
-    seeds: Sequence[int],  # as given
+    sizes: Sequence[int] | None,  # numbers of papers; None: `default_sizes`
+    seeds: Sequence[int],  # one draw of each size per seed
 ) -> list[tuple[int, int]]:  # size and seed of each fit, small ones first
     "The fits of a curve; the whole table once, being the same for every seed."
     if not len(seeds) or len(set(seeds)) < len(seeds):
@@ -157,7 +157,7 @@ def _planned(
 # %% ../../nbs/07_evaluation/03_learning_curve.ipynb #8861b397
 def _rows(
     papers: Any,  # a papers table or a list of texts
-    rows: np.ndarray,  # positions
+    rows: np.ndarray,  # positions of the papers to take
 ) -> Any:  # of the same kind
     "Some of the papers."
     if isinstance(papers, pd.DataFrame):
@@ -357,7 +357,7 @@ class PowerLaw:
 # %% ../../nbs/07_evaluation/03_learning_curve.ipynb #46efd6a3
 def _check_extrapolation(
     power_law: PowerLaw,  # fitted
-    papers: int,  # training papers
+    papers: int,  # training papers to extrapolate to
 ) -> None:
     "Raise `CannotExtrapolate` unless the law may be used at that size."
     about = f"no statement about {papers:,} papers"
@@ -375,7 +375,7 @@ def _verdict(
 ) -> str:  # one sentence
     "What ten times the papers would bring."
     if power_law.refusal:
-        return f"what more papers would bring cannot be said: {power_law.refusal}"
+        return f"what more papers would bring cannot be estimated: {power_law.refusal}"
     now = score_text(power_law.at(power_law.largest)[0])
     ten = power_law.at(MAX_EXTRAPOLATION * power_law.largest)
     then, low, high = (score_text(number) for number in ten)
@@ -496,7 +496,7 @@ def fit_power_law(
 def plot_power_law(
     axes: Any,  # matplotlib axes to draw on
     points: pd.DataFrame,  # columns papers and the metric
-    power_law: PowerLaw,  # fitted to them
+    power_law: PowerLaw,  # fitted to the points
 ) -> None:
     "Points and law, extrapolated with its 95 % interval where the points support it."
     measured, fitted = COLORS[:2]
@@ -521,7 +521,7 @@ def plot_power_law(
 
 # %% ../../nbs/07_evaluation/03_learning_curve.ipynb #c98dfd8f
 def plot_learning_curve(
-    curve: LearningCurve,  # the points
+    curve: LearningCurve,  # measured scores by size and seed
     metric: str = "macro_f1",  # a name out of `METRICS`
     # from `fit_power_law` of the same metric; None: fitted here
     power_law: PowerLaw | None = None,
@@ -545,7 +545,7 @@ def plot_learning_curve(
 
 # %% ../../nbs/07_evaluation/03_learning_curve.ipynb #c356e25c
 def plot_group_curves(
-    curve: LearningCurve,  # the points
+    curve: LearningCurve,  # measured scores by size and seed
     axes: "Axes | None" = None,  # where to draw; None for a figure of its own
 ) -> "Axes":  # the drawing
     "F1 of each group against its own training papers."

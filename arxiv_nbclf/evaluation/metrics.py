@@ -69,7 +69,7 @@ def _notes(
 
 # %% ../../nbs/07_evaluation/00_evaluation.ipynb #e88cb8c0
 def _shown(
-    value: float | None,  # a score
+    value: float | None,  # None or NaN where it is undefined
     digits: int = 3,  # digits after the point
 ) -> str:  # the score as text, a dash where it is undefined
     "A score as text."
@@ -129,14 +129,14 @@ class Scores:
 
 # %% ../../nbs/07_evaluation/00_evaluation.ipynb #fbda3653
 def _plain(
-    value: float,  # a score
+    value: float,  # NaN where it is undefined
 ) -> float | None:  # None for NaN, which JSON lacks
     "A score for JSON."
     return None if math.isnan(value) else float(value)
 
 # %% ../../nbs/07_evaluation/00_evaluation.ipynb #6e3374de
 def _as_json(
-    scores: Scores,  # any scores
+    scores: Scores,  # of one model
 ) -> dict[str, Any]:  # the keys that report.json documents
     "Scores as plain Python numbers, lists and dicts."
     per_class = {
@@ -153,7 +153,7 @@ def _as_json(
 
 # %% ../../nbs/07_evaluation/00_evaluation.ipynb #5b1dfcd8
 def _as_text(
-    scores: Scores,  # any scores
+    scores: Scores,  # with the confusion matrix to report
 ) -> str:  # a row per class, then accuracy, macro and weighted averages
     "scikit-learn's text report of the papers that the matrix counts."
     from sklearn.metrics import classification_report
@@ -170,7 +170,7 @@ def _as_text(
 
 # %% ../../nbs/07_evaluation/00_evaluation.ipynb #12a1074f
 def _as_html(
-    scores: Scores,  # any scores
+    scores: Scores,  # of one model
 ) -> str:  # a headline, the table per class, and the notes
     "Scores as a notebook shows them."
     headline = " · ".join(
@@ -256,7 +256,7 @@ def true_ranks(
 
 # %% ../../nbs/07_evaluation/00_evaluation.ipynb #d4709fb7
 def _class_labels(
-    scores: Scores,  # any scores
+    scores: Scores,  # whose per-class table is read
 ) -> list[str]:  # such as econ (17)
     "Class names with their numbers of papers, for an axis."
     support = scores.per_class["support"]
@@ -310,7 +310,7 @@ def plot_confusion(
 
 # %% ../../nbs/07_evaluation/00_evaluation.ipynb #d4377642
 def plot_f1(
-    scores: Scores,  # the bars
+    scores: Scores,  # of the model; drawn as bars
     baseline: Scores | None = None,  # the marks: another classifier on the same papers
     ax: "Axes | None" = None,  # where to draw; a new figure if absent
     names: tuple[str, str] = ("this model", "baseline"),  # what the legend calls them

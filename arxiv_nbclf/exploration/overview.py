@@ -10,10 +10,10 @@ __all__ = ['MEASURES', 'column_overview', 'column', 'count_values', 'count_combi
 
 # %% ../../nbs/02_exploration/01_exploration.ipynb #ac40a994
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -73,11 +73,7 @@ def column(
     name: str,  # the column
 ) -> pd.Series:  # the column; where it does not exist, all missing
     "A column of the table; tables for prediction need not have all."
-    return (
-        papers[name]
-        if name in papers
-        else pd.Series(None, index=papers.index, dtype="str")
-    )
+    return papers.get(name, pd.Series(None, index=papers.index, dtype="str"))
 
 # %% ../../nbs/02_exploration/01_exploration.ipynb #20b618a6
 def count_values(
@@ -140,17 +136,11 @@ def count_groups(
     papers: pd.DataFrame,  # a papers table
 ) -> pd.DataFrame:  # group, name, papers, share; largest first, other and (none) last
     "How many papers each group has."
-    table = count_values(paper_groups(papers), "group").set_index("group")[
-        ["papers", "share"]
-    ]
-    known = table.reindex(list(GROUPS), fill_value=0).sort_values(
-        "papers", ascending=False, kind="stable"
-    )
-    table = (
-        pd.concat([known, table.drop(index=list(GROUPS), errors="ignore")])
-        .rename_axis("group")
-        .reset_index()
-    )
+    counts = count_values(paper_groups(papers), "group").set_index("group")
+    known = counts.reindex(list(GROUPS), fill_value=0)
+    known = known.sort_values("papers", ascending=False, kind="stable")
+    rest = counts.drop(index=list(GROUPS), errors="ignore")
+    table = pd.concat([known, rest]).rename_axis("group").reset_index()
     table.insert(1, "name", [GROUP_NAMES.get(group, "") for group in table["group"]])
     return table
 
@@ -173,11 +163,9 @@ def new_axes(
     "The axes on which to draw."
     import matplotlib.pyplot as plt
 
-    return (
-        axes
-        if axes is not None
-        else plt.subplots(figsize=(width, height), layout="constrained")[1]
-    )
+    if axes is not None:
+        return axes
+    return plt.subplots(figsize=(width, height), layout="constrained")[1]
 
 # %% ../../nbs/02_exploration/01_exploration.ipynb #a2997cc4
 def plot_groups(
@@ -188,33 +176,26 @@ def plot_groups(
     "Papers per group as bars, with counts and shares."
     import seaborn as sns
 
-    axes = new_axes(axes, 7, 3.4)
-    sns.barplot(
-        groups,
-        x="papers",
-        y="group",
-        hue="group",
-        palette=group_colours(),
-        saturation=1,
-        legend=False,
-        ax=axes,
-    )
+    axes, names = new_axes(axes, 7, 3.4), {"x": "papers", "y": "group", "hue": "group"}
+    colours: dict[str, Any] = {
+        "palette": group_colours(),
+        "saturation": 1,
+        "legend": False,
+    }
+    sns.barplot(groups, ax=axes, **names, **colours)
     if log and groups["papers"].any():
         axes.set_xscale("log")
-    for place, (count, share) in enumerate(
-        zip(groups["papers"], groups["share"], strict=True)
-    ):
-        axes.annotate(
-            f"{count:,}  ({share:.1%})",
-            (max(count, 1), place),
-            (4, 0),
-            textcoords="offset points",
-            va="center",
-        )
+    offset: dict[str, Any] = {
+        "xytext": (4, 0),
+        "textcoords": "offset points",
+        "va": "center",
+    }
+    pairs = zip(groups["papers"], groups["share"], strict=True)
+    for place, (count, share) in enumerate(pairs):
+        axes.annotate(f"{count:,}  ({share:.1%})", (max(count, 1), place), **offset)
     axes.set(xlabel="papers (logarithmic)" if log else "papers", ylabel="group")
-    axes.set_xlim(
-        0.8 if log else 0, max(groups["papers"].max(), 1) * (6 if log else 1.25)
-    )
+    end = max(groups["papers"].max(), 1) * (6 if log else 1.25)
+    axes.set_xlim(0.8 if log else 0, end)
     sns.despine(ax=axes)
     return axes
 
@@ -223,10 +204,8 @@ def draw_groups(
     groups: pd.DataFrame,  # from `count_groups`
 ) -> Picture:  # of a height that gives each group its line
     "Papers per group as a picture for a page."
-    words = ", ".join(
-        f"{group} {count:,}"
-        for group, count in zip(groups["group"], groups["papers"], strict=True)
-    )
+    pairs = zip(groups["group"], groups["papers"], strict=True)
+    words = ", ".join(f"{group} {count:,}" for group, count in pairs)
     return draw(
         lambda axes: plot_groups(groups, axes=axes),
         f"Papers by group: {words}.",
@@ -238,20 +217,13 @@ def group_overlaps(
     papers: pd.DataFrame,  # a papers table
 ) -> pd.DataFrame:  # group of the papers, then a column per group listed under
     "How many papers of each group are also listed under the others."
-    place = {group: number for number, group in enumerate(GROUPS)}
-    counts = np.zeros((len(GROUPS), len(GROUPS)), dtype="int64")
-    pairs = Counter(
-        zip(paper_groups(papers), column(papers, "categories").fillna(""), strict=True)
-    )
-    for (group, codes), count in pairs.items():
-        listed = {group} | {group_or_other(code) for code in split_codes(codes)}
-        if group in place:
-            counts[place[group], [place[other] for other in listed & set(GROUPS)]] += (
-                count
-            )
-    return pd.DataFrame(
-        counts, index=pd.Index(GROUPS, name="group"), columns=list(GROUPS)
-    ).reset_index()
+    groups, codes = paper_groups(papers), column(papers, "categories").fillna("")
+    counts = pd.DataFrame(0, pd.Index(GROUPS, name="group"), list(GROUPS))
+    for (group, listed), count in Counter(zip(groups, codes, strict=True)).items():
+        if group in GROUPS:
+            under = {group, *map(group_or_other, split_codes(listed))} & set(GROUPS)
+            counts.loc[group, list(under)] += count
+    return counts.reset_index()
 
 # %% ../../nbs/02_exploration/01_exploration.ipynb #6401ce99
 def overlap_shares(
@@ -260,10 +232,9 @@ def overlap_shares(
 ) -> pd.DataFrame:
     "Overlaps as shares of each group."
     counts = overlaps.set_index("group")
-    sizes = np.diag(counts)
-    return (counts / np.maximum(sizes, 1)[:, None] * 100).mask(
-        np.eye(len(counts), dtype=bool)
-    )[sizes > 0]
+    sizes, same = np.diag(counts), np.eye(len(counts), dtype=bool)
+    shares = counts / np.maximum(sizes, 1)[:, None] * 100
+    return shares.mask(same)[sizes > 0]
 
 # %% ../../nbs/02_exploration/01_exploration.ipynb #6401ed88
 def plot_overlaps(
@@ -273,19 +244,11 @@ def plot_overlaps(
     "Per cent of a row's papers that are listed under a column's group, as a heat map."
     import seaborn as sns
 
-    axes = new_axes(axes, 6, 4.2)
-    bar = {"label": "papers of the row's group (%)"}
-    sns.heatmap(
-        overlap_shares(overlaps),
-        annot=True,
-        fmt=".0f",
-        cmap="Blues",
-        vmin=0,
-        cbar_kws=bar,
-        ax=axes,
-    )
+    axes, bar = new_axes(axes, 6, 4.2), {"label": "papers of the row's group (%)"}
+    style: dict[str, Any] = {"annot": True, "fmt": ".0f", "cmap": "Blues", "vmin": 0}
+    sns.heatmap(overlap_shares(overlaps), ax=axes, cbar_kws=bar, **style)
     axes.set(xlabel="also listed under", ylabel="main group")
-    axes.tick_params(rotation=0)
+    axes.tick_params(rotation=0, labelsize=9)  # which keeps the names apart
     return axes
 
 # %% ../../nbs/02_exploration/01_exploration.ipynb #355140bc
@@ -297,19 +260,11 @@ def draw_overlaps(
     if shares.empty:
         return None
     largest = zip(shares.index, shares.idxmax(axis=1), shares.max(axis=1), strict=True)
-    most = (
-        ", ".join(
-            f"{share:.0f} % of {group} in {other}"
-            for group, other, share in largest
-            if share
-        )
-        or "none"
-    )
-    return draw(
-        lambda axes: plot_overlaps(overlaps, axes),
-        f"Largest overlaps: {most}.",
-        (5.8, 4),
-    )
+    words = [
+        f"{most:.0f} % of {group} in {other}" for group, other, most in largest if most
+    ]
+    alt = f"Largest overlaps: {', '.join(words) or 'none'}."
+    return draw(lambda axes: plot_overlaps(overlaps, axes), alt, (6.2, 4))
 
 # %% ../../nbs/02_exploration/01_exploration.ipynb #f73dae3b
 def count_words(
@@ -328,14 +283,15 @@ def text_lengths(
     "How long each title and summary is."
     fields = {name: column(papers, name) for name in ("title", "summary")}
     measured = {
-        name: [
-            length(text) if isinstance(text, str) else None for text in texts.to_list()
-        ]
+        name: [length(text) if isinstance(text, str) else None for text in texts]
         for name, texts in fields.items()
     }
     return pd.DataFrame(measured, index=papers.index, dtype="Int64")
 
 # %% ../../nbs/02_exploration/01_exploration.ipynb #536fbf29
+_QUANTILES = {"shortest": 0, "5 %": 0.05, "median": 0.5, "95 %": 0.95, "longest": 1}
+
+
 def describe_lengths(
     lengths: pd.DataFrame,  # from `text_lengths`
     unit: str = "words",  # what was counted
@@ -345,26 +301,37 @@ def describe_lengths(
     rows = []
     for field in lengths:
         known = lengths[field].dropna().to_numpy(dtype=float)
-        figures = (
-            [known.mean(), *np.quantile(known, [0, 0.05, 0.5, 0.95, 1])]
-            if len(known)
-            else [np.nan] * 6
-        )
-        rows.append([field, unit, len(known), *figures])
-    names = [
-        "field",
-        "unit",
-        "papers",
-        "mean",
-        "shortest",
-        "5 %",
-        "median",
-        "95 %",
-        "longest",
-    ]
-    return pd.DataFrame(rows, columns=names)
+        row: dict[str, Any] = {"field": field, "unit": unit, "papers": len(known)}
+        row |= dict.fromkeys(("mean", *_QUANTILES), np.nan)
+        if len(known):
+            values = np.quantile(known, list(_QUANTILES.values()))
+            row |= {"mean": known.mean()} | dict(zip(_QUANTILES, values, strict=True))
+        rows.append(row)
+    columns = ["field", "unit", "papers", "mean", *_QUANTILES]
+    return pd.DataFrame(rows, columns=columns)
 
 # %% ../../nbs/02_exploration/01_exploration.ipynb #d0769570
+_ABOVE: dict[str, Any] = {  # a legend above the right end of a panel
+    "loc": "lower right",
+    "bbox_to_anchor": (1, 1),
+    "borderaxespad": 0,
+    "ncols": 2,
+    "frameon": False,
+}
+
+
+def _plot_histogram(
+    axes: "Axes",  # that gets the bars
+    shown: np.ndarray,  # (n,) whole numbers, at least one
+) -> None:
+    "Whole numbers in bars of the same width, some forty."
+    import seaborn as sns
+
+    step = int(np.ptp(shown) // 40 + 1)
+    bins = np.arange(shown.min() - 0.5, shown.max() + step + 0.5, step)
+    sns.histplot(x=shown, bins=bins, ax=axes)
+
+# %% ../../nbs/02_exploration/01_exploration.ipynb #80d27fe8
 def plot_lengths(
     lengths: pd.DataFrame,  # from `text_lengths`
     field: str = "summary",  # which text: title or summary
@@ -374,48 +341,23 @@ def plot_lengths(
     axes: "Axes | None" = None,  # where to draw; None for a figure of its own
 ) -> "Axes":  # the drawing
     "How long the texts of one field are, as a histogram with the median marked."
-    import seaborn as sns
-
     axes = new_axes(axes, 6, 3)
     known = lengths[field].dropna().to_numpy(dtype=float)
-    end = np.quantile(known, 0.995) if len(known) else 0.0
-    shown = known[known <= end]
-    if len(shown):
-        # whole numbers fall into bars of the same width
-        step = int(np.ptp(shown) // 40 + 1)
-        sns.histplot(
-            x=shown,
-            bins=np.arange(shown.min() - 0.5, shown.max() + step + 0.5, step),
-            ax=axes,
-        )
-        axes.axvline(
-            np.median(known),
-            color="black",
-            linestyle="--",
-            label=f"median {np.median(known):,.0f}",
-        )
-        axes.legend(
-            frameon=False, loc="lower right", bbox_to_anchor=(1, 1), borderaxespad=0
-        )
+    shown = known[known <= np.quantile(known, 0.995)] if len(known) else known
+    if len(known):
+        _plot_histogram(axes, shown)
+        middle = np.median(known)
+        axes.axvline(middle, color="black", ls="--", label=f"median {middle:,.0f}")
     if max_length is not None and len(known):
-        over = (
-            f"maximum length {max_length:,}: {(known > max_length).mean():.1%} longer"
-        )
-        axes.axvline(max_length, color="#d55e00", linestyle=":", label=over)
-        axes.legend(
-            frameon=False,
-            loc="lower right",
-            bbox_to_anchor=(1, 1),
-            borderaxespad=0,
-            ncols=2,
-        )
-    longer = (
-        f"; {len(known) - len(shown):,} longer not shown"
-        if len(shown) < len(known)
-        else ""
-    )
-    axes.set(xlabel=f"{unit} per {field}{longer}", ylabel="papers")
-    sns.despine(ax=axes)
+        longer = f"{(known > max_length).mean():.1%} longer"
+        label = f"maximum length {max_length:,}: {longer}"
+        axes.axvline(max_length, color="#d55e00", ls=":", label=label)
+    if len(known):
+        axes.legend(**_ABOVE)
+    hidden = len(known) - len(shown)
+    rest = f"; {hidden:,} longer not shown" if hidden else ""
+    axes.set(xlabel=f"{unit} per {field}{rest}", ylabel="papers")
+    axes.spines[["top", "right"]].set_visible(False)
     return axes
 
 # %% ../../nbs/02_exploration/01_exploration.ipynb #7b02f855
@@ -425,26 +367,29 @@ def papers_per_month(
 ) -> pd.DataFrame:
     "How many papers of each group were published in each month."
     stamps = pd.to_datetime(column(papers, "published"), utc=True).dt.tz_localize(None)
-    months = stamps.dt.to_period("M")
-    extra = [
-        group
-        for group in ("other", "(none)")
-        if (paper_groups(papers)[months.notna()] == group).any()
-    ]
-    counts = pd.crosstab(months, paper_groups(papers)).reindex(
-        columns=[*GROUPS, *extra], fill_value=0
-    )
+    months, groups = stamps.dt.to_period("M"), paper_groups(papers)
+    seen = set(groups[months.notna()])
+    extra = [group for group in ("other", "(none)") if group in seen]
+    counts = pd.crosstab(months, groups)
+    counts = counts.reindex(columns=[*GROUPS, *extra], fill_value=0)
     if len(counts):
-        counts = counts.reindex(
-            pd.period_range(counts.index.min(), counts.index.max(), freq="M"),
-            fill_value=0,
-        )
-    month = pd.Index(
-        [str(period) for period in counts.index], name="month", dtype="str"
-    )
+        every = pd.period_range(counts.index.min(), counts.index.max(), freq="M")
+        counts = counts.reindex(every, fill_value=0)
+    month = pd.Index([str(one) for one in counts.index], name="month", dtype="str")
     return counts.set_axis(month).rename_axis(columns=None).reset_index()
 
 # %% ../../nbs/02_exploration/01_exploration.ipynb #11c58631
+def _month_ticks(
+    months: Sequence[str],  # as 2025-04, without gaps
+) -> dict[float, str]:  # place on the axis → month
+    "Every month of a short span, every January of a long one."
+    short = len(months) <= 18
+    named = {place + 0.5: month for place, month in enumerate(months)}
+    return {
+        place: name for place, name in named.items() if short or name.endswith("-01")
+    }
+
+# %% ../../nbs/02_exploration/01_exploration.ipynb #99bc7381
 def plot_months(
     months: pd.DataFrame,  # from `papers_per_month`
     axes: "Axes | None" = None,  # where to draw; None for a figure of its own
@@ -453,35 +398,22 @@ def plot_months(
     import seaborn as sns
     from matplotlib.colors import LogNorm
 
-    axes = new_axes(axes, 8, 3)
-    counts = months.set_index("month").T
+    axes, counts = new_axes(axes, 8, 3), months.set_index("month").T
     counts = counts[counts.any(axis=1)].astype(float)
     if counts.empty:
-        axes.text(
-            0.5, 0.5, "no paper has a date", ha="center", transform=axes.transAxes
-        )
+        where = axes.transAxes
+        axes.text(0.5, 0.5, "no paper has a date", ha="center", transform=where)
         axes.set_axis_off()
         return axes
-    scale = LogNorm(1, max(counts.to_numpy().max(), 10))
-    sns.heatmap(
-        counts.where(counts > 0),
-        norm=scale,
-        cmap="viridis_r",
-        cbar_kws={"label": "papers per month"},
-        ax=axes,
-    )
-    marked = {
-        place + 0.5: month
-        for place, month in enumerate(counts.columns)
-        if len(months) <= 18 or month.endswith("-01")
+    style: dict[str, Any] = {
+        "cmap": "viridis_r",
+        "cbar_kws": {"label": "papers per month"},
     }
-    axes.set_xticks(
-        list(marked),
-        list(marked.values()),
-        rotation=45,
-        ha="right",
-        rotation_mode="anchor",
-    )
+    scale = LogNorm(1, max(counts.to_numpy().max(), 10))
+    sns.heatmap(counts.where(counts > 0), norm=scale, ax=axes, **style)
+    ticks = _month_ticks(list(counts.columns))
+    turned: dict[str, Any] = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"}
+    axes.set_xticks(list(ticks), list(ticks.values()), **turned)
     axes.set(xlabel="month of publication", ylabel="group")
     axes.tick_params(axis="y", rotation=0)
     axes.spines[:].set_visible(True)
@@ -490,6 +422,18 @@ def plot_months(
 # %% ../../nbs/02_exploration/01_exploration.ipynb #ff1ae0f9
 class CannotExplore(ArxivNbclfError):
     "A table without papers."
+
+# %% ../../nbs/02_exploration/01_exploration.ipynb #c660170f
+_FORMATS = {
+    **dict.fromkeys(["share", "in_year", "others", "apart"], share_text),
+    "year": "{:.0f}".format,
+    **dict.fromkeys(
+        ["first", "middle", "last"],
+        lambda month: str(month).replace("-", "\N{NON-BREAKING HYPHEN}"),
+    ),
+    "megabytes": "{:.2f}".format,
+    **dict.fromkeys(["mean", *_QUANTILES], count_text),
+}
 
 # %% ../../nbs/02_exploration/01_exploration.ipynb #ff1affe8
 @dataclass(frozen=True, eq=False, repr=False)
@@ -533,27 +477,12 @@ class Exploration:
 
     def _repr_html_(self) -> str:
         shown = "<p>{{ text }}</p>{{ groups | table(formats) }}"
-        groups = str(
-            render(shown, text=repr(self), groups=self.groups, formats=_FORMATS)
-        )
-        return groups + (self.quality._repr_html_() if self.quality else "")
+        text, groups = repr(self), self.groups
+        page = str(render(shown, text=text, groups=groups, formats=_FORMATS))
+        return page + (self.quality._repr_html_() if self.quality else "")
 
 # %% ../../nbs/02_exploration/01_exploration.ipynb #b5eabfa6
 MEASURES: dict[str, Callable[[str], int]] = {"characters": len, "words": count_words}
-
-
-_FORMATS = {
-    **dict.fromkeys(["share", "in_year", "others", "apart"], share_text),
-    "year": "{:.0f}".format,
-    **dict.fromkeys(
-        ["first", "middle", "last"],
-        lambda month: str(month).replace("-", "\N{NON-BREAKING HYPHEN}"),
-    ),
-    "megabytes": "{:.2f}".format,
-    **dict.fromkeys(
-        ["mean", "shortest", "5 %", "median", "95 %", "longest"], count_text
-    ),
-}
 
 
 def _near_duplicate_table(
@@ -565,11 +494,34 @@ def _near_duplicate_table(
         return pd.DataFrame(columns=["cluster", "aid", "title", "main_category"])
     found = near_duplicates(papers)
     found["cluster"] += 1
-    return found.join(
-        papers[["main_category"]] if "main_category" in papers else papers[[]]
-    ).reset_index(drop=True)
+    return found.join(papers.filter(["main_category"])).reset_index(drop=True)
 
 # %% ../../nbs/02_exploration/01_exploration.ipynb #1154cbc1
+def _reject_reasons(
+    rejects: pd.DataFrame | None,  # the rows that were not usable
+) -> pd.DataFrame | None:  # columns reason, rows; None where it is not known
+    "How many rows were rejected for each reason."
+    if rejects is None:
+        return None
+    counts = rejects["reason"].value_counts().rename_axis("reason")
+    return counts.reset_index(name="rows")
+
+# %% ../../nbs/02_exploration/01_exploration.ipynb #1dc17998
+def _quality(
+    papers: pd.DataFrame,  # a papers table
+    rejects: pd.DataFrame | None,  # the rows that were not usable
+    lengths: Mapping[str, pd.DataFrame],  # unit → from `text_lengths`
+    max_length: int,  # tokens that an encoder reads
+) -> QualityReport | None:  # None where aid, title or summary is missing
+    "The data issues; long texts are among them where tokens were measured."
+    if not {"aid", "title", "summary"} <= set(papers):
+        return None
+    if "tokens" not in lengths:
+        return check_quality(papers, rejects)
+    tokens = lengths["tokens"].sum(axis=1).to_numpy(dtype=float)
+    return check_quality(papers, rejects, tokens, max_length)
+
+# %% ../../nbs/02_exploration/01_exploration.ipynb #cb2130ce
 def _explore(
     papers: pd.DataFrame,  # a papers table with at least one row
     rejects: pd.DataFrame | None,  # the rows that were not usable
@@ -580,30 +532,12 @@ def _explore(
     max_length: int = DEFAULT_MAX_LENGTH,
 ) -> Exploration:  # the record
     "All tables about the papers."
-    shown = [
-        name
-        for name in ("aid", "title", "main_category", "published")
-        if name in papers
-    ]
+    first = papers.filter(["aid", "title", "main_category", "published"])
     described = [describe_lengths(table, unit) for unit, table in lengths.items()]
     months = papers_per_month(papers)
-    tokens = (
-        lengths["tokens"].sum(axis=1).to_numpy(dtype=float)
-        if "tokens" in lengths
-        else None
-    )
-    reasons = (
-        None
-        if rejects is None
-        else rejects["reason"]
-        .value_counts()
-        .rename_axis("reason")
-        .reset_index(name="rows")
-    )
-    complete = {"aid", "title", "summary"} <= set(papers)
     return Exploration(
         rows=len(papers),
-        first=papers[shown].head(10).reset_index(drop=True),
+        first=first.head(10).reset_index(drop=True),
         columns=column_overview(papers),
         combinations=count_combinations(papers),
         categories=count_categories(papers),
@@ -615,48 +549,46 @@ def _explore(
         codes=count_codes(papers),
         duplicate_titles=_near_duplicate_table(papers),
         undated=len(papers) - int(months.drop(columns="month").to_numpy().sum()),
-        rejects=reasons,
+        rejects=_reject_reasons(rejects),
         source=source,
         folder=folder,
-        quality=check_quality(papers, rejects, tokens, max_length)
-        if complete
-        else None,
+        quality=_quality(papers, rejects, lengths, max_length),
     )
 
 # %% ../../nbs/02_exploration/01_exploration.ipynb #a6e1066b
+def _draw_lengths(
+    lengths: Mapping[str, pd.DataFrame],  # unit → from `text_lengths`
+    max_length: int,  # tokens that an encoder reads
+) -> Picture:  # of tokens, or of the unit that was measured last
+    "The lengths of title and abstract together, as an encoder reads them."
+    unit = "tokens" if "tokens" in lengths else list(lengths)[-1]
+    whole = lengths[unit].sum(axis=1, min_count=1).to_frame("paper")
+    reads = max_length if unit == "tokens" else None
+    over = share_text((whole["paper"] > max_length).mean())
+    longer = f"; {over} are longer than {max_length}" if reads else ""
+    median = count_text(describe_lengths(whole, unit)["median"].iloc[0])
+    return draw(
+        lambda axes: plot_lengths(whole, "paper", unit, reads, axes),
+        "Histogram of the lengths of title and abstract together. Median: "
+        f"{median} {unit}{longer}.",
+        (5.2, 3),
+    )
+
+# %% ../../nbs/02_exploration/01_exploration.ipynb #e13ebd99
 def _pictures(
     record: Exploration,  # the tables
     lengths: Mapping[str, pd.DataFrame],  # unit → from `text_lengths`
     max_length: int = DEFAULT_MAX_LENGTH,  # tokens that an encoder reads
 ) -> dict[str, Picture]:  # field of the record → its picture
     "The pictures of the page, narrow enough to be read on a phone."
-    unit = "tokens" if "tokens" in lengths else list(lengths)[-1]
-    # title and abstract, as an encoder reads them
-    whole = lengths[unit].sum(axis=1, min_count=1).to_frame("paper")
-    reads = max_length if unit == "tokens" else None
-    over = (
-        f"; {share_text((whole['paper'] > max_length).mean())} are longer than "
-        f"{max_length}"
-        if reads
-        else ""
-    )
-    median = count_text(describe_lengths(whole, unit)["median"].iloc[0])
-    pictures = {
-        "groups": draw_groups(record.groups),
-        "lengths": draw(
-            lambda axes: plot_lengths(whole, "paper", unit, reads, axes),
-            "Histogram of the lengths of title and abstract together. Median: "
-            f"{median} {unit}{over}.",
-            (5.2, 3),
-        ),
-    }
-    if overlaps := draw_overlaps(record.overlaps):
+    groups, overlaps = draw_groups(record.groups), draw_overlaps(record.overlaps)
+    pictures = {"groups": groups, "lengths": _draw_lengths(lengths, max_length)}
+    if overlaps:
         pictures["overlaps"] = overlaps
-    if len(record.months):
-        words = f"Papers of each group per month, {record.span}; numbers: months.csv."
-        pictures["months"] = draw(
-            lambda axes: plot_months(record.months, axes), words, (6, 3)
-        )
+    months = record.months
+    if len(months):
+        alt = f"Papers of each group per month, {record.span}; numbers: months.csv."
+        pictures["months"] = draw(lambda axes: plot_months(months, axes), alt, (6, 3))
     return pictures
 
 # %% ../../nbs/02_exploration/01_exploration.ipynb #d1e54b43
@@ -685,7 +617,7 @@ _SECTIONS = (  # field of the record, title, rows to show, what to look for
         "months",
         "Time",
         0,
-        "Groups of different age invite a model to learn the era instead of the "
+        "Groups of different age invite a model to learn the period instead of the "
         "subject.",
     ),
     (
@@ -735,19 +667,25 @@ _SECTIONS = (  # field of the record, title, rows to show, what to look for
     ),
 )
 
+# %% ../../nbs/02_exploration/01_exploration.ipynb #ccc29c03
+def _tables(
+    record: Exploration,  # what to show
+) -> dict[str, pd.DataFrame | None]:  # field → its table, in the order of the page
+    "The tables of the page."
+    return {name: getattr(record, name) for name, *_ in _SECTIONS}
+
 
 def _page(
     record: Exploration,  # what to show
     pictures: Mapping[str, Picture],  # field of the record → its picture
 ) -> str:  # the whole page as HTML
     "The page; every value from the table is escaped."
-    tables = {name: getattr(record, name) for name, *_ in _SECTIONS}
     found = record.quality.as_html() if record.quality else ""
     body = render_template(
         "exploration.html",
         record=record,
         sections=_SECTIONS,
-        tables=tables,
+        tables=_tables(record),
         pictures=pictures,
         formats=_FORMATS,
         issues=found,
@@ -756,6 +694,21 @@ def _page(
     return html_page(title, body, kicker, record.source)
 
 # %% ../../nbs/02_exploration/01_exploration.ipynb #79fd2260
+def _write(
+    record: Exploration,  # what to write
+    rejects: pd.DataFrame | None,  # the rows that could not be used, each of them
+    pictures: Mapping[str, Picture],  # field of the record → its picture
+    folder: Path,  # to fill
+) -> None:
+    "Page, tables and figures. Raises `CannotWrite`."
+    images = {f"{name}.png": picture.png for name, picture in pictures.items()}
+    write_files(folder, images)
+    for name, table in (_tables(record) | {"rejects": rejects}).items():
+        if table is not None:
+            write_table(table, folder / f"{name}.csv")
+    write_files(folder, {"index.html": _page(record, pictures)})
+
+# %% ../../nbs/02_exploration/01_exploration.ipynb #32277ae4
 def explore(
     papers: pd.DataFrame,  # a papers table, from `read_papers`
     # a folder to fill with index.html, csv tables and png figures; None writes nothing
@@ -781,33 +734,14 @@ def explore(
     """
     if papers.empty:
         raise CannotExplore("the table holds no papers; is it the right file?")
-    folder = Path(out) if out is not None else None
-    with tqdm(
-        total=3,
-        desc="exploring",
-        delay=2,
-        leave=False,
-        disable=None if progress else True,
-    ) as bar:
-        lengths = {
-            unit: text_lengths(papers, length)
-            for unit, length in (length_measures or MEASURES).items()
-        }
+    folder, hidden = Path(out) if out is not None else None, None if progress else True
+    measures = (length_measures or MEASURES).items()
+    with tqdm(total=3, desc="exploring", delay=2, leave=False, disable=hidden) as bar:
+        lengths = {unit: text_lengths(papers, length) for unit, length in measures}
         bar.update()
         record = _explore(papers, rejects, lengths, source, folder, max_length)
         bar.update()
         if folder is not None:
-            pictures = _pictures(record, lengths, max_length)
-            write_files(
-                folder,
-                {f"{name}.png": picture.png for name, picture in pictures.items()},
-            )
-            for name, table in (
-                {name: getattr(record, name) for name, *_ in _SECTIONS}
-                | {"rejects": rejects}
-            ).items():
-                if table is not None:
-                    write_table(table, folder / f"{name}.csv")
-            write_files(folder, {"index.html": _page(record, pictures)})
+            _write(record, rejects, _pictures(record, lengths, max_length), folder)
         bar.update()
     return record

@@ -12,7 +12,7 @@ __all__ = ['SEVERITIES', 'RARE_BELOW', 'MIN_YEAR_SHIFT', 'MIN_ABSTRACT_WORDS', '
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -70,6 +70,99 @@ def papers_text(
     noun = f"paper {verb[0]}" if count == 1 else f"papers {verb[1]}"
     return f"{count_text(count)} {noun}"
 
+# %% ../../nbs/02_exploration/00_quality.ipynb #a41c7dac
+_ADVICE = {  # name of the issue → why it matters, what to do
+    "no group": (
+        "such papers have no label, and training on them fails",
+        "read the table with read_papers, which rejects them",
+    ),
+    "missing groups": (
+        "a model never predicts a group that it has not seen",
+        "add papers of them (harvest), or keep the model away from such papers",
+    ),
+    "rare groups": (
+        "they are learnt badly and measured badly: a handful of test papers decides "
+        "their F1, and an eighth of macro F1 each",
+        "add papers of them (harvest); read macro F1 only with its interval",
+    ),
+    "unusual class distribution": (
+        "a model expects the class distribution it was trained on, and on papers as "
+        "they come will name these groups too often",
+        "if it will meet papers as they come, test it on a table with arXiv's own "
+        "class distribution; otherwise nothing",
+    ),
+    "publication periods": (
+        "a model can learn the period (words in fashion, raw TeX) instead of the "
+        "subject, and a random split does not show it",
+        "add papers of the missing years; look at scores by year; evaluate with "
+        "--split time",
+    ),
+    "no date": (
+        "time cannot be checked for them: neither period nor part of a split by time",
+        "fill in published, or do without --split time",
+    ),
+    "impossible dates": (
+        "a split by time would put them into the wrong part",
+        "correct published at its source",
+    ),
+    "short abstracts": (
+        "there is little to learn or to predict from",
+        "look at them; drop those that are no abstracts",
+    ),
+    "withdrawn papers": (
+        "the notice has nothing of the subject, in any group",
+        "drop them",
+    ),
+    "other languages": (
+        "encoders and word counts know little of other languages",
+        "look at them; translate or drop them",
+    ),
+    "near-duplicates": (
+        "a random split may put one into training and the other into the test, "
+        "which then scores what was learnt",
+        "use --split stable, which keeps them together, or drop all but one",
+    ),
+    "long texts": (
+        "an encoder of this maximum length does not see the rest of them",
+        "raise the maximum length if the encoder allows it (--set max_length=512), "
+        "or keep both ends of a text (--set truncation=head+tail)",
+    ),
+    "wrong alias code": (
+        "the two codes belong to two groups, so the label is probably wrong",
+        "take the main category from arXiv itself",
+    ),
+    "renamed categories": (
+        "older and newer papers on the same subject have different labels, which no "
+        "model can tell from the text",
+        "give the older papers today's code, or train on papers from after the change",
+    ),
+    "foreign codes": (
+        "they are set aside and not trained on",
+        "nothing, if they are codes of other systems (MSC, ACM)",
+    ),
+    "rejected rows": (
+        "what is missing may be missing from one group more than from others",
+        "look at the rejects and correct the source",
+    ),
+}
+
+# %% ../../nbs/02_exploration/00_quality.ipynb #e94d5794
+def _issue(
+    name: str,  # a key of `_ADVICE`
+    count: int,  # of papers, groups or rows; with none there is no issue
+    total: int,  # the number that the share is taken of
+    what: str,  # what was found
+    severity: str = "",  # one of `SEVERITIES`; empty: medium above `limit`, else low
+    limit: float = 0.01,  # share from which it is medium
+    of: str = "papers",  # what is counted
+) -> list[DataIssue]:  # none or one
+    "An issue with the advice that belongs to it."
+    if not count:
+        return []
+    share = float(count / total)
+    severity = severity or ("medium" if share > limit else "low")
+    return [DataIssue(name, severity, int(count), share, what, *_ADVICE[name], of)]
+
 # %% ../../nbs/02_exploration/00_quality.ipynb #b3482782
 def prepared_papers(
     papers: pd.DataFrame,  # a papers table
@@ -83,47 +176,31 @@ def prepared_papers(
     return papers.assign(group=group, date=date)
 
 # %% ../../nbs/02_exploration/00_quality.ipynb #1d0b997c
-RARE_BELOW = 100  # papers of a group; a test split of a fifth then holds twenty
-
-
 def _no_group(
     papers: pd.DataFrame,  # with the column group
 ) -> list[DataIssue]:  # none or one
     "Papers without a usable group."
     count = int((papers["group"] == "other").sum())
-    issue = DataIssue(
-        "no group",
-        "high",
-        count,
-        count / len(papers),
-        f"{papers_text(count)} no main category that arXiv has",
-        "such papers have no label, and training on them fails",
-        "read the table with read_papers, which rejects them",
-    )
-    return [issue] if count else []
+    what = f"{papers_text(count)} no main category that arXiv has"
+    return _issue("no group", count, len(papers), what, "high")
 
 # %% ../../nbs/02_exploration/00_quality.ipynb #1d0b997d
 def _missing_groups(
     counts: pd.Series,  # papers of each of the eight groups
 ) -> list[DataIssue]:  # none or one
-    "Groups without a paper."
+    "Groups without a paper; where there is one group only, it is worse."
     missing = counts.index[counts == 0].to_list()
-    single = len(missing) >= len(GROUPS) - 1
-    issue = DataIssue(
-        "missing groups",
-        "high" if single else "medium",
-        len(missing),
-        len(missing) / len(GROUPS),
-        f"no paper of {listed(missing)}",
-        "there is nothing to tell apart"
-        if single
-        else "a model never predicts a group that it has not seen",
-        "add papers of them (harvest), or keep the model away from such papers",
-        of="groups",
-    )
-    return [issue] if missing else []
+    what, single = f"no paper of {listed(missing)}", len(missing) >= len(GROUPS) - 1
+    given = ("missing groups", len(missing), len(GROUPS), what)
+    if not single:
+        return _issue(*given, "medium", of="groups")
+    (issue,) = _issue(*given, "high", of="groups")
+    return [replace(issue, why="there is nothing to tell apart")]
 
 # %% ../../nbs/02_exploration/00_quality.ipynb #1d0b997e
+RARE_BELOW = 100  # papers of a group; a test split of a fifth then holds twenty
+
+
 def _rare_groups(
     counts: pd.Series,  # papers of each of the eight groups
     total: int,  # papers of the table
@@ -131,17 +208,8 @@ def _rare_groups(
     "Groups with few papers."
     rare = counts[(counts > 0) & (counts < RARE_BELOW)].sort_values()
     each = [f"{group} ({count_text(count)})" for group, count in rare.items()]
-    issue = DataIssue(
-        "rare groups",
-        "medium",
-        int(rare.sum()),
-        rare.sum() / total,
-        f"fewer than {RARE_BELOW} papers: {listed(each)}",
-        "they are learnt badly and measured badly: a handful of test papers decides "
-        "their F1, and an eighth of macro F1 each",
-        "add papers of them (harvest); read macro F1 only with its interval",
-    )
-    return [issue] if each else []
+    what = f"fewer than {RARE_BELOW} papers: {listed(each)}"
+    return _issue("rare groups", rare.sum(), total, what, "medium")
 
 # %% ../../nbs/02_exploration/00_quality.ipynb #1d0b9980
 def check_groups(
@@ -163,41 +231,24 @@ def _large_groups(
 ) -> dict[str, float]:  # group → its share of the table
     "Groups over twice their share of arXiv, and ten points above it at least."
     shares = papers["group"].value_counts(normalize=True)
-    limits = {
-        group: max(2 * share, share + 0.1) for group, share in GROUP_SHARES.items()
-    }
-    return {
-        group: share
-        for group, share in shares.items()
-        if share > limits.get(group, np.inf)
-    }
+    limit = {group: max(2 * own, own + 0.1) for group, own in GROUP_SHARES.items()}
+    return {name: own for name, own in shares.items() if own > limit.get(name, np.inf)}
 
 # %% ../../nbs/02_exploration/00_quality.ipynb #b005f560
 def check_group_shares(
     papers: pd.DataFrame,  # with the column group
 ) -> list[DataIssue]:  # none or one
     "Groups that fill far more of the table than of arXiv."
-    large = _large_groups(papers)
-    if not large or "main_category" not in papers:
-        return []
+    large = _large_groups(papers) if "main_category" in papers else {}
     each = [
         f"{group} {share_text(share, 0)} "
         f"(arXiv: about {share_text(GROUP_SHARES[group])})"
         for group, share in large.items()
     ]
-    count = int(papers["group"].isin(list(large)).sum())
-    issue = DataIssue(
-        "unusual class distribution",
-        "low",
-        count,
-        count / len(papers),
-        f"far more of a group than arXiv has: {listed(each)}",
-        "a model expects the class distribution it was trained on, and on papers as "
-        "they come will name these groups too often",
-        "if it will meet papers as they come, test it on a table with arXiv's own "
-        "class distribution; otherwise nothing",
-    )
-    return [issue]
+    what = f"far more of a group than arXiv has: {listed(each)}"
+    count = papers["group"].isin(list(large)).sum()
+    name = "unusual class distribution"
+    return _issue(name, count, len(papers), what, "low")
 
 # %% ../../nbs/02_exploration/00_quality.ipynb #e101b490
 def _year_shift(
@@ -239,27 +290,16 @@ def check_group_years(
     "Groups that are from other years than the rest."
     table = group_years(papers)
     table = table[table["apart"] > MIN_YEAR_SHIFT].sort_values("apart", ascending=False)
-    if table.empty:
-        return []
     each = [
         f"{row.group} {share_text(row.in_year, 0)} in {row.year} (others "
         f"{share_text(row.others, 0)})"
         for row in table.itertuples()
     ]
-    count = int(table["papers"].sum())
-    return [
-        DataIssue(
-            "publication periods",
-            "high",
-            count,
-            count / len(papers),
-            f"groups from other years than the rest: {listed(each)}",
-            "a model can learn the period (words in fashion, raw TeX) instead of the "
-            "subject, and a random split does not show it",
-            "add papers of the missing years; look at scores by year; judge with "
-            "--split time",
-        )
-    ]
+    what, count = (
+        f"groups from other years than the rest: {listed(each)}",
+        table["papers"],
+    )
+    return _issue("publication periods", count.sum(), len(papers), what, "high")
 
 # %% ../../nbs/02_exploration/00_quality.ipynb #c40d5ebc
 # a few papers were added later with earlier dates
@@ -271,38 +311,14 @@ def check_dates(
     today: pd.Timestamp,  # dates beyond it are in the future
 ) -> list[DataIssue]:  # none to two
     "Missing and impossible dates."
-    undated, found = int(papers["date"].isna().sum()), []
-    odd = int(
-        (
-            (papers["date"] > today + pd.Timedelta(days=2)) | (papers["date"] < _BEGIN)
-        ).sum()
-    )
-    if undated:
-        found.append(
-            DataIssue(
-                "no date",
-                "low",
-                undated,
-                undated / len(papers),
-                f"{papers_text(undated)} no readable date",
-                "time cannot be checked for them: neither period nor part of "
-                "a split by time",
-                "fill in published, or do without --split time",
-            )
-        )
-    if odd:
-        found.append(
-            DataIssue(
-                "impossible dates",
-                "medium",
-                odd,
-                odd / len(papers),
-                f"{papers_text(odd)} a date in the future or before {_BEGIN.year}",
-                "a split by time would put them into the wrong part",
-                "correct published at its source",
-            )
-        )
-    return found
+    date, total = papers["date"], len(papers)
+    odd = int(((date > today + pd.Timedelta(days=2)) | (date < _BEGIN)).sum())
+    missing = f"{papers_text(date.isna().sum())} no readable date"
+    wrong = f"{papers_text(odd)} a date in the future or before {_BEGIN.year}"
+    return [
+        *_issue("no date", date.isna().sum(), total, missing, "low"),
+        *_issue("impossible dates", odd, total, wrong, "medium"),
+    ]
 
 # %% ../../nbs/02_exploration/00_quality.ipynb #a18166f2
 _WITHDRAWN = re.compile(
@@ -358,29 +374,15 @@ def _is_short(
     return len(text.split()) < MIN_ABSTRACT_WORDS
 
 # %% ../../nbs/02_exploration/00_quality.ipynb #c2b70195
-_TEXT_CHECKS: tuple[tuple[Callable[[str], bool], str, str, str, str], ...] = (
-    (
+# name of an issue → a test of an abstract, what an abstract is that fails it
+_TEXT_CHECKS: dict[str, tuple[Callable[[str], bool], str]] = {
+    "short abstracts": (
         _is_short,
-        "short abstracts",
         f"an abstract of fewer than {MIN_ABSTRACT_WORDS} words",
-        "there is little to learn or to predict from",
-        "look at them; drop those that are no abstracts",
     ),
-    (
-        is_withdrawn,
-        "withdrawn papers",
-        "a notice of withdrawal for an abstract",
-        "the notice has nothing of the subject, in any group",
-        "drop them",
-    ),
-    (
-        is_foreign,
-        "other languages",
-        "an abstract that does not look English",
-        "encoders and word counts know little of other languages",
-        "look at them; translate or drop them",
-    ),
-)
+    "withdrawn papers": (is_withdrawn, "a notice of withdrawal for an abstract"),
+    "other languages": (is_foreign, "an abstract that does not look English"),
+}
 
 # %% ../../nbs/02_exploration/00_quality.ipynb #c2b70196
 def check_texts(
@@ -388,12 +390,9 @@ def check_texts(
 ) -> list[DataIssue]:  # short, withdrawn, foreign
     "Abstracts that are none."
     texts, found = papers["summary"].fillna("").astype(str).to_list(), []
-    for test, name, what, why, action in _TEXT_CHECKS:
-        if count := sum(map(test, texts)):
-            share = count / len(texts)
-            severity = "medium" if share > 0.01 else "low"
-            what = f"{papers_text(count)} {what}"
-            found.append(DataIssue(name, severity, count, share, what, why, action))
+    for name, (test, what) in _TEXT_CHECKS.items():
+        count = sum(map(test, texts))
+        found += _issue(name, count, len(texts), f"{papers_text(count)} {what}")
     return found
 
 # %% ../../nbs/02_exploration/00_quality.ipynb #b1bf0372
@@ -402,22 +401,12 @@ def check_near_duplicates(
 ) -> list[DataIssue]:  # none or one
     "Papers of the same title but for small words, marks and order."
     duplicates = near_duplicates(papers)
-    if duplicates.empty:
-        return []
-    share, titles = len(duplicates) / len(papers), int(duplicates["cluster"].nunique())
-    return [
-        DataIssue(
-            "near-duplicates",
-            "medium" if share > 0.01 else "low",
-            len(duplicates),
-            share,
-            f"{papers_text(len(duplicates))} a title that another paper has too "
-            f"({count_text(titles)} title{'s' if titles > 1 else ''})",
-            "a random split may put one into training and the other into the test, "
-            "which then scores what was learnt",
-            "use --split stable, which keeps them together, or drop all but one",
-        )
-    ]
+    count, titles = len(duplicates), int(duplicates["cluster"].nunique())
+    what = (
+        f"{papers_text(count)} a title that another paper has too "
+        f"({count_text(titles)} title{'s' if titles > 1 else ''})"
+    )
+    return _issue("near-duplicates", count, len(papers), what)
 
 # %% ../../nbs/02_exploration/00_quality.ipynb #fac614a8
 DEFAULT_MAX_LENGTH = 256  # tokens
@@ -429,22 +418,11 @@ def check_lengths(
 ) -> list[DataIssue]:  # none or one
     "Texts that an encoder would truncate, if they are one in a hundred or more."
     count = int((lengths > max_length).sum())
-    if count < 0.01 * len(lengths) or not count:
+    longer = papers_text(count, ("is", "are"))
+    what = f"{longer} longer than {count_text(max_length)} tokens"
+    if count < 0.01 * len(lengths):
         return []
-    share = count / len(lengths)
-    return [
-        DataIssue(
-            "long texts",
-            "medium" if share > 0.1 else "low",
-            count,
-            share,
-            f"{papers_text(count, ('is', 'are'))} longer than {count_text(max_length)} "
-            "tokens",
-            "an encoder of this maximum length does not see the rest of them",
-            "raise the maximum length if the encoder allows it (--set max_length=512), "
-            "or keep both ends of a text (--set truncation=head+tail)",
-        )
-    ]
+    return _issue("long texts", count, len(lengths), what, limit=0.1)
 
 # %% ../../nbs/02_exploration/00_quality.ipynb #3fa7ad47
 # pairs whose codes belong to two groups
@@ -465,20 +443,10 @@ def _wrong_codes(
     total: int,  # papers of the table
 ) -> list[DataIssue]:  # none or one
     "The issue of codes that do not fit their dates."
-    each = [
-        f"{code} ({count_text(count)})" for code, count in codes.value_counts().items()
-    ]
-    issue = DataIssue(
-        "wrong alias code",
-        "medium",
-        len(codes),
-        len(codes) / total,
-        "main category is the code that arXiv did not give at that date: "
-        f"{listed(each)}",
-        "the two codes belong to two groups, so the label is probably wrong",
-        "take the main category from arXiv itself",
-    )
-    return [issue] if each else []
+    counts = codes.value_counts().items()
+    each = listed([f"{code} ({count_text(count)})" for code, count in counts])
+    what = f"main category is the code that arXiv did not give at that date: {each}"
+    return _issue("wrong alias code", len(codes), total, what, "medium")
 
 # %% ../../nbs/02_exploration/00_quality.ipynb #3fa7ad49
 def _renamed_codes(
@@ -486,25 +454,15 @@ def _renamed_codes(
     total: int,  # papers of the table
 ) -> list[DataIssue]:  # none or one
     "The issue of subjects whose group changed within the table."
+    both = [pair for pair in _ACROSS if {pair.primary, pair.alias} <= set(codes)]
     changed = {
         pair.alias: f"{pair.alias} became {pair.primary} in {pair.flipped[0].year}"
-        for pair in _ACROSS
-        if pair.flipped
-        and not pair.separate_before
-        and {pair.primary, pair.alias} <= set(codes)
+        for pair in both
+        if pair.flipped and not pair.separate_before
     }
-    count = int(codes.isin(list(changed)).sum())
-    issue = DataIssue(
-        "renamed categories",
-        "medium",
-        count,
-        count / total,
-        f"one subject under two groups: {listed(list(changed.values()))}",
-        "older and newer papers on the same subject have different labels, which no "
-        "model can tell from the text",
-        "give the older papers today's code, or train on papers from after the change",
-    )
-    return [issue] if changed else []
+    what = f"one subject under two groups: {listed(list(changed.values()))}"
+    count = codes.isin(list(changed)).sum()
+    return _issue("renamed categories", count, total, what, "medium")
 
 # %% ../../nbs/02_exploration/00_quality.ipynb #3fa7ad4b
 def check_codes(
@@ -531,13 +489,11 @@ def _meaning(
     "What is odd about a code."
     if pair := _ALIAS_OF_CODE.get(code):
         before = "a category of its own" if pair.separate_before else "the first name"
-        return f"alias of {pair.primary}" + (
-            f"; {before} until {pair.flipped[1]:%B %Y}" if pair.flipped else ""
-        )
+        until = f"; {before} until {pair.flipped[1]:%B %Y}" if pair.flipped else ""
+        return f"alias of {pair.primary}{until}"
     if code in ARCHIVED:
-        return f"older name, now {ARCHIVED[code][0]}" + (
-            " and others" if len(ARCHIVED[code]) > 1 else ""
-        )
+        others = " and others" if len(ARCHIVED[code]) > 1 else ""
+        return f"older name, now {ARCHIVED[code][0]}{others}"
     return "" if is_category(code) else "no category of arXiv"
 
 # %% ../../nbs/02_exploration/00_quality.ipynb #d4054435
@@ -570,37 +526,23 @@ def _foreign_codes(
     none = pd.Series(None, index=papers.index, dtype="str")
     codes = papers.get("other_subjects", none).replace("", None).dropna()
     kinds = codes.str.split(",").explode().value_counts().index.to_list()
-    issue = DataIssue(
-        "foreign codes",
-        "low",
-        len(codes),
-        len(codes) / len(papers),
-        f"{papers_text(len(codes))} codes that are no arXiv category: "
-        f"{listed(kinds, 4)}",
-        "they are set aside and not trained on",
-        "nothing, if they are codes of other systems (MSC, ACM)",
-    )
-    return [issue] if kinds else []
+    have = papers_text(len(codes))
+    what = f"{have} codes that are no arXiv category: {listed(kinds, 4)}"
+    return _issue("foreign codes", len(codes), len(papers), what, "low")
 
 # %% ../../nbs/02_exploration/00_quality.ipynb #395b1729
 def _rejected_rows(
     papers: int,  # how many could be used
     rejects: pd.DataFrame,  # the rows that could not, with reason
-) -> DataIssue:  # for at least one row
+) -> list[DataIssue]:  # none or one
     "Rows that could not be used."
-    share, reason = len(rejects) / (len(rejects) + papers), rejects["reason"]
-    common = reason.value_counts()
-    return DataIssue(
-        "rejected rows",
-        "medium" if share > 0.01 else "low",
-        len(rejects),
-        share,
-        f"{count_text(len(rejects))} rows could not be used, most often: "
-        f"{common.index[0]} ({count_text(common.iloc[0])})",
-        "what is missing may be missing from one group more than from others",
-        "look at the rejects and correct the source",
-        of="rows",
-    )
+    if rejects.empty:
+        return []
+    common, total = rejects["reason"].value_counts(), len(rejects) + papers
+    most = f"{common.index[0]} ({count_text(common.iloc[0])})"
+    count = count_text(len(rejects))
+    what = f"{count} rows could not be used, most often: {most}"
+    return _issue("rejected rows", len(rejects), total, what, of="rows")
 
 # %% ../../nbs/02_exploration/00_quality.ipynb #395b172a
 def check_rejects(
@@ -608,12 +550,34 @@ def check_rejects(
     rejects: pd.DataFrame | None,  # the rows that `read_papers` could not use
 ) -> list[DataIssue]:  # none to two
     "What reading has moved to `other_subjects`, and rejected."
-    found = _foreign_codes(papers)
-    if rejects is not None and len(rejects):
-        found.append(_rejected_rows(len(papers), rejects))
-    return found
+    lost = [] if rejects is None else _rejected_rows(len(papers), rejects)
+    return _foreign_codes(papers) + lost
 
 # %% ../../nbs/02_exploration/00_quality.ipynb #e0fda553
+def _verdict(
+    papers: int,  # that were checked
+    issues: Sequence[DataIssue],  # that were found
+) -> str:  # such as "2,000 papers: 3 data issues (2 medium, 1 low)"
+    "The number of issues, in one line."
+    if not issues:
+        return f"{papers:,} papers: no data issues"
+    found = Counter(issue.severity for issue in issues)
+    counts = ", ".join(f"{found[name]} {name}" for name in SEVERITIES if found[name])
+    noun = "data issue" if len(issues) == 1 else "data issues"
+    return f"{papers:,} papers: {len(issues)} {noun} ({counts})"
+
+# %% ../../nbs/02_exploration/00_quality.ipynb #9e49a6f4
+_OPTION = re.compile(r"--\w+ [\w=+]+")
+
+
+def _marked(
+    text: str,  # what to do
+) -> Markup:  # escaped
+    "Options of the command line set as such, and kept on one line."
+    code = r'<code style="white-space:nowrap">\g<0></code>'
+    return Markup(_OPTION.sub(code, str(escape(text))))
+
+# %% ../../nbs/02_exploration/00_quality.ipynb #8b23bc8e
 @dataclass(frozen=True)
 class QualityReport:
     "What to correct, or to know, before a model is trained on a table."
@@ -631,66 +595,34 @@ class QualityReport:
     @property
     def verdict(self) -> str:
         "The number of issues, in one line."
-        if not self.issues:
-            return f"{self.papers:,} papers: no data issues"
-        counts = [
-            f"{n} {severity}"
-            for severity in SEVERITIES
-            if (n := sum(issue.severity == severity for issue in self.issues))
-        ]
-        issues = "data issue" if len(self.issues) == 1 else "data issues"
-        found = f"{len(self.issues)} {issues} ({', '.join(counts)})"
-        return f"{self.papers:,} papers: {found}"
+        return _verdict(self.papers, self.issues)
 
     def to_dict(self) -> dict[str, Any]:
         "The report as plain JSON values."
-        return {
-            "papers": self.papers,
-            "issues": [asdict(issue) for issue in self.issues],
-        }
+        return asdict(self) | {"issues": list(map(asdict, self.issues))}
 
     def __repr__(self) -> str:
-        lines = [
-            f"{issue.severity:<6}  {issue.what}\n        {issue.why}\n        → "
-            f"{issue.action}"
-            for issue in self.issues
-        ]
+        form = "{severity:<6}  {what}\n        {why}\n        → {action}"
+        lines = [form.format(**asdict(issue)) for issue in self.issues]
         return "\n".join([self.verdict, *lines])
 
     def as_html(self) -> Markup:
         "The issues as a list for a page; every value is escaped."
-        issues = [
-            asdict(issue) | {"action": _marked(issue.action)} for issue in self.issues
-        ]
-        return render_template("checkup.html", verdict=self.verdict, issues=issues)
+        rows = [asdict(one) | {"action": _marked(one.action)} for one in self.issues]
+        return render_template("checkup.html", verdict=self.verdict, issues=rows)
 
     def _repr_html_(self) -> str:
         return str(self.as_html())
-
-# %% ../../nbs/02_exploration/00_quality.ipynb #9e49a6f4
-def _marked(
-    text: str,  # what to do
-) -> Markup:  # escaped
-    "Options of the command line set as such, and kept on one line."
-    return Markup(
-        re.sub(
-            r"--\w+ [\w=+]+",
-            r'<code style="white-space:nowrap">\g<0></code>',
-            str(escape(text)),
-        )
-    )
 
 # %% ../../nbs/02_exploration/00_quality.ipynb #9e49c5e3
 class CheckError(ArxivNbclfError):
     "A table that cannot be checked."
 
-# %% ../../nbs/02_exploration/00_quality.ipynb #9e49e4d2
-def _checked(
+
+def _check_table(
     papers: pd.DataFrame,  # a papers table
-    lengths: Sequence[int] | np.ndarray | None,  # tokens of each paper
-    max_length: int,  # tokens
-) -> np.ndarray | None:  # the lengths
-    "Raise `CheckError` unless all fits together."
+) -> None:  # or CheckError
+    "Refuse what is no table of papers."
     if not isinstance(papers, pd.DataFrame):
         raise CheckError(
             f"check_quality needs a papers table, not {type(papers).__name__}; "
@@ -703,24 +635,25 @@ def _checked(
         )
     if papers.empty:
         raise CheckError("the table holds no papers; is it the right file?")
+
+# %% ../../nbs/02_exploration/00_quality.ipynb #9e49e4d2
+def _checked_lengths(
+    lengths: Sequence[int] | np.ndarray,  # tokens of each paper
+    max_length: int,  # tokens
+    papers: int,  # in the table
+) -> np.ndarray:  # (n_papers,)
+    "The lengths as an array. Raises `CheckError`."
     if max_length < 1:
+        text = "must be 1 token or more; encoders mostly read 256 or 512"
+        raise CheckError(f"max_length={max_length} {text}")
+    found = np.asarray(lengths)
+    numbers = found.dtype.kind in "iuf" and np.isfinite(found.astype(float)).all()
+    if found.shape != (papers,) or not numbers:
         raise CheckError(
-            f"max_length={max_length} must be 1 token or more; encoders mostly read "
-            "256 or 512"
+            f"lengths must be {papers:,} numbers, one per paper, not "
+            f"{found.dtype} of shape {found.shape}"
         )
-    if lengths is None:
-        return None
-    measured = np.asarray(lengths)
-    if (
-        measured.shape != (len(papers),)
-        or measured.dtype.kind not in "iuf"
-        or not np.isfinite(measured.astype(float)).all()
-    ):
-        raise CheckError(
-            f"lengths must be {len(papers):,} numbers, one per paper, not "
-            f"{measured.dtype} of shape {measured.shape}"
-        )
-    return measured
+    return found
 
 # %% ../../nbs/02_exploration/00_quality.ipynb #29cc2823
 def check_quality(
@@ -734,7 +667,10 @@ def check_quality(
     today: pd.Timestamp | None = None,
 ) -> QualityReport:  # the issues, the worst first
     "Check a table before training. Raises `CheckError` where it cannot be checked."
-    measured = _checked(papers, lengths, max_length)
+    _check_table(papers)
+    measured = np.empty(0)
+    if lengths is not None:
+        measured = _checked_lengths(lengths, max_length, len(papers))
     known = prepared_papers(papers)
     found = [
         *check_groups(known),
@@ -745,14 +681,7 @@ def check_quality(
         *check_near_duplicates(papers),
         *check_codes(known),
         *check_rejects(papers, rejects),
-        *([] if measured is None else check_lengths(measured, max_length)),
+        *check_lengths(measured, max_length),
     ]
-    return QualityReport(
-        len(papers),
-        tuple(
-            sorted(
-                found,
-                key=lambda issue: (SEVERITIES.index(issue.severity), -issue.share),
-            )
-        ),
-    )
+    found.sort(key=lambda issue: (SEVERITIES.index(issue.severity), -issue.share))
+    return QualityReport(len(papers), tuple(found))

@@ -5,19 +5,433 @@
 # %% ../../nbs/08_report/01_model_card.ipynb #c45e8078
 from __future__ import annotations
 
+import json
+import math
 import re
-from collections.abc import Mapping
+import shlex
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from ..core.pages import TEMPLATES, Picture
+import numpy as np
+import pandas as pd
+
+from ..core.basics import ArxivNbclfError
+from arxiv_nbclf.core.pages import (
+    TEMPLATES,
+    Picture,
+    count_text,
+    duration_text,
+    score_text,
+    time_text,
+)
 from ..evaluation.metrics import Scores
-from .sections import Sections, template_values
+from .sections import Sections, to_json_types
+from arxiv_nbclf.tuning.studies import (
+    describe_search,
+    space_table,
+    trial_formats,
+    trials_table,
+)
 
 if TYPE_CHECKING:
     from huggingface_hub import CardData, ModelCardData
 
 # %% auto #0
-__all__ = ['card_data', 'yaml_head', 'model_card']
+__all__ = ['EPOCH_FORMATS', 'BadReport', 'build_report', 'epoch_table', 'report_epochs', 'best_epoch_text', 'interval_text',
+           'template_values', 'card_data', 'yaml_head', 'model_card']
+
+# %% ../../nbs/08_report/01_model_card.ipynb #f176294b
+class BadReport(ArxivNbclfError):
+    "A record and scores that do not belong together."
+
+# %% ../../nbs/08_report/01_model_card.ipynb #767f257f
+def _check_same_papers(
+    record: Mapping[str, Any],  # the run's record
+    scores: Scores,  # of the run's model
+    baseline: Scores | None,  # of the linear family
+) -> None:  # or BadReport
+    "Refuse scores that are not of the run's test papers."
+    if record.get("n_test", scores.n) != scores.n:
+        raise BadReport(
+            f"record: n_test is {record['n_test']}, but the scores count {scores.n} "
+            "papers; score the run's test split"
+        )
+    if baseline is None:
+        return
+    if not baseline.per_class["support"].equals(scores.per_class["support"]):
+        raise BadReport(
+            f"baseline: scored on other papers ({baseline.n}) than the model "
+            f"({scores.n}); score both on the test split"
+        )
+
+# %% ../../nbs/08_report/01_model_card.ipynb #433b8482
+def build_report(
+    record: Mapping[str, Any],  # the run's record; any key may be missing
+    scores: Scores,  # of the run's model on its test papers
+    # of the linear family on the same papers; None where linear is the family
+    baseline: Scores | None = None,
+) -> dict[str, Any]:  # the content of report.json
+    "Join the record of a run and its scores. Raises `BadReport`."
+    _check_same_papers(record, scores, baseline)
+    names = ("family", "level", "encoder", "n_train", "n_validation")
+    head = {key: to_json_types(record.get(key)) for key in names} | {"n_test": scores.n}
+    other = head | {"family": "linear", "encoder": None}
+    rest = to_json_types({key: record[key] for key in record if key not in head})
+    base = None if baseline is None else other | baseline.to_dict()
+    return {**head, **scores.to_dict(), "baseline": base, **rest}
+
+# %% ../../nbs/08_report/01_model_card.ipynb #314c48f4
+EPOCH_FORMATS = {
+    "epoch": count_text,
+    "training loss": score_text,
+    "validation loss": score_text,
+    "weighted F1": score_text,
+    "macro F1": score_text,
+    "accuracy": score_text,
+    "time": lambda seconds: "–" if np.isnan(seconds) else duration_text(seconds),
+    "kept": lambda kept: "yes" if kept else "",
+}
+
+# %% ../../nbs/08_report/01_model_card.ipynb #40a709a8
+def epoch_table(
+    records: list[Any] | None,  # one per epoch: `training` of a run's record
+    best: int | None = None,  # the epoch whose weights were kept, if that is known
+) -> pd.DataFrame:  # a row per epoch, columns of EPOCH_FORMATS as far as they are known
+    "The epochs of a training; the column `kept` is there if one of them is the best."
+    rows = [record for record in records or [] if isinstance(record, Mapping)]
+    table = pd.DataFrame(rows).rename(columns={"seconds": "time"})
+    table = table.reindex(columns=list(EPOCH_FORMATS)[:-1])
+    table = table.apply(pd.to_numeric, errors="coerce").dropna(subset="epoch")
+    table = table.dropna(axis=1, how="all").reset_index(drop=True)
+    kept = table["epoch"] == best if len(table) else pd.Series(dtype=bool)
+    return table.assign(kept=kept) if kept.any() else table
+
+# %% ../../nbs/08_report/01_model_card.ipynb #0fd531d4
+def report_epochs(
+    report: Mapping[str, Any],  # the content of report.json
+) -> pd.DataFrame:  # empty for a family without epochs
+    "The epoch table of a report; an ensemble has it from one of its members."
+    settings = report.get("settings") or {}
+    members = (settings.get("fitted_members") or {}).values()
+    best = [holder.get("best_epoch") for holder in (settings, *members)]
+    return epoch_table(report.get("training"), next(filter(None, best), None))
+
+# %% ../../nbs/08_report/01_model_card.ipynb #0fd550c3
+def best_epoch_text(
+    epochs: pd.DataFrame,  # as `report_epochs` gives it
+) -> str:  # a sentence, or two; nothing if it is not known which epoch was kept
+    "Which epoch was kept, and what it means if the loss was less in an earlier one."
+    if "kept" not in epochs or len(epochs) == 1:
+        return ""
+    last = epochs["kept"].idxmax()
+    number = epochs["epoch"].map(count_text)
+    text = (
+        f"Epoch {number[last]} of {count_text(len(epochs))} was kept, "
+        "the best on the validation papers."
+    )
+    loss = epochs.reindex(columns=["validation loss"]).squeeze(axis=1)[: last + 1]
+    if not loss[last] > loss.min():  # nor where it is not known
+        return text
+    least, scores = loss.idxmin(), epochs.filter(["weighted F1", "macro F1"])
+    if scores.empty or not (scores.loc[last] >= scores.loc[least]).all():
+        return text
+    return (
+        f"{text} Up to it the validation loss rose from {score_text(loss[least])} "
+        f"in epoch {number[least]} to {score_text(loss[last])}, while F1 did not "
+        "fall: the model grew surer than it is right (overconfidence), which the "
+        "calibration, fitted afterwards, repairs."
+    )
+
+# %% ../../nbs/08_report/01_model_card.ipynb #c4aa1aae
+def _setting_text(
+    value: Any,  # a setting, as JSON knows it
+) -> str:  # numbers are short, what belongs together is on one line
+    "A setting as human-readable text."
+    if isinstance(value, Mapping):
+        return ", ".join(
+            f"{key} {_setting_text(inner)}"
+            for key, inner in value.items()
+            if inner is not None
+        )
+    if isinstance(value, list):
+        return ", ".join(map(_setting_text, value))
+    if isinstance(value, float):
+        value += 0.0  # which takes the minus from a zero
+        text = f"{value:.2f}" if value == round(value, 2) else f"{value:g}"
+        return text.replace("-", "−", 1) if value < 0 else text
+    return str(value)
+
+# %% ../../nbs/08_report/01_model_card.ipynb #220c9f42
+def _known_settings(
+    settings: Mapping[str, Any],  # name → value; a value may be a mapping itself
+) -> dict[str, Any]:  # without None, empty lists and lists of records
+    "The settings that are shown."
+    return {
+        name: value
+        for name, value in settings.items()
+        if not (value is None or value == [])
+        and not (isinstance(value, list) and isinstance(value[0], Mapping))
+    }
+
+# %% ../../nbs/08_report/01_model_card.ipynb #c8b1d241
+_MAX_LINE = 150  # characters of a setting that are still read as one line
+
+
+def _setting_blocks(
+    settings: Mapping[str, Any],  # name → value; a value may be a mapping itself
+    title: str = "Settings",  # of the outermost block
+) -> list[tuple[str, list[tuple[str, str]]]]:  # title and pairs, the outermost first
+    "Settings, nested ones too, in blocks of short lines."
+    known = _known_settings(settings)
+    long = {
+        name: value
+        for name, value in known.items()
+        if isinstance(value, Mapping) and len(_setting_text(value)) > _MAX_LINE
+    }
+    short = [(name, _setting_text(known[name])) for name in known if name not in long]
+    below = [
+        block
+        for name, value in long.items()
+        for block in _setting_blocks(value, f"{title} · {name}" if short else name)
+    ]
+    return [(title, short)] * bool(short) + below
+
+# %% ../../nbs/08_report/01_model_card.ipynb #c76de6cc
+_DATA_LABELS = {
+    "rows": "Papers read",
+    "rejects": "Rows rejected",
+    "n_train": "Training papers",
+    "n_validation": "Validation papers",
+    "n_test": "Test papers",
+    "split": "Split strategy",
+    "seed": "Seed",
+    "near_duplicates_across": "Near-duplicate titles across the split",
+}
+
+_PROVENANCE_LABELS = {
+    "family": "Family",
+    "encoder": "Encoder",
+    "level": "Level of the labels",
+    "created": "Made on",
+    "machine": "Machine",
+}
+
+# %% ../../nbs/08_report/01_model_card.ipynb #2a4f4186
+def _value_text(
+    key: str,  # its name in the record
+    value: Any,  # a number, a text or a time in ISO form
+) -> str:  # a count with commas, a time in words
+    "A value of a record as text."
+    if key == "created":
+        return time_text(str(value))
+    is_count = isinstance(value, int) and key != "seed"
+    return count_text(value) if is_count else str(value)
+
+# %% ../../nbs/08_report/01_model_card.ipynb #618e2974
+def _labelled_values(
+    record: Mapping[str, Any],  # the run's record
+    names: Mapping[str, str],  # key → label, in order
+) -> list[tuple[str, str]]:  # label and text of each key that is there
+    "Pairs of label and text of what a record holds."
+    known = {key: record[key] for key in names if record.get(key) is not None}
+    return [(names[key], _value_text(key, value)) for key, value in known.items()]
+
+# %% ../../nbs/08_report/01_model_card.ipynb #5abac134
+_HEADLINE_SCORES = {
+    "accuracy": ("Accuracy", "papers put into the right group"),
+    "macro_f1": ("Macro F1", "mean over groups, each counts alike"),
+    "weighted_f1": ("Weighted F1", "mean over groups, by their papers"),
+    "log_loss": ("Log loss", "confidence, rewarded and punished; lower is better"),
+}
+
+# %% ../../nbs/08_report/01_model_card.ipynb #8abc3cab
+def interval_text(
+    scores: Any,  # score → interval, from a report; a file may hold anything
+    key: str,  # the name of a score
+) -> str:  # "0.868 to 0.925"; nothing where it is not known
+    "The ends of a 95 % interval."
+    found = scores.get(key) if isinstance(scores, Mapping) else None
+    ends = [found.get("low"), found.get("high")] if isinstance(found, Mapping) else []
+    known = len(ends) == 2 and all(
+        isinstance(end, int | float) and math.isfinite(end) for end in ends
+    )
+    return " to ".join(map(score_text, ends)) if known else ""
+
+# %% ../../nbs/08_report/01_model_card.ipynb #5abae023
+def _headline_scores(
+    report: Mapping[str, Any],  # the content of report.json
+) -> list[dict[str, Any]]:  # key, name, what, value, base (NaN if unknown), interval
+    "The headline scores, those that are known."
+    base = report["baseline"] or {}
+    return [
+        {
+            "key": key,
+            "name": name,
+            "what": what,
+            "value": report[key],
+            "base": math.nan if base.get(key) is None else base[key],
+            "interval": interval_text(report.get("intervals"), key),
+        }
+        for key, (name, what) in _HEADLINE_SCORES.items()
+        if report[key] is not None
+    ]
+
+# %% ../../nbs/08_report/01_model_card.ipynb #064d9958
+def _mistakes(
+    scores: Scores,  # whose confusion matrix to read
+    most: int = 5,  # how many pairs to name
+) -> list[dict[str, Any]]:  # true, predicted, papers, share of the true group
+    "The most frequent confusions, most papers first."
+    counts, support = scores.confusion.to_numpy(), scores.per_class["support"]
+    wrong = np.where(np.eye(len(counts), dtype=bool), 0, counts)
+    order = np.argsort(-wrong, axis=None, kind="stable")[:most]
+    return [
+        {
+            "true": scores.labels[row],
+            "predicted": scores.labels[column],
+            "papers": int(wrong[row, column]),
+            "share": wrong[row, column] / support.iloc[row],
+        }
+        for row, column in zip(*np.unravel_index(order, counts.shape), strict=True)
+        if wrong[row, column]
+    ]
+
+# %% ../../nbs/08_report/01_model_card.ipynb #0161fe35
+def _usage(
+    model: str,  # the run's folder
+) -> dict[str, str]:  # usage_python and usage_shell
+    "How to predict with the model of a run: one paper, then a table."
+    # a line stays one line, and in the model card inside its fence
+    model = " ".join(model.split()).replace("```", "")
+    quoted, shell = json.dumps(model, ensure_ascii=False), shlex.quote(model)
+    lines = [
+        "from arxiv_nbclf import load_classifier, predict, read_papers",
+        "",
+        f'predict("A title", "An abstract", model={quoted})',
+        "",
+        f"classifier = load_classifier({quoted})  # loaded once, for many",
+        'papers, rejects = read_papers("new.csv", purpose="prediction")',
+        "predict(papers, model=classifier)",
+    ]
+    return {
+        "usage_python": "\n".join(lines),
+        "usage_shell": f"arxiv-nbclf predict new.csv --model {shell} "
+        "--out predictions.csv",
+    }
+
+# %% ../../nbs/08_report/01_model_card.ipynb #47c1d1ca
+def _test_set_text(
+    report: Mapping[str, Any],  # the content of report.json
+) -> dict[str, str]:  # papers: what they are; near_duplicates: a warning, or nothing
+    "Which papers the scores are of, and whether the model can have seen similar ones."
+    if report["n_train"] is None:  # a saved model was scored on some table
+        return {"papers": "papers", "near_duplicates": ""}
+    across = report.get("near_duplicates_across") or 0
+    warning = (
+        f"But {count_text(across)} papers of the table have a near-duplicate title in "
+        "another split, so the model may have seen the like of some test papers."
+    )
+    what = "test papers that played no part in training"
+    return {"papers": what, "near_duplicates": warning if across else ""}
+
+# %% ../../nbs/08_report/01_model_card.ipynb #faba5ddc
+def _search(
+    report: Mapping[str, Any],  # the content of report.json
+) -> dict[str, Any]:  # a text (empty without a search), space, best ten trials, formats
+    "How the hyperparameters were found."
+    trials = trials_table(report).head(10)
+    return {
+        "search": describe_search(report),
+        "space": space_table(report),
+        "trials": trials,
+        "trial_formats": trial_formats(trials),
+    }
+
+# %% ../../nbs/08_report/01_model_card.ipynb #99db46fa
+def _right(
+    scores: Scores,  # of a model
+) -> int:  # papers
+    "How many papers were put into the right group."
+    return int(np.trace(scores.confusion.to_numpy()))
+
+# %% ../../nbs/08_report/01_model_card.ipynb #8c5d96a5
+def _score_values(
+    report: Mapping[str, Any],  # the content of report.json
+    scores: Scores,  # of the model
+    baseline: Scores | None,  # of the linear family
+) -> dict[str, Any]:  # name in a template → value
+    "What templates show of the scores."
+    lenient, support = report.get("lenient_accuracy"), scores.per_class["support"]
+    return {
+        "n": scores.n,
+        "right": _right(scores),
+        "labels": scores.labels,
+        "notes": scores.notes,
+        "figures": _headline_scores(report),
+        "lenient": lenient if isinstance(lenient, float) else None,
+        "baseline": baseline is not None,
+        "baseline_right": 0 if baseline is None else _right(baseline),
+        "mistakes": _mistakes(scores),
+        "rare": [label for label, papers in support.items() if 0 < papers < 50],
+    }
+
+# %% ../../nbs/08_report/01_model_card.ipynb #ef7f3e21
+def _texts_of(
+    known: Mapping[str, Any] | None,  # name → value, as a report holds them
+    text: Callable[[Any], str],  # makes text of a value
+) -> list[tuple[str, str]]:  # name and text of each that is there
+    "Pairs of name and text."
+    values = (known or {}).items()
+    return [(name, text(value)) for name, value in values if value is not None]
+
+# %% ../../nbs/08_report/01_model_card.ipynb #f7a5f2a6
+def _provenance_values(
+    report: Mapping[str, Any],  # the content of report.json
+) -> dict[str, Any]:  # name in a template → value
+    "What templates show of data, settings, times and versions."
+    data, trained = (
+        _labelled_values(report, _DATA_LABELS),
+        report["n_train"] is not None,
+    )
+    scored = _PROVENANCE_LABELS | {"created": "Scored on"}
+    return {
+        "trained": trained,
+        "data": data if len(data) > 1 else [],
+        "sources": report.get("source") or [],
+        "making": _labelled_values(report, _PROVENANCE_LABELS if trained else scored),
+        "settings": _setting_blocks(report.get("settings") or {}),
+        "timings": _texts_of(report.get("timings"), duration_text),
+        "versions": _texts_of(report.get("versions"), str),
+    }
+
+# %% ../../nbs/08_report/01_model_card.ipynb #a4334400
+def _model_folder(
+    report: Mapping[str, Any],  # the content of report.json
+) -> str:  # to write into lines to copy
+    "Where the model of a report lies."
+    given = (report.get("asked") or {}).get("model") or report.get("folder")
+    return given or f"runs/{report.get('name') or 'NAME'}"
+
+# %% ../../nbs/08_report/01_model_card.ipynb #74423635
+def template_values(
+    report: dict[str, Any],  # the content of report.json
+    scores: Scores,  # of the model
+    baseline: Scores | None,  # of the linear family
+) -> dict[str, Any]:  # name in a template → value
+    "What page and model card show, prepared once."
+    epochs = report_epochs(report)
+    return {
+        "report": report,
+        "title": str(report.get("name") or "A run"),
+        "epochs": epochs,
+        "kept": best_epoch_text(epochs),
+        "epoch_formats": EPOCH_FORMATS,
+        **_score_values(report, scores, baseline),
+        **_provenance_values(report),
+        **_test_set_text(report),
+        **_search(report),
+        **_usage(_model_folder(report)),
+    }
 
 # %% ../../nbs/08_report/01_model_card.ipynb #3295571c
 def card_data(
@@ -49,14 +463,16 @@ def yaml_head(
     class Dumper(yaml.SafeDumper):
         def ignore_aliases(
             self,
-            data: Any,  # any value
+            data: Any,  # a value that occurs twice
         ) -> bool:
+            "Write it out again, rather than refer to the first place."
             return True
 
         def text(
             self,
-            value: str,  # as it is stored
+            value: str,  # any text of the metadata
         ) -> yaml.ScalarNode:
+            "In quotes where an escape is needed."
             style = '"' if _HTML.search(value) else None
             return self.represent_scalar("tag:yaml.org,2002:str", value, style=style)
 

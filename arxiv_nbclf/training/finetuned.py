@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['EPOCH_ARGUMENTS', 'TrainingJob', 'check_loggers', 'training_arguments', 'length_buckets', 'training_data',
            'TrainingResult', 'OutOfMemory', 'fine_tune', 'changed_recipe', 'FineTuningSettings', 'prior_offsets',
-           'uses_bf16', 'fit_recipe', 'fitted_record', 'FineTunedClassifier']
+           'uses_bf16', 'fit_recipe', 'fitted_record', 'FineTunedTransformer', 'FineTunedClassifier']
 
 # %% ../../nbs/05_training/02_training.ipynb #dc84713a
 import gc
@@ -14,7 +14,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import numpy as np
 
@@ -232,7 +232,7 @@ class TrainingResult:
 
 # %% ../../nbs/05_training/02_training.ipynb #cee7ef43
 def _record(
-    trainer: "Trainer",  # after training
+    trainer: "Trainer",  # after `train`: its log and best checkpoint are read
     tokens: Tokens,  # of the training papers
 ) -> dict[str, Any]:  # plain JSON values
     "How a training went."
@@ -278,7 +278,7 @@ def _new_model(
 # %% ../../nbs/05_training/02_training.ipynb #b07d34fa
 def _log_truncated(
     tokens: Tokens,  # of the training papers
-    recipe: Recipe,  # the hyperparameters
+    recipe: Recipe,  # maximum length and truncation
 ) -> None:
     "Report how many training texts are cut."
     if tokens.truncated:
@@ -356,7 +356,7 @@ def _is_out_of_memory(
 
 # %% ../../nbs/05_training/02_training.ipynb #1254e8b6
 def _advice(
-    recipe: Recipe,  # the hyperparameters
+    recipe: Recipe,  # with the setting to lower
     gradient_accumulation: int,  # steps per update that did not suffice
 ) -> OutOfMemory:  # to be raised
     "The error that says which setting to lower."
@@ -370,8 +370,8 @@ def _advice(
 
 # %% ../../nbs/05_training/02_training.ipynb #01518be6
 def _halve_batch(
-    error: BaseException,  # out of memory
-    recipe: Recipe,  # the hyperparameters
+    error: BaseException,  # that torch raised for want of memory
+    recipe: Recipe,  # with the sizes that did not fit
     gradient_accumulation: int,  # steps per update so far
 ) -> int:  # steps per update to try next
     "Halve what is computed at once. Raises `OutOfMemory` where that cannot help."
@@ -566,29 +566,8 @@ def fitted_record(
 
 # %% ../../nbs/05_training/02_training.ipynb #3a829a07
 @dataclass(eq=False)
-class FineTunedClassifier(FineTuningSettings):
-    "A pretrained transformer with a head for the eight groups, fine-tuned."
-
-    def _fit(
-        self,
-        texts: list[str],  # one per paper
-        labels: np.ndarray,  # (n_papers,) label ids
-        # texts and label ids to choose by; None: none
-        validation: LabelledTexts | None,
-    ) -> HeldOut:
-        require_extra("train", "torch", "transformers", "datasets", "accelerate")
-        train = texts, labels
-        if validation is None:
-            train, validation = validation_holdout(train, self.seed)
-        job, trained = fit_recipe(self, train, validation)
-        self._bf16, loss = job.bf16, trained.training_loss
-        self.model_, self.tokenizer_ = trained.model, trained.tokenizer
-        self.offsets_ = np.zeros_like(loss.prior)
-        scores, balanced = self._scores(validation[0]), loss.loss == "balanced_softmax"
-        tau = choose_tau(scores, validation[1], loss.prior) if balanced else 0.0
-        self.offsets_ = prior_offsets(tau, loss.prior, train[1])
-        self.fitted_ = fitted_record(self.recipe, job, tau, trained.record)
-        return HeldOut(scores + self.offsets_, validation[1], includes_validation=True)
+class FineTunedTransformer(FineTuningSettings):
+    "A fine-tuned transformer with its tokeniser: how it scores, is saved and loaded."
 
     def _scores(
         self,
@@ -614,10 +593,37 @@ class FineTunedClassifier(FineTuningSettings):
     ) -> None:
         require_extra("train", "torch", "transformers")
         encoder, machine = find_encoder(str(folder / "encoder")), accelerator()
-        self.model_ = load_for_classification(encoder, whole=True)
         self.tokenizer_ = load_tokenizer(encoder)
+        # as `TrainingResult` has it: torch's types do not know `to` of a subclass
+        self.model_: Any = cast(Any, load_for_classification(encoder, whole=True))
         self.model_.to(machine.kind)
         self._bf16 = uses_bf16(self.resolved().precision, machine)
         shapes = {"offsets": (len(LABELS),)}
         self.offsets_ = load_arrays(folder / "offsets.safetensors", shapes)["offsets"]
         self.loggers = tuple(self.loggers)
+
+# %% ../../nbs/05_training/02_training.ipynb #23f244c7
+@dataclass(eq=False)
+class FineTunedClassifier(FineTunedTransformer):
+    "A pretrained transformer with a head for the eight groups, fine-tuned."
+
+    def _fit(
+        self,
+        texts: list[str],  # one per paper
+        labels: np.ndarray,  # (n_papers,) label ids
+        # texts and label ids to choose by; None: none
+        validation: LabelledTexts | None,
+    ) -> HeldOut:
+        require_extra("train", "torch", "transformers", "datasets", "accelerate")
+        train = texts, labels
+        if validation is None:
+            train, validation = validation_holdout(train, self.seed)
+        job, trained = fit_recipe(self, train, validation)
+        self._bf16, loss = job.bf16, trained.training_loss
+        self.model_, self.tokenizer_ = trained.model, trained.tokenizer
+        self.offsets_ = np.zeros_like(loss.prior)
+        scores, balanced = self._scores(validation[0]), loss.loss == "balanced_softmax"
+        tau = choose_tau(scores, validation[1], loss.prior) if balanced else 0.0
+        self.offsets_ = prior_offsets(tau, loss.prior, train[1])
+        self.fitted_ = fitted_record(self.recipe, job, tau, trained.record)
+        return HeldOut(scores + self.offsets_, validation[1], includes_validation=True)

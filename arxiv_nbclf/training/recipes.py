@@ -226,7 +226,7 @@ LIMITS: dict[str, tuple[float, float]] = {
 
 # %% ../../nbs/05_training/00_recipes.ipynb #2f03972e
 def check_batches(
-    recipe: Recipe,  # the hyperparameters
+    recipe: Recipe,  # batch size, tokens per batch and maximum length
 ) -> None:  # or `BadSettings`
     "Refuse batches that have two sizes, or are smaller than a text."
     if recipe.tokens_per_batch and recipe.batch_size:
@@ -242,7 +242,7 @@ def check_batches(
 
 # %% ../../nbs/05_training/00_recipes.ipynb #079ff77a
 def check_recipe(
-    recipe: Recipe,  # the hyperparameters
+    recipe: Recipe,  # its names and numbers are checked
 ) -> None:  # or `BadSettings`
     "Refuse a recipe that cannot work."
     choices = {
@@ -271,7 +271,7 @@ SMALL_WIDTH = 512  # of hidden states; encoders below it need larger steps
 
 # %% ../../nbs/05_training/00_recipes.ipynb #9cbd5c9f
 def resolve_for_encoder(
-    recipe: Recipe,  # the hyperparameters
+    recipe: Recipe,  # its learning rate may be None
     backbone: "Backbone",  # from `describe_encoder`
 ) -> Recipe:  # its learning rate is set
     "Set what depends on the encoder. Raises `BadSettings`."

@@ -61,7 +61,7 @@ if TYPE_CHECKING:
 # %% ../../nbs/05_training/01_trainer.ipynb #df9ddc67
 MANIFEST_FILE = "whole.json"  # the name that version 0.1.0 gave it
 
-# %% ../../nbs/05_training/01_trainer.ipynb #831afc3f
+
 def _digests(
     folder: Path,  # a checkpoint
 ) -> dict[str, str]:  # sha256 by file name, without the manifest
@@ -103,12 +103,9 @@ def request_digest(
             digest.update(hashlib.sha256(text.encode(errors="surrogatepass")).digest())
     return digest.hexdigest()
 
-# %% ../../nbs/05_training/01_trainer.ipynb #a75d3dd6
-REQUEST_FILE = "request.json"  # lies beside the checkpoints
-
 # %% ../../nbs/05_training/01_trainer.ipynb #ee9a17c7
 def trainer_state(
-    checkpoint: Path,  # a complete one
+    checkpoint: Path,  # a folder that `is_complete`
 ) -> dict[str, Any]:  # steps, epochs, log, early stopping: as the Trainer writes it
     "The progress of a training."
     return json.loads((checkpoint / "trainer_state.json").read_text(encoding="utf-8"))
@@ -141,12 +138,15 @@ def _keep_only(
 # %% ../../nbs/05_training/01_trainer.ipynb #9e119629
 def _best(
     folder: Path,  # where the checkpoints are
-    checkpoint: Path,  # a complete one
+    checkpoint: Path,  # a folder that `is_complete`; it names the best step
 ) -> Path:  # it need not be there
     "The best checkpoint up to this one."
     return folder / f"checkpoint-{trainer_state(checkpoint).get('best_global_step')}"
 
 # %% ../../nbs/05_training/01_trainer.ipynb #a75d9aa3
+REQUEST_FILE = "request.json"  # lies beside the checkpoints
+
+
 def _start_request(
     folder: Path,  # of the checkpoints; it is made
     digest: str,  # from `request_digest`
@@ -196,27 +196,34 @@ def is_finished_training(
     return waited >= stop["args"]["early_stopping_patience"]
 
 # %% ../../nbs/05_training/01_trainer.ipynb #f01f2f8c
-def checkpoint_callback() -> "TrainerCallback":
+def checkpoint_callback() -> "TrainerCallback":  # for `new_trainer`
     "A callback that completes each checkpoint, and keeps the best and the last."
     from torch import distributed
     from transformers import TrainerCallback
 
     class CheckpointKeeper(TrainerCallback):
+        "Writes manifests and removes what is not needed any more."
+
         def on_train_begin(
-            self, args: Any, state: Any, control: Any, **kwargs: Any
+            self,
+            args: Any,  # TrainingArguments; output_dir is read
+            state: Any,  # TrainerState; the place of the best checkpoint is corrected
+            control: Any,  # TrainerControl; not used
+            **kwargs: Any,  # model, optimizer and the like; not used
         ) -> None:
+            "Find the best checkpoint again if the folder has been moved."
             best = Path(args.output_dir) / f"checkpoint-{state.best_global_step}"
-            # the folder may have been moved since
             if state.best_global_step and best.is_dir():
                 state.best_model_checkpoint = str(best)
 
         def on_save(
             self,
-            args: Any,  # as the trainer passes them
-            state: Any,  # of the trainer
-            control: Any,  # of the trainer
-            **kwargs: Any,  # as the trainer passes them
+            args: Any,  # TrainingArguments; output_dir is read
+            state: Any,  # TrainerState; the steps of this checkpoint and of the best
+            control: Any,  # TrainerControl; not used
+            **kwargs: Any,  # model, optimizer and the like; not used
         ) -> None:
+            "Complete a checkpoint; the main process does, when all have written."
             if distributed.is_initialized():
                 distributed.barrier()
             if state.is_world_process_zero:
@@ -372,8 +379,8 @@ class LengthBucketBatches:
 
 # %% ../../nbs/05_training/01_trainer.ipynb #5fb831d1
 def discriminative_learning_rates(
-    model: "PreTrainedModel",  # as transformers has it
-    recipe: Recipe,  # the hyperparameters
+    model: "PreTrainedModel",  # encoder and head; frozen parameters are left out
+    recipe: Recipe,  # learning rates of encoder and head, and weight decay
 ) -> tuple[Any, dict[str, Any]]:  # AdamW and its arguments, as the Trainer takes them
     "AdamW with larger steps for the head; vectors (biases, norms) do not decay."
     from torch.optim import AdamW
@@ -397,8 +404,8 @@ class TrainingDiverged(ArxivNbclfError):
 
 # %% ../../nbs/05_training/01_trainer.ipynb #4c16c832
 def _diverged(
-    state: Any,  # a TrainerState
-    args: "TrainingArguments",  # as the trainer passes them
+    state: Any,  # a TrainerState: epoch and step
+    args: "TrainingArguments",  # with the learning rate
 ) -> TrainingDiverged:  # to be raised
     "The error that says where the loss was lost, and what to lower."
     where = f"in epoch {int(state.epoch or 0) + 1}, by step {state.global_step + 1}"
@@ -415,10 +422,12 @@ def _quiet_stdout(
     from transformers import PrinterCallback, ProgressCallback
 
     class Bars(ProgressCallback):
+        "A progress bar that prints nothing."
+
         def on_log(
             self,
-            *args: Any,  # as the trainer passes them
-            **kwargs: Any,  # as the trainer passes them
+            *args: Any,  # TrainingArguments, TrainerState, TrainerControl; not used
+            **kwargs: Any,  # the metrics, under logs; not used
         ) -> None:
             "The log has it; the bar would write it to stdout."
 
@@ -430,33 +439,37 @@ def _quiet_stdout(
 # steps between two checks of the loss on a graphics card, which has to stop for each
 LOSS_CHECK_STEPS = 50
 
-# %% ../../nbs/05_training/01_trainer.ipynb #8c95e16d
+
 def _checked_trainer() -> type["Trainer"]:
     "A Trainer that takes `LengthBucketBatches` as they are, and checks the loss."
     from torch import isfinite
     from transformers import Trainer
 
     class CheckedTrainer(Trainer):
+        "A Trainer with own batches, which stops when the loss is not finite."
+
         losses: Any = 0.0  # summed up on the device
 
         def get_train_dataloader(self) -> Any:
+            "Own batches as they are; a loader of other data sets."
             own = isinstance(self.train_dataset, LengthBucketBatches)
             return self.train_dataset if own else super().get_train_dataloader()
 
         def get_eval_dataloader(
             self,
-            eval_dataset: Any = None,  # not used: there is one
+            eval_dataset: Any = None,  # instead of the Trainer's own; None: that one
         ) -> Any:
-            own = isinstance(self.eval_dataset, LengthBucketBatches)
-            if own:
+            "Own batches as they are; a loader of other data sets."
+            if isinstance(self.eval_dataset, LengthBucketBatches):
                 return self.eval_dataset
             return super().get_eval_dataloader(eval_dataset)
 
         def training_step(
             self,
-            *args: Any,  # as the trainer passes them
-            **kwargs: Any,  # as the trainer passes them
+            *args: Any,  # model and batch
+            **kwargs: Any,  # number of examples in the batch
         ) -> Any:
+            "A step; raises `TrainingDiverged`."
             loss = super().training_step(*args, **kwargs)
             self.losses = self.losses + loss
             every = 1 if loss.device.type == "cpu" else LOSS_CHECK_STEPS
@@ -468,8 +481,8 @@ def _checked_trainer() -> type["Trainer"]:
 
 # %% ../../nbs/05_training/01_trainer.ipynb #c646afae
 def new_trainer(
-    recipe: Recipe,  # the hyperparameters
-    **options: Any,  # the Trainer's
+    recipe: Recipe,  # whether the head has a learning rate of its own
+    **options: Any,  # of the Trainer: model, args, data sets, callbacks
 ) -> "Trainer":
     "A Trainer with the recipe's learning rates that checks the loss."
     if recipe.head_learning_rate != 1:
@@ -484,7 +497,7 @@ def new_trainer(
 # called with the number of an epoch, from 1, and its validation metrics by name
 EpochCallback: TypeAlias = Callable[[int, dict[str, float]], None]
 
-# %% ../../nbs/05_training/01_trainer.ipynb #2bca2cc7
+
 def _report_epoch(
     state: Any,  # a TrainerState, its last entry an evaluation
     on_epoch: EpochCallback | None,  # called with the metrics of each epoch
@@ -506,31 +519,49 @@ def _report_epoch(
 def epoch_logger(
     # called with the number and the metrics of each epoch
     on_epoch: EpochCallback | None = None,
-) -> "TrainerCallback":
+) -> "TrainerCallback":  # for `new_trainer`
     "A callback that times and logs epochs, and stops when the loss is not finite."
     from transformers import TrainerCallback
 
     class EpochLog(TrainerCallback):
+        "Seconds and metrics of each epoch."
+
         def on_epoch_begin(
-            self, args: Any, state: Any, control: Any, **kwargs: Any
+            self,
+            *args: Any,  # TrainingArguments, TrainerState, TrainerControl; not used
+            **kwargs: Any,  # model, optimizer and the like; not used
         ) -> None:
+            "Start the clock."
             self.began = time.perf_counter()
 
         def on_epoch_end(
-            self, args: Any, state: Any, control: Any, **kwargs: Any
+            self,
+            *args: Any,  # TrainingArguments, TrainerState, TrainerControl; not used
+            **kwargs: Any,  # model, optimizer and the like; not used
         ) -> None:
+            "Stop the clock, before validation."
             self.seconds = round(time.perf_counter() - self.began, 3)
 
         def on_log(
-            self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any
+            self,
+            args: Any,  # TrainingArguments, with the learning rate
+            state: Any,  # TrainerState: epoch and step
+            *control: Any,  # TrainerControl; not used
+            **kwargs: Any,  # logs has the metrics by name
         ) -> None:
-            losses = [logs.get(key, 0.0) for key in ("loss", "eval_loss")]
+            "Check the losses; raises `TrainingDiverged`."
+            losses = [kwargs["logs"].get(key, 0.0) for key in ("loss", "eval_loss")]
             if not np.isfinite(losses).all():
                 raise _diverged(state, args)
 
         def on_evaluate(
-            self, args: Any, state: Any, control: Any, **kwargs: Any
+            self,
+            args: Any,  # TrainingArguments; not used
+            state: Any,  # TrainerState, its last entry this evaluation
+            *control: Any,  # TrainerControl; not used
+            **kwargs: Any,  # the metrics; the state has them too
         ) -> None:
+            "Add the seconds to the log, and report the epoch."
             state.log_history[-1]["seconds"] = self.seconds
             _report_epoch(state, on_epoch)
 
@@ -632,7 +663,7 @@ def checkpoint_folder(
 # tokens per batch when scoring: what fits small caches, and what fills a card
 CPU_TOKENS, CARD_TOKENS = 4_096, 65_536
 
-# %% ../../nbs/05_training/01_trainer.ipynb #371cd6bd
+
 def score_batch(
     model: "PreTrainedModel",  # in evaluation mode
     ids: np.ndarray,  # (n_texts, length) from `pad_batch`
@@ -649,7 +680,7 @@ def score_batch(
 
 # %% ../../nbs/05_training/01_trainer.ipynb #be9063af
 def score_tokens(
-    model: "PreTrainedModel",  # as transformers has it
+    model: "PreTrainedModel",  # encoder and head; it is put into evaluation mode
     tokens: Tokens,  # from `tokenize`
     pad_id: int,  # the tokenizer's pad_token_id
     # tokens per batch, padding included; None: what suits the device
