@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['RAY_LOOPBACK_VARIABLE', 'RAY_START_ATTEMPTS', 'OBJECT_STORE_BYTES', 'MAX_WORKER_DEATHS', 'WorkerLayout', 'BadCluster',
-           'Worker', 'Interrupted', 'ray_engine']
+           'plan_workers', 'Worker', 'Interrupted', 'ray_engine']
 
 # %% ../../nbs/09_deployment/02_cluster.ipynb #beb9922b
 import logging
@@ -76,86 +76,12 @@ def plan_workers(
     if device == "accelerator" and (cards := sum(gpus for _, gpus in found)):
         return WorkerLayout(cards, min(cpus // gpus for cpus, gpus in found if gpus), 1)
     if not any(cpus for cpus, _ in found):
-<<<<<<< L
-        raise BadCluster(
-            "the cluster has no processor to give: add machines to it, or leave out "
-            "engine=ray"
-        )
-=======
-        text = "add machines to it, or leave out --engine ray"
+        text = "add machines to it, or leave out engine=ray"
         raise BadCluster(f"the cluster has no processor to give: {text}")
->>>>>>> R
     each = 1 if device == "core" else min(cpus for cpus, _ in found if cpus)
     return WorkerLayout(sum(cpus // each for cpus, _ in found), each)
 
 # %% ../../nbs/09_deployment/02_cluster.ipynb #2f28bc46
-<<<<<<< L
-class Worker:
-    "Predicts chunks on one device; Ray makes an actor of it."
-
-    def __init__(
-        self,
-        model: str | None,  # folder of a bundle; None: the model of the package
-        which: dict[str, Any],  # identity that it must have
-        folder: str,  # where shards go
-        top: int,  # how many groups to name
-        threshold: float,  # rows less probable than this are flagged
-    ) -> None:
-        self.model, self.which, self.folder, self.top, self.threshold = (
-            model,
-            which,
-            Path(folder),
-            top,
-            threshold,
-        )
-        self.predictor: Any = None
-
-    def load(self) -> str:  # the machine that it is on
-        "Get ready to work. Raises `BadCluster`."
-        if self.predictor is None:
-            here = f"the machine {gethostname()}"
-            if not (self.folder / "run.json").is_file():
-                raise BadCluster(
-                    f"{here} does not see {self.folder}: out= has to be in a folder "
-                    "that all machines of the cluster share"
-                )
-            folder = packaged_model() if self.model is None else Path(self.model)
-            if not folder.is_dir():
-                raise BadCluster(
-                    f"{here} does not see the model {folder}: put it into a folder "
-                    "that all machines of the cluster share"
-                )
-            if difference := request_differences(
-                self.which, model_record(folder) | {"library": __version__}
-            ):
-                raise BadCluster(
-                    error_line(
-                        here,
-                        "has another model or version than the main process "
-                        f"({difference})",
-                    )
-                )
-            self.predictor = fastest_predictor(find_model(self.model))[0]
-        return gethostname()
-
-    def write(
-        self,
-        number: int,  # of a chunk
-        # its rows, name of their file, its path, whether there are others
-        raw: tuple[RawTable, str, str, bool],
-    ) -> int:  # papers in it
-        "Predict a chunk and write it, unless its shard is there."
-        self.load()
-        if not is_shard_finished(self.folder, number):
-            return write_shard(
-                Chunk(number, *papers_of_chunk(*raw)),
-                self.predictor,
-                self.folder,
-                self.top,
-                self.threshold,
-            )
-        return pq.read_metadata(self.folder / shard_name(number)).num_rows
-=======
 def _check_visible(
     here: str,  # the machine
     folder: Path,  # where shards go
@@ -164,10 +90,9 @@ def _check_visible(
     "Refuse folders that this machine does not see."
     shared = "a folder that all machines of the cluster share"
     if not (folder / "run.json").is_file():
-        raise BadCluster(f"{here} does not see {folder}: --out has to be in {shared}")
+        raise BadCluster(f"{here} does not see {folder}: out= has to be in {shared}")
     if not model.is_dir():
         raise BadCluster(f"{here} does not see the model {model}: put it into {shared}")
->>>>>>> R
 
 # %% ../../nbs/09_deployment/02_cluster.ipynb #13728815
 def _check_same(
