@@ -574,9 +574,21 @@ class PreparedPapers:
         rejected = f"{len(self.rejects):,} rejected rows"
         return f"PreparedPapers({len(self.papers):,} papers: {splits}; {rejected})"
 
+# %% ../nbs/03_preprocessing.ipynb #84203882
+def _source_record(
+    source: Any,  # a file, a folder of files, the word sample, or a table in memory
+    papers: pd.DataFrame,  # what was read of it
+) -> list[dict[str, Any]]:  # file (name), sha256, and bytes of a file
+    "What papers were read from, so that a run continues on the same ones only."
+    if isinstance(source, str | Path):
+        return file_records(source)
+    rows = pd.util.hash_pandas_object(papers, index=False).to_numpy()
+    return [{"file": "a table in memory", "sha256": sha256(rows.tobytes()).hexdigest()}]
+
 # %% ../nbs/03_preprocessing.ipynb #235d96b7
 def prepare(
-    source: str | Path,  # a file, a folder of files, or the word sample
+    # a file, a folder of files, the word sample, or a table in memory
+    source: str | Path | pd.DataFrame,
     split: str = "seed",  # the strategy: seed, stable or time
     seed: int = 42,  # of the split
     strict: bool = False,  # whether a rejected row is an error
@@ -589,8 +601,8 @@ def prepare(
     if len(across):
         log.info("%d near-duplicate titles are in more than one split", len(across))
     record = {
-        "source": file_records(source),
-        "synthetic": str(source) == "sample",
+        "source": _source_record(source, papers),
+        "synthetic": isinstance(source, str) and source == "sample",
         "rows": len(papers) + len(rejects),
         "rejects": len(rejects),
         "split": split,

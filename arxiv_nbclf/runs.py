@@ -389,7 +389,8 @@ def _new_run(
 
 # %% ../nbs/10_runs.ipynb #17001f07
 def train(
-    papers: str | Path,  # a file, a folder of files, or the word sample
+    # a file, a folder of files, the word sample, or a table in memory
+    papers: str | Path | pd.DataFrame,
     out: str | Path,  # the run folder to make
     # linear, hybrid, finetuned, ensemble; auto: the best that can be fitted here
     family: str = "auto",
@@ -415,7 +416,8 @@ def train(
 
 # %% ../nbs/10_runs.ipynb #17003df6
 def run(
-    papers: str | Path,  # a file, a folder of files, or the word sample
+    # a file, a folder of files, the word sample, or a table in memory
+    papers: str | Path | pd.DataFrame,
     out: str | Path,  # the run folder to make
     # linear, hybrid, finetuned, ensemble; auto: the best that can be fitted here
     family: str = "auto",
@@ -718,7 +720,8 @@ def _study_place(
 
 # %% ../nbs/10_runs.ipynb #5fab24ab
 def tune(
-    papers: str | Path,  # a file, a folder of files, or the word sample
+    # a file, a folder of files, the word sample, or a table in memory
+    papers: str | Path | pd.DataFrame,
     out: str | Path,  # the run folder to make, or to continue
     # linear, hybrid, finetuned, ensemble; auto: the best that can be fitted here
     family: str = "auto",

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['COLUMNS', 'OPTIONAL_COLUMNS', 'Purpose', 'BEFORE_ID', 'OLD_ID', 'AFTER_ID', 'ARXIV_ID', 'MIN_REJECTS', 'split_ids',
            'ReadPapers', 'validate_papers', 'as_frame', 'wanted_columns', 'raw_papers', 'read_papers', 'RejectedRows',
-           'report_rejects', 'title_key', 'near_duplicates', 'BadPapers']
+           'report_rejects', 'papers_table', 'title_key', 'near_duplicates', 'BadPapers']
 
 # %% ../../nbs/01_data/04_papers.ipynb #fc1e833c
 import os
@@ -631,6 +631,23 @@ def report_rejects(
         )
     log.warning("%s", message)
 
+# %% ../../nbs/01_data/04_papers.ipynb #f0aed6d2
+def papers_table(
+    papers: Any,  # a table from `read_papers`, or a source that it reads
+    purpose: Purpose = "training",  # what the papers are for
+) -> pd.DataFrame:  # validated, rows by position; rejected rows are logged
+    "Papers as a validated table. Raises `BadPapers`."
+    needed = {"title", "summary"} | (
+        {"main_category"} if purpose == "training" else set()
+    )
+    if isinstance(papers, pd.DataFrame) and needed <= set(papers):
+        dates = papers.get("published", pd.Series(dtype="float64"))
+        if isinstance(dates.dtype, pd.DatetimeTZDtype) or dates.isna().all():
+            return papers.reset_index(drop=True)
+    table, rejects = read_papers(papers, purpose)
+    report_rejects(rejects, len(table), strict=False)
+    return table
+
 # %% ../../nbs/01_data/04_papers.ipynb #e49358ea
 _STOP_WORDS = frozenset(
     {
@@ -697,8 +714,7 @@ def near_duplicates(
 ) -> pd.DataFrame:  # cluster (from 0), aid, title; index as papers
     "Find the papers whose titles have the same key."
     keys = papers.title.map(title_key, na_action="ignore").astype("str")
-    found = papers.loc[keys.duplicated(keep=False) & keys.notna(), ["aid", "title"]]
-    found.insert(
-        0, "cluster", keys[found.index].groupby(keys[found.index], sort=False).ngroup()
-    )
+    shared = (keys.duplicated(keep=False) & keys.notna()).to_numpy()
+    found = papers.loc[shared, ["aid", "title"]]
+    found.insert(0, "cluster", pd.factorize(keys[shared])[0])
     return found.sort_values("cluster", kind="stable")

@@ -523,7 +523,7 @@ def source_files(
     source: str | Path | pd.DataFrame,  # a file, a folder, the word "sample" or a table
 ) -> list[Path]:  # the files to read, in order; none for the sample or a table
     "The files of a source of papers. Raises `BadPapers` if there are none."
-    if isinstance(source, pd.DataFrame) or str(source) == "sample":
+    if not isinstance(source, str | Path) or str(source) == "sample":
         return []
     path = Path(source)
     if path.is_dir():

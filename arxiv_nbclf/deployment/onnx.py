@@ -519,7 +519,10 @@ def _parts(
         raise BadExport(f"a {classifier.family} {text}")
     stored = ("weights", "dense_weights", "intercepts", "idf")
     arrays = {name: getattr(classifier, f"{name}_") for name in stored}
-    own = {name: getattr(classifier, name) for name in (*_READING, "bits", "pairs", "separator")}
+    own = {
+        name: getattr(classifier, name)
+        for name in (*_READING, "bits", "pairs", "separator")
+    }
     encoder = classifier.encoder_
     return _Parts(load_encoder(encoder), load_tokenizer(encoder), arrays, own)
 

@@ -23,6 +23,7 @@ from ..classifiers.calibration import check_predictions
 from ..classifiers.linear import count_features, tokens
 from ..core.basics import ArxivNbclfError
 from ..core.pages import COLORS, html_table, score_text, share_text
+from ..data.papers import BadPapers, papers_table
 from ..data.taxonomy import GROUPS, group_of
 from .intervals import wilson_interval
 from .learning_curve import Learner
@@ -544,6 +545,17 @@ class DriftReport:
 # %% ../../nbs/07_evaluation/04_drift.ipynb #7c366602
 MAX_PAPERS = 4_000  # papers of a table that are compared; more would change little
 
+# %% ../../nbs/07_evaluation/04_drift.ipynb #92680fd2
+def _drift_table(
+    papers: pd.DataFrame | Any,  # a papers table, or what `read_papers` reads
+    which: str,  # old or new, for the message
+) -> pd.DataFrame:  # validated, rows by position
+    "Papers to compare. Raises `BadDrift`."
+    try:
+        return papers_table(papers, "prediction")
+    except BadPapers as error:
+        raise BadDrift(f"the {which} papers: {error}") from error
+
 # %% ../../nbs/07_evaluation/04_drift.ipynb #2682c82a
 def _sampled(
     papers: pd.DataFrame,  # a papers table
@@ -552,13 +564,6 @@ def _sampled(
     rng: np.random.Generator,  # draws the sample
 ) -> pd.DataFrame:  # at most so many of them
     "Check a table, and sample it if it is large. Raises `BadDrift`."
-    if not isinstance(papers, pd.DataFrame):
-        need = f"must be a papers table, not {type(papers).__name__}"
-        remedy = "read_papers(source).papers is one"
-        raise BadDrift(f"the {which} papers {need}; {remedy}")
-    if missing := [name for name in ("title", "summary") if name not in papers]:
-        columns = " and no column ".join(missing)
-        raise BadDrift(f"the {which} table has no column {columns}")
     if len(papers) < 20:
         problem = f"holds {len(papers)} papers; 20 are needed at least"
         raise BadDrift(f"the {which} table {problem}")
@@ -614,6 +619,7 @@ def drift_report(
     "Compare new papers with the old ones. Raises `BadDrift`."
     _check_permutations(permutations)
     rng = np.random.default_rng(seed)
+    before, after = _drift_table(before, "old"), _drift_table(after, "new")
     old = _sampled(before, "old", max_papers, rng)
     fresh = _sampled(after, "new", max_papers, rng)
     mixed, n_old = pd.concat([old, fresh], ignore_index=True), len(old)

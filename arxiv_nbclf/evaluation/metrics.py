@@ -18,6 +18,7 @@ import pandas as pd
 
 from ..classifiers.calibration import BadScores, check_predictions
 from ..core.pages import COLORS
+from ..data.papers import papers_table
 from ..data.taxonomy import GROUPS
 from ..preprocessing import label_ids
 
@@ -363,7 +364,7 @@ def evaluate(
     # fitted; its columns of probabilities in the order of the groups
     classifier: _HasProbabilities,
     # papers with their main_category, none of them seen in training
-    papers: pd.DataFrame,
+    papers: pd.DataFrame | Any,
 ) -> Scores:  # metrics on these papers
     """Score a fitted classifier on papers whose groups are known.
 
@@ -373,4 +374,5 @@ def evaluate(
     -------
     >>> evaluate(load_classifier("bundle"), read_papers("papers.csv").papers)
     """
+    papers = papers_table(papers)
     return score(label_ids(papers), classifier.predict_proba(papers))

@@ -30,7 +30,7 @@ from arxiv_nbclf.core.pages import (
     share_text,
     write_files,
 )
-from ..data.papers import near_duplicates
+from ..data.papers import near_duplicates, papers_table
 from ..data.tables import write_table
 from arxiv_nbclf.data.taxonomy import (
     GROUP_NAMES,
@@ -710,7 +710,7 @@ def _write(
 
 # %% ../../nbs/02_exploration/01_exploration.ipynb #32277ae4
 def explore(
-    papers: pd.DataFrame,  # a papers table, from `read_papers`
+    papers: pd.DataFrame | Any,  # a table from `read_papers`, or what it reads
     # a folder to fill with index.html, csv tables and png figures; None writes nothing
     out: str | Path | None = None,
     rejects: pd.DataFrame | None = None,  # the rows that `read_papers` could not use
@@ -726,12 +726,14 @@ def explore(
 ) -> Exploration:  # all tables
     """Describe a table of papers.
 
-    Raises `CannotExplore` if it is empty and `CannotWrite`.
+    Raises `BadPapers` for what is no table of papers, `CannotExplore` if it is empty,
+    and `CannotWrite`.
 
     Example
     -------
     >>> explore(read_papers("sample").papers).groups  # papers of each group
     """
+    papers = papers_table(papers, "prediction")
     if papers.empty:
         raise CannotExplore("the table holds no papers; is it the right file?")
     folder, hidden = Path(out) if out is not None else None, None if progress else True
