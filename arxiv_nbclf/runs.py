@@ -544,7 +544,8 @@ def _open_study(
     request = search.search_request() | same
     storage = open_storage(place.storage or folder / STUDY_FILE, place.heartbeat)
     study = open_study(storage, place.name, request, search.objective != "log_loss")
-    if not place.storage and (again := retry_interrupted(study)):
+    names = search.space.hyperparameters
+    if not place.storage and (again := retry_interrupted(study, names)):
         why = "were running when the process ended: they are tried again"
         log.info("%d trials %s", again, why)
     _copy_best_model(study, folder)
