@@ -31,6 +31,7 @@ from arxiv_nbclf.core.basics import (
     ArxivNbclfError,
     FolderExists,
     check_folder_free,
+    check_writable,
     find_finished_run,
     is_secondary_process,
     log,
@@ -745,6 +746,7 @@ def tune(
     command: str = "tune",  # tune, or run, which does not continue a finished folder
 ) -> Run:  # with scores on test; raises `BadStudy` and `BadSpace`
     "Search for the best settings, and report on the model that has them."
+    check_writable(out, make_parents=True)
     if command == "run" or not (Path(out) / "run.json").is_file():
         check_folder_free(out)
     if is_secondary_process():
