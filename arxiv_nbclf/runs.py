@@ -31,6 +31,7 @@ from arxiv_nbclf.core.basics import (
     ArxivNbclfError,
     FolderExists,
     check_folder_free,
+    check_writable,
     find_finished_run,
     is_secondary_process,
     log,
@@ -546,7 +547,8 @@ def _open_study(
     request = search.search_request() | same
     storage = open_storage(place.storage or folder / STUDY_FILE, place.heartbeat)
     study = open_study(storage, place.name, request, search.objective != "log_loss")
-    if not place.storage and (again := retry_interrupted(study)):
+    names = search.space.hyperparameters
+    if not place.storage and (again := retry_interrupted(study, names)):
         why = "were running when the process ended: they are tried again"
         log.info("%d trials %s", again, why)
     _copy_best_model(study, folder)
@@ -747,6 +749,7 @@ def tune(
     command: str = "tune",  # tune, or run, which does not continue a finished folder
 ) -> Run:  # with scores on test; raises `BadStudy` and `BadSpace`
     "Search for the best settings, and report on the model that has them."
+    check_writable(out, make_parents=True)
     if command == "run" or not (Path(out) / "run.json").is_file():
         check_folder_free(out)
     if is_secondary_process():

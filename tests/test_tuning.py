@@ -190,3 +190,16 @@ def test_a_database_that_is_not_there_is_found_out_soon(papers: Path, tmp_path: 
     assert not list(tmp_path.iterdir())
     shown = subprocess.run([COMMAND, "tune", "--show", nobody], capture_output=True, text=True)
     assert shown.returncode == 2 and "refused" in shown.stderr and "secret" not in shown.stderr
+
+
+def test_four_workers_begin_on_a_new_file_at_once(tmp_path: Path) -> None:
+    code = (
+        "import sys, time\nimport optuna, optuna.storages, sqlalchemy\nfrom arxiv_nbclf.tuning.studies import open_storage, open_study\n"
+        "time.sleep(max(0, float(sys.argv[2]) - time.time()))\n"
+        "print(open_study(open_storage(sys.argv[1]), 'shared', {'rows': 7}).user_attrs['asked'])"
+    )
+    for number in range(2):
+        words = [sys.executable, "-c", code, f"sqlite:///{tmp_path}/{number}.db", str(time.time() + 6)]
+        workers = [subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(4)]
+        said = [worker.communicate(timeout=60) for worker in workers]
+        assert [out for out, _ in said] == ["{'rows': 7}\n"] * 4, [err[-300:] for _, err in said]

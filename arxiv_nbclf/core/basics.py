@@ -169,11 +169,11 @@ def check_folder_free(
 ) -> None:
     "Raise `FolderExists` or `CannotWrite` before any work begins."
     out = Path(out)
+    check_writable(out, make_parents=True)
     if out.is_file() or (out.is_dir() and any(out.iterdir())):
         raise FolderExists(
             f"{out} is there already: choose another folder, or remove it first"
         )
-    check_writable(out, make_parents=True)
 
 # %% ../../nbs/00_core/00_basics.ipynb #e0e86e65
 def _flat(

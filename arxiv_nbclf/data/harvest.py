@@ -489,8 +489,9 @@ def _partial_folder(
     request: HarvestRequest,  # categories, days and what else was wanted
 ) -> Iterator[Path]:  # the partial folder
     "Make, or resume, the folder of a harvest. Raises `FolderExists`, `CannotWrite`."
+    check_table_path(out, make_parents=True)
     partial = partial_folder(out)
-    if out.is_dir() or (
+    if (
         out.exists()
         and not record_path(out).exists()
         and not (partial / "run.json").exists()
@@ -498,7 +499,6 @@ def _partial_folder(
         raise FolderExists(
             f"{out} is there already, and no harvest made it: choose another file"
         )
-    check_table_path(out, make_parents=True)
     partial, continued = open_partial(out, request.record())
     with lock_folder(partial) as lock:
         if continued:

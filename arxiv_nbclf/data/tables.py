@@ -718,9 +718,9 @@ def check_table_path(
     if not file_suffix(path) or path.suffix.lower() == ".zip":
         problem = f"unknown ending {path.suffix!r}; known are {_KNOWN}"
         raise CannotWrite(error_line(path, f"{problem}, and .gz of the text ones"))
+    check_writable(path, make_parents)
     if path.is_dir():
         raise CannotWrite(error_line(path, "this is a folder; name a file"))
-    check_writable(path, make_parents)
 
 # %% ../../nbs/01_data/01_tables.ipynb #2c76c424
 def write_table(

@@ -399,7 +399,9 @@ def _write(
 ) -> PredictionSummary:
     "Write predictions, and the rejects beside them."
     if str(out) == "-":
-        predictions.to_json(sys.stdout, orient="records", lines=True, force_ascii=False)
+        if len(predictions):  # pandas writes an empty line for an empty table
+            text = predictions.to_json(orient="records", lines=True, force_ascii=False)
+            sys.stdout.write(text)
         sys.stdout.flush()
     else:
         write_table(predictions, out)

@@ -44,6 +44,7 @@ from arxiv_nbclf.tuning.studies import (
     new_pruner,
     new_sampler,
     quiet_optuna,
+    requeue_trial,
     study_table,
 )
 
@@ -386,8 +387,6 @@ def _next_trial(
     shared: bool,  # whether other processes work on the study
 ) -> "FrozenTrial":  # complete, pruned or failed
     "Run one trial; if it is interrupted, queue it again."
-    from optuna.storages import RetryHeartbeatStaleTrialCallback
-
     numbers: list[int] = []
 
     def counted(
@@ -401,7 +400,8 @@ def _next_trial(
     try:
         study.optimize(counted, n_trials=1, catch=TRIAL_FAILURES)
     except KeyboardInterrupt:  # for Optuna the trial has failed: queue it again
-        RetryHeartbeatStaleTrialCallback()(study, study.get_trials()[numbers[0]])
+        trial = study.get_trials()[numbers[0]]
+        requeue_trial(study, trial, search.space.hyperparameters, max_retries=None)
         raise
     return study.get_trials(deepcopy=False)[numbers[0]]
 

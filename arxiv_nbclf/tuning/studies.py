@@ -4,16 +4,17 @@
 
 # %% auto #0
 __all__ = ['DATABASE_TIMEOUT', 'MAX_RETRIES', 'SAMPLERS', 'PRUNERS', 'quiet_optuna', 'BadStudy', 'without_password',
-           'open_storage', 'open_study', 'finished_trials', 'retry_interrupted', 'requeue_stale', 'record_heartbeats',
-           'new_sampler', 'new_pruner', 'study_table', 'find_study', 'value_text', 'objective_text', 'draw_search',
-           'trials_table', 'trial_formats', 'space_table', 'describe_search']
+           'open_storage', 'open_study', 'finished_trials', 'requeue_trial', 'retry_interrupted', 'requeue_stale',
+           'record_heartbeats', 'new_sampler', 'new_pruner', 'study_table', 'find_study', 'value_text',
+           'objective_text', 'draw_search', 'trials_table', 'trial_formats', 'space_table', 'describe_search']
 
 # %% ../../nbs/06_tuning/01_studies.ipynb #11fa1bc4
 import math
+import random
 import re
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from io import BytesIO
@@ -101,6 +102,16 @@ def _heartbeat_options(
         "heartbeat_stale_trial_callback": RetryHeartbeatStaleTrialCallback(MAX_RETRIES),
     }
 
+# %% ../../nbs/06_tuning/01_studies.ipynb #924505ed
+def _is_race(
+    error: Exception,  # raised while the tables were made
+) -> bool:  # True: the next attempt finds them
+    "Whether another worker made the same table at the same time."
+    from sqlalchemy.exc import IntegrityError
+
+    words = "already exists|locked|UNIQUE constraint"
+    return isinstance(error, IntegrityError) or bool(re.search(words, str(error)))
+
 # %% ../../nbs/06_tuning/01_studies.ipynb #e7846d74
 def _new_storage(
     url: str,  # of a database
@@ -109,7 +120,6 @@ def _new_storage(
 ) -> "RDBStorage":
     "Connect to a database, and make the tables for studies."
     from optuna.storages import RDBStorage
-    from sqlalchemy.exc import IntegrityError, ProgrammingError
 
     timeouts: dict[str, dict[str, Any]] = {
         "sqlite": {"timeout": DATABASE_TIMEOUT},
@@ -118,11 +128,14 @@ def _new_storage(
     timeout = timeouts.get(url.partition(":")[0].partition("+")[0], {})
     engine = {"connect_args": timeout, "pool_pre_ping": True}
     beats = _heartbeat_options(heartbeat)
-    try:
-        return RDBStorage(url, engine, skip_table_creation=read_only, **beats)
-    except (IntegrityError, ProgrammingError):
-        time.sleep(1)  # two workers made the tables at once, and one of them failed
-        return RDBStorage(url, engine, **beats)
+    end = time.monotonic() + DATABASE_TIMEOUT
+    while True:
+        try:
+            return RDBStorage(url, engine, skip_table_creation=read_only, **beats)
+        except Exception as error:
+            if not _is_race(error) or time.monotonic() > end:
+                raise
+            time.sleep(random.uniform(0.05, 0.3))
 
 # %% ../../nbs/06_tuning/01_studies.ipynb #6b938647
 def _reason(
@@ -211,20 +224,34 @@ def finished_trials(
     )
 
 # %% ../../nbs/06_tuning/01_studies.ipynb #d09f5a23
+def requeue_trial(
+    study: "Study",  # that the trial belongs to
+    trial: "FrozenTrial",  # that was interrupted, and is marked as failed
+    names: Collection[str] = (),  # the hyperparameters that a trial draws
+    max_retries: int | None = MAX_RETRIES,  # None: any number
+) -> bool:  # False: it was retried too often
+    "Queue the settings of an interrupted trial, unless it had not drawn all of them."
+    from optuna.storages import RetryHeartbeatStaleTrialCallback
+
+    if not trial.params.keys() >= set(names):
+        return True  # the next trial draws the same
+    before = len(study.get_trials(deepcopy=False))
+    with quiet_optuna():
+        RetryHeartbeatStaleTrialCallback(max_retries)(study, trial)
+    return len(study.get_trials(deepcopy=False)) > before
+
+# %% ../../nbs/06_tuning/01_studies.ipynb #4e752e95
 def retry_interrupted(
     study: "Study",  # that no other process works on
-) -> int:  # how many trials were queued again
+    names: Collection[str] = (),  # the hyperparameters that a trial draws
+) -> int:  # how many trials are tried again
     "Queue the trials that a dead process has left running."
-    from optuna.storages import RetryHeartbeatStaleTrialCallback
     from optuna.trial import TrialState
 
-    with quiet_optuna():
-        retry = RetryHeartbeatStaleTrialCallback(max_retry=MAX_RETRIES)
-        before = len(study.get_trials(deepcopy=False))
-        for trial in study.get_trials(states=(TrialState.RUNNING,)):
-            study.tell(trial.number, state=TrialState.FAIL)
-            retry(study, trial)
-        return len(study.get_trials(deepcopy=False)) - before
+    running = study.get_trials(states=(TrialState.RUNNING,))
+    for trial in running:
+        study.tell(trial.number, state=TrialState.FAIL)
+    return sum(requeue_trial(study, trial, names) for trial in running)
 
 # %% ../../nbs/06_tuning/01_studies.ipynb #71af7225
 def requeue_stale(
