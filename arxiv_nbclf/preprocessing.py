@@ -11,10 +11,11 @@ __all__ = ['SEPARATOR_TOKEN', 'SEPARATORS', 'TEXT_CLEANERS', 'MAX_NOTICE', 'WITH
 
 # %% ../nbs/03_preprocessing.ipynb #8d9e17d8
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from hashlib import blake2b, sha256
 from math import ceil
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -243,6 +244,20 @@ def labels_are_names(
     return isinstance(first, str)
 
 
+def _label_list(
+    labels: Any,  # as the user gave them
+) -> list[Any]:  # in order
+    "Labels as a list, or `BadLabels`."
+    if hasattr(labels, "to_pandas"):
+        labels = labels.to_pandas()
+    ordered = hasattr(labels, "__len__") and getattr(labels, "ndim", 1) > 0
+    if not ordered or isinstance(labels, str | Mapping | Set):
+        raise BadLabels(
+            f"labels are a {type(labels).__name__}: give a list of one label per paper"
+        )
+    return [*labels]
+
+
 def _wrong_label(
     labels: Any,  # one of them is neither a group's name nor an id
 ) -> str:  # a message
@@ -251,7 +266,9 @@ def _wrong_label(
     wrong = (
         f"labels[{position}] is {label!r:.40}"
         for position, label in enumerate(labels)
-        if isinstance(label, bool | np.bool_ | list) or label not in known
+        if not isinstance(label, str | Integral)
+        or isinstance(label, bool)
+        or label not in known
     )
     return (
         f"{next(wrong, 'labels are not one per paper')}: labels must be "
@@ -266,9 +283,8 @@ def check_labels(
     groups: int = 2,  # how many groups must occur at least
 ) -> np.ndarray:  # (n_papers,) int64
     "Label ids as an array, or `BadLabels` if no model can be fitted on them."
-    if isinstance(labels, str) or not hasattr(labels, "__len__"):
-        raise BadLabels(f"labels are {labels!r:.40}: give one label per paper")
-    ids = np.array([*labels], dtype=None if len(labels) else np.int64)
+    labels = _label_list(labels)
+    ids = np.array(labels, dtype=None if labels else np.int64)
     if len(ids) != len(papers):
         raise BadLabels(
             f"{len(papers)} papers but {len(ids)} labels: give one label per paper"

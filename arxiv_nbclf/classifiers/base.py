@@ -66,6 +66,7 @@ from arxiv_nbclf.preprocessing import (
     SEPARATOR_TOKEN,
     SEPARATORS,
     TEXT_CLEANERS,
+    BadLabels,
     check_labels,
     check_papers,
     labels_are_names,
@@ -733,10 +734,13 @@ class GroupClassifier(ProbabilityClassifier):
         sample_weight: Sequence[float] | np.ndarray | None = None,  # (n_papers,)
     ) -> float:  # 0 to 1
         "Accuracy; papers and labels belong together by position."
+        from sklearn.metrics import accuracy_score
+
         found = self._predict_ids(papers)
-        return float(
-            np.average(found == check_labels(found, labels, 0), weights=sample_weight)
-        )
+        if not len(found):
+            raise BadLabels("there are no papers to score")
+        ids = check_labels(found, labels, groups=1)
+        return float(accuracy_score(ids, found, sample_weight=sample_weight))
 
     def __sklearn_clone__(self) -> Self:
         clone = type(self)(**deepcopy(self.get_params()))
@@ -762,8 +766,13 @@ class Classifier(GroupClassifier):
         self.fitted_: dict[str, Any] = {}
         self.seen_ = np.unique(ids)
         chosen_by = None
-        if validation is not None and len(validation[0]):
-            chosen_by = self._texts(validation[0]), check_labels(*validation, groups=1)
+        if validation is not None:
+            if not isinstance(validation, tuple | list) or len(validation) != 2:
+                raise BadLabels("validation must be a pair: papers, and their labels")
+            others = check_papers(validation[0])
+            if len(others):
+                found = check_labels(others, validation[1], groups=1)
+                chosen_by = self._texts(others), found
         held_out = self._fit(self._texts(papers), ids, chosen_by)
         if chosen_by is not None and not (held_out and held_out.includes_validation):
             more = HeldOut(self._scores(chosen_by[0]), chosen_by[1], True)
