@@ -22,7 +22,7 @@ import numpy as np
 import pandas as pd
 
 from arxiv_nbclf.classifiers.base import (
-    WEIGHTS,
+    WEIGHTS_FILE,
     BadBundle,
     Classifier,
     HeldOut,
@@ -99,7 +99,7 @@ class CompactClassifier(LinearClassifier):
     ) -> None:
         arrays = {name: getattr(self, f"{name}_") for name in self._array_shapes()}
         arrays |= {"weights": self.steps_, "idf": self.idf_.astype(np.float16)}
-        save_arrays(folder / WEIGHTS, arrays)
+        save_arrays(folder / WEIGHTS_FILE, arrays)
 
     def _load_weights(
         self,
