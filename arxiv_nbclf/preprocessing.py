@@ -218,7 +218,7 @@ LABELS: tuple[str, ...] = GROUPS
 id2label: dict[int, str] = dict(enumerate(LABELS))
 label2id: dict[str, int] = {label: number for number, label in id2label.items()}
 
-# %% ../nbs/03_preprocessing.ipynb #8b10a5e8
+
 def label_ids(
     papers: pd.DataFrame,  # a papers table (main_category is read)
 ) -> np.ndarray:  # int64, shape (n_papers,), places in `LABELS`
@@ -309,7 +309,7 @@ def check_labels(
 TEST_SHARE, VALIDATION_SHARE = 0.2, 0.1  # of all papers; of what test leaves
 SPLITS = ("train", "validation", "test")
 
-# %% ../nbs/03_preprocessing.ipynb #af2abceb
+
 def _seed_split(
     papers: pd.DataFrame,  # a papers table; its order counts
     seed: int,  # random state of both calls
@@ -332,7 +332,7 @@ def _seed_split(
 # %% ../nbs/03_preprocessing.ipynb #751baf56
 MIN_GROUP_PAPERS = 3  # papers of a group, for two stratified draws
 
-# %% ../nbs/03_preprocessing.ipynb #fbeea99c
+
 def _check_strata(
     labels: np.ndarray,  # label ids
 ) -> None:
@@ -374,7 +374,7 @@ def _split_of(
         else "train"
     )
 
-# %% ../nbs/03_preprocessing.ipynb #86cf0226
+
 def _stable_split(
     papers: pd.DataFrame,  # a papers table
     seed: int,  # key of the hash
@@ -394,7 +394,7 @@ def _months(
     months = (12 * published.year + published.month).fillna(0).astype("int64")
     return months.groupby(papers["title"].map(title_key)).transform("min")
 
-# %% ../nbs/03_preprocessing.ipynb #c4207994
+
 def _newest(
     counts: pd.Series,  # papers per month, newest month first
     wanted: float,  # papers
@@ -419,7 +419,7 @@ def _check_months(
             "divides nothing; use seed or stable"
         )
 
-# %% ../nbs/03_preprocessing.ipynb #21c17596
+
 def _time_split(
     papers: pd.DataFrame,  # a papers table
     seed: int,  # not used: nothing is random
@@ -442,7 +442,7 @@ SPLIT_PLANS: dict[str, Callable[[pd.DataFrame, int], np.ndarray]] = {
     "time": _time_split,
 }
 
-# %% ../nbs/03_preprocessing.ipynb #34c33502
+
 def _train_only(
     papers: pd.DataFrame,  # a papers table (title is read, and chosen if it is there)
 ) -> np.ndarray:  # bool
@@ -452,7 +452,7 @@ def _train_only(
     keys = papers["title"].map(title_key)
     return keys.isin(keys[added]).to_numpy()
 
-# %% ../nbs/03_preprocessing.ipynb #6f01a177
+
 def _check_groups(
     papers: pd.DataFrame,  # a papers table
 ) -> None:

@@ -146,7 +146,7 @@ class BadBundle(ArxivNbclfError):
 Shape = tuple[int | None, ...]  # None: any length
 MAX_WEIGHT = 1e9  # no weight of a model that works is as large
 
-# %% ../../nbs/04_classifiers/01_classifier.ipynb #d98ef818
+
 def save_arrays(
     path: Path,  # a .safetensors file
     arrays: dict[str, np.ndarray],  # name → numbers
@@ -204,7 +204,7 @@ BUNDLE_JSON, WEIGHTS_FILE = "bundle.json", "weights.safetensors"
 METADATA_FILES = (BUNDLE_JSON, "export.json")
 BUNDLE_FORMAT = 1  # grows when an older library could no longer read a bundle
 
-# %% ../../nbs/04_classifiers/01_classifier.ipynb #d1976e59
+
 def _write_part(
     part: Path,  # a new folder
     write_files: Callable[[Path], None],  # fills it
@@ -255,7 +255,7 @@ FIELD_TYPES = {
     "files": dict,
 }
 
-# %% ../../nbs/04_classifiers/01_classifier.ipynb #5d10ba14
+
 _VERSION = re.compile(r"[\w.+-]{1,40}", re.ASCII)
 
 # %% ../../nbs/04_classifiers/01_classifier.ipynb #bd21b936
@@ -363,7 +363,7 @@ def _check_files(
             problem = f"is not among {named}; copy the folder again"
             raise BadBundle(error_line(path, problem))
 
-# %% ../../nbs/04_classifiers/01_classifier.ipynb #4f723a16
+
 def read_bundle(
     folder: Path,  # a bundle
 ) -> dict[str, Any]:  # what bundle.json says
@@ -376,7 +376,7 @@ def read_bundle(
 class BadSettings(ArxivNbclfError):
     "A setting is outside of what the family can work with."
 
-# %% ../../nbs/04_classifiers/01_classifier.ipynb #febf8cb6
+
 # what is accepted for an annotation besides itself
 ACCEPTED_TYPES: dict[Any, type | tuple[type, ...]] = {
     bool: (bool, np.bool_),
@@ -433,7 +433,7 @@ def check_ranges(
         if not low <= (value := getattr(record, name)) <= high:
             raise BadSettings(f"{name}={value} is out of range: take {low} to {high}")
 
-# %% ../../nbs/04_classifiers/01_classifier.ipynb #b7d2fef1
+
 def check_choices(
     record: Any,  # what holds the settings
     choices: Mapping[str, Sequence[str]],  # setting → the names that are known
@@ -808,7 +808,7 @@ FAMILIES: dict[str, str] = {  # name → where its class is
     "ensemble": "arxiv_nbclf.classifiers.ensemble.EnsembleClassifier",
 }
 
-# %% ../../nbs/04_classifiers/01_classifier.ipynb #b5d2484c
+
 # export formats: a bundle may be of one; they are not chosen by name
 EXPORTED_FAMILIES: dict[str, str] = {
     "compact": "arxiv_nbclf.deployment.prediction.CompactClassifier",
@@ -816,7 +816,7 @@ EXPORTED_FAMILIES: dict[str, str] = {
     "cascade": "arxiv_nbclf.deployment.onnx.CascadeClassifier",
 }
 
-# %% ../../nbs/04_classifiers/01_classifier.ipynb #a847df9f
+
 def family_class(
     name: str,  # a key of FAMILIES or EXPORTED_FAMILIES
 ) -> type[Classifier]:  # the family's class, imported now
