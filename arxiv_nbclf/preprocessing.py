@@ -11,10 +11,11 @@ __all__ = ['SEPARATOR_TOKEN', 'SEPARATORS', 'TEXT_CLEANERS', 'MAX_NOTICE', 'WITH
 
 # %% ../nbs/03_preprocessing.ipynb #8d9e17d8
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from hashlib import blake2b, sha256
 from math import ceil
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -217,7 +218,7 @@ LABELS: tuple[str, ...] = GROUPS
 id2label: dict[int, str] = dict(enumerate(LABELS))
 label2id: dict[str, int] = {label: number for number, label in id2label.items()}
 
-# %% ../nbs/03_preprocessing.ipynb #8b10a5e8
+
 def label_ids(
     papers: pd.DataFrame,  # a papers table (main_category is read)
 ) -> np.ndarray:  # int64, shape (n_papers,), places in `LABELS`
@@ -243,6 +244,20 @@ def labels_are_names(
     return isinstance(first, str)
 
 
+def _label_list(
+    labels: Any,  # as the user gave them
+) -> list[Any]:  # in order
+    "Labels as a list, or `BadLabels`."
+    if hasattr(labels, "to_pandas"):
+        labels = labels.to_pandas()
+    ordered = hasattr(labels, "__len__") and getattr(labels, "ndim", 1) > 0
+    if not ordered or isinstance(labels, str | Mapping | Set):
+        raise BadLabels(
+            f"labels are a {type(labels).__name__}: give a list of one label per paper"
+        )
+    return [*labels]
+
+
 def _wrong_label(
     labels: Any,  # one of them is neither a group's name nor an id
 ) -> str:  # a message
@@ -251,7 +266,9 @@ def _wrong_label(
     wrong = (
         f"labels[{position}] is {label!r:.40}"
         for position, label in enumerate(labels)
-        if isinstance(label, bool | np.bool_ | list) or label not in known
+        if not isinstance(label, str | Integral)
+        or isinstance(label, bool)
+        or label not in known
     )
     return (
         f"{next(wrong, 'labels are not one per paper')}: labels must be "
@@ -266,9 +283,8 @@ def check_labels(
     groups: int = 2,  # how many groups must occur at least
 ) -> np.ndarray:  # (n_papers,) int64
     "Label ids as an array, or `BadLabels` if no model can be fitted on them."
-    if isinstance(labels, str) or not hasattr(labels, "__len__"):
-        raise BadLabels(f"labels are {labels!r:.40}: give one label per paper")
-    ids = np.array([*labels], dtype=None if len(labels) else np.int64)
+    labels = _label_list(labels)
+    ids = np.array(labels, dtype=None if labels else np.int64)
     if len(ids) != len(papers):
         raise BadLabels(
             f"{len(papers)} papers but {len(ids)} labels: give one label per paper"
@@ -293,7 +309,7 @@ def check_labels(
 TEST_SHARE, VALIDATION_SHARE = 0.2, 0.1  # of all papers; of what test leaves
 SPLITS = ("train", "validation", "test")
 
-# %% ../nbs/03_preprocessing.ipynb #af2abceb
+
 def _seed_split(
     papers: pd.DataFrame,  # a papers table; its order counts
     seed: int,  # random state of both calls
@@ -316,7 +332,7 @@ def _seed_split(
 # %% ../nbs/03_preprocessing.ipynb #751baf56
 MIN_GROUP_PAPERS = 3  # papers of a group, for two stratified draws
 
-# %% ../nbs/03_preprocessing.ipynb #fbeea99c
+
 def _check_strata(
     labels: np.ndarray,  # label ids
 ) -> None:
@@ -358,7 +374,7 @@ def _split_of(
         else "train"
     )
 
-# %% ../nbs/03_preprocessing.ipynb #86cf0226
+
 def _stable_split(
     papers: pd.DataFrame,  # a papers table
     seed: int,  # key of the hash
@@ -378,7 +394,7 @@ def _months(
     months = (12 * published.year + published.month).fillna(0).astype("int64")
     return months.groupby(papers["title"].map(title_key)).transform("min")
 
-# %% ../nbs/03_preprocessing.ipynb #c4207994
+
 def _newest(
     counts: pd.Series,  # papers per month, newest month first
     wanted: float,  # papers
@@ -403,7 +419,7 @@ def _check_months(
             "divides nothing; use seed or stable"
         )
 
-# %% ../nbs/03_preprocessing.ipynb #21c17596
+
 def _time_split(
     papers: pd.DataFrame,  # a papers table
     seed: int,  # not used: nothing is random
@@ -426,7 +442,7 @@ SPLIT_PLANS: dict[str, Callable[[pd.DataFrame, int], np.ndarray]] = {
     "time": _time_split,
 }
 
-# %% ../nbs/03_preprocessing.ipynb #34c33502
+
 def _train_only(
     papers: pd.DataFrame,  # a papers table (title is read, and chosen if it is there)
 ) -> np.ndarray:  # bool
@@ -436,7 +452,7 @@ def _train_only(
     keys = papers["title"].map(title_key)
     return keys.isin(keys[added]).to_numpy()
 
-# %% ../nbs/03_preprocessing.ipynb #6f01a177
+
 def _check_groups(
     papers: pd.DataFrame,  # a papers table
 ) -> None:

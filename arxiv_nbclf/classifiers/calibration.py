@@ -53,7 +53,7 @@ class Temperature:
 class BadCalibration(ArxivNbclfError):
     "Scores and labels that no calibration can be fitted on, or an invalid saved one."
 
-# %% ../../nbs/04_classifiers/00_calibration.ipynb #4ae5a2da
+
 def _check_scores(
     scores: np.ndarray,  # (n_papers, n_classes)
     labels: np.ndarray,  # (n_papers,) label ids
@@ -128,7 +128,7 @@ class MatrixScaling:
 # by which a decided group leads at least; survives rounding to six digits
 DECISION_MARGIN = 2e-6
 
-# %% ../../nbs/04_classifiers/00_calibration.ipynb #93f95df9
+
 def _shared_levels(
     own: np.ndarray,  # (n_papers,) probability of the decided group
     others: np.ndarray,  # (n_papers, n_classes - 1), falling
@@ -137,7 +137,7 @@ def _shared_levels(
     sums = np.column_stack([own, own[:, None] + others.cumsum(axis=1)])
     return sums / np.arange(1, sums.shape[1] + 1)
 
-# %% ../../nbs/04_classifiers/00_calibration.ipynb #cb1307a3
+
 def preserve_predictions(
     probabilities: np.ndarray,  # (n_papers, n_classes)
     decided: np.ndarray,  # (n_papers,) label ids
@@ -214,13 +214,13 @@ def fit_matrix_scaling(
 # %% ../../nbs/04_classifiers/00_calibration.ipynb #b410e00c
 Calibration: TypeAlias = Temperature | MatrixScaling
 
-# %% ../../nbs/04_classifiers/00_calibration.ipynb #92fb85a0
+
 # scores and labels → a calibration
 FitCalibration: TypeAlias = Callable[
     [np.ndarray, np.ndarray], Callable[[np.ndarray], np.ndarray]
 ]
 
-# %% ../../nbs/04_classifiers/00_calibration.ipynb #ad0c2984
+
 def cross_calibrate(
     scores: np.ndarray,  # (n_papers, n_classes) before calibration
     labels: np.ndarray,  # (n_papers,) label ids
@@ -253,7 +253,7 @@ def _read_matrix(
     finite = fits and np.isfinite([*weights.ravel(), *bias]).all()
     return MatrixScaling(weights, bias) if finite else None
 
-# %% ../../nbs/04_classifiers/00_calibration.ipynb #8b27e70b
+
 def _read_method(
     saved: Mapping[str, Any],  # what `to_dict` of a calibration made
     classes: int,  # how many scores a paper has
@@ -386,7 +386,7 @@ MIN_COVERED = 30
 # accuracy wanted of abstention: above that of the models, at a coverage of most papers
 ABSTENTION_ACCURACY = 0.94
 
-# %% ../../nbs/04_classifiers/00_calibration.ipynb #156bd51a
+
 class Threshold(NamedTuple):
     "Where to abstain."
 
@@ -433,7 +433,7 @@ def find_threshold(
 # that a model carries thresholds for
 ACCURACIES = (0.8, 0.85, 0.9, 0.92, 0.94, 0.95, 0.96, 0.97, 0.98, 0.99)
 
-# %% ../../nbs/04_classifiers/00_calibration.ipynb #014dc82e
+
 def fit_thresholds(
     # (n_papers, n_classes), calibrated on other papers, as by `cross_calibrate`
     probabilities: np.ndarray,

