@@ -44,12 +44,11 @@ from .intervals import wilson_interval
 from .metrics import score
 from ..preprocessing import LABELS, label_ids, paper_texts
 
-# %% ../../nbs/07_evaluation/02_error_analysis.ipynb #402b755e
-_ALIAS_OF = {pair.primary: pair.alias for pair in ALIASES} | {
-    pair.alias: pair.primary for pair in ALIASES
-}
-
 # %% ../../nbs/07_evaluation/02_error_analysis.ipynb #72af6d07
+_ALIAS_OF = {pair.primary: pair.alias for pair in ALIASES}
+_ALIAS_OF |= {pair.alias: pair.primary for pair in ALIASES}
+
+
 def _groups(
     categories: str,  # all codes of a paper
     primary: str,  # the first among them
@@ -57,10 +56,9 @@ def _groups(
 ) -> list[int]:  # label ids; codes of no group are left out
     "The groups that a paper's codes belong to."
     codes = {primary, *split_codes(categories)}
-    alias = _ALIAS_OF.get(primary)
     codes |= {_ALIAS_OF[code] for code in codes & _ALIAS_OF.keys()}
-    if not include_aliases and alias:
-        codes -= {alias}
+    if not include_aliases:
+        codes.discard(_ALIAS_OF.get(primary, ""))
     groups = {group_of(code, unknown="other") for code in codes}
     return [LABELS.index(group) for group in groups if group in LABELS]
 
@@ -669,9 +667,8 @@ def _contributions(
         total = float(classifier.decision_function([text])[0, group])
         units = word_contributions(classifier, seen, group)
         return units, True, total, float(classifier.intercepts_[group])
-    probability = float(classifier.predict_proba([text])[0, group])
     units = occlusion(classifier, seen, group, _spans(seen, unit))
-    return units, False, probability, 0
+    return units, False, float(classifier.predict_proba([text])[0, group]), 0.0
 
 # %% ../../nbs/07_evaluation/02_error_analysis.ipynb #df82895d
 def _check_explainable(

@@ -306,7 +306,8 @@ def plot_confusion(
     )
     ax.set_yticklabels(_class_labels(scores), rotation=0)
     meaning = "share of the true group, %" if share else "papers (colour: logarithmic)"
-    ax.set(title=meaning, xlabel="predicted group", ylabel="true group (papers)")
+    ax.set(title=meaning, xlabel="predicted group")
+    ax.set_ylabel("true group (papers)", labelpad=8)
     return ax
 
 # %% ../../nbs/07_evaluation/00_evaluation.ipynb #d4377642

@@ -61,7 +61,7 @@ def draw_scores(
 ) -> dict[str, Picture]:  # file name to picture
     "Figures of confusion, F1 and class counts."
     n = len(scores.labels)
-    square, bars = (1.6 + 0.52 * n, 1.3 + 0.52 * n), (5.0, 0.9 + 0.32 * n)
+    square, bars = (1.9 + 0.54 * n, 1.3 + 0.54 * n), (5.0, 0.9 + 0.32 * n)
     right, recall, f1 = _scores_alt(scores)
     names = ("this model", "linear baseline")
     figures = {

@@ -810,7 +810,7 @@ def _issues_summary(
     kind = "training and validation papers" if trained else "papers"
     return (
         f"Of {count_text(papers)} {kind}, {count_text(len(issues))} "
-        f"({share_text(len(issues) / papers)}) have a label that is likely wrong by "
+        f"({share_text(len(issues) / papers)}) have a label that is likely wrong, by "
         f"{whose} ({'out of fold; ' if trained else ''}confident learning); "
         f"{count_text(issues['listed'].sum())} of them are also listed under the group "
         "that it would give."
