@@ -188,6 +188,8 @@ def _id_problem(
     if len(number) != digits or not int(number):
         wanted = f"{digits} digits" if int(number) else "numbers that begin with 1"
         return f"ids of {year}-{month[2:]} have {wanted} at the end"
+    if int(found["version"] or 1) == 0:
+        return "versions begin with 1"
     return ""
 
 # %% ../../nbs/01_data/07_arxiv_client.ipynb #3d455bea
