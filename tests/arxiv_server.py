@@ -26,7 +26,7 @@ def write_feed(
     total: int,  # what the feed shall say: papers that match
     start: int = 0,  # place of the first one among them
 ) -> bytes:  # XML
-    "Write papers as arXiv's interface does."
+    "Write papers as arXiv's API does."
     parts = ["<?xml version='1.0' encoding='UTF-8'?>", _HEAD.format(total=total, start=start)]
     for paper in papers.to_dict("records"):
         version = paper.get("version")

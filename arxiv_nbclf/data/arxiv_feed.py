@@ -89,8 +89,7 @@ def _entry(
     }
     if "/api/errors" in texts["id"]:
         raise RefusedFeed(
-            "arXiv's interface reports an error: "
-            f"{' '.join(texts['summary'].split())[:200]}"
+            f"arXiv's API reports an error: {' '.join(texts['summary'].split())[:200]}"
         )
     primary = element.find(f"{_ARXIV}primary_category")
     codes = [category.get("term", "") for category in element.iter(f"{_ATOM}category")]
@@ -107,9 +106,9 @@ def _entry(
 # %% ../../nbs/01_data/06_arxiv_feed.ipynb #63203612
 @dataclass(frozen=True)
 class Feed:
-    "A page of papers, as the interface gave it."
+    "A page of papers, as the API gave it."
 
-    total: int  # papers that match the question, by the interface's count
+    total: int  # papers that match the question, by the API's count
     start: int  # place of the page's first paper among them, from 0
     papers: pd.DataFrame  # COLUMNS and withdrawn, in the feed's order
     n_entries: int  # of the page
@@ -156,7 +155,7 @@ def _papers(
 
 # %% ../../nbs/01_data/06_arxiv_feed.ipynb #5834a84f
 def parse_feed(
-    data: bytes,  # an answer of arXiv's interface
+    data: bytes,  # an answer of arXiv's API
 ) -> Feed:
     "Parse an Atom feed of papers. Raises `BadFeed` (retry) and `RefusedFeed` (do not)."
     root = _root(data)

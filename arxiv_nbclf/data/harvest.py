@@ -77,7 +77,7 @@ class FetchedPapers(NamedTuple):
     "The papers of a question."
 
     papers: pd.DataFrame  # COLUMNS and withdrawn; each id once, in its latest version
-    total: int  # by the interface's count
+    total: int  # by the API's count
     n_entries: int  # different ones that came, those that cannot be used included
 
 # %% ../../nbs/01_data/08_harvest.ipynb #d89b2bd9
@@ -94,7 +94,7 @@ def _once_each(
 # %% ../../nbs/01_data/08_harvest.ipynb #d89b4ac8
 def first_page(
     client: ApiClient,  # whose connection and pauses count
-    query: str,  # in the language of the interface
+    query: str,  # in the language of the API
     papers: int | None = None,  # at most; None: PAGE
 ) -> Feed:
     "The first page of a question; an empty answer has to come twice."
@@ -109,7 +109,7 @@ def first_page(
 # %% ../../nbs/01_data/08_harvest.ipynb #d89b69b7
 def all_pages(
     client: ApiClient,  # whose connection and pauses count
-    query: str,  # in the language of the interface
+    query: str,  # in the language of the API
     first: Feed,  # its first page
     # called with the number of papers of each page
     on_page: Callable[[int], object] = lambda count: None,
@@ -148,7 +148,7 @@ RECORD = "record.json"
 
 
 class TooManyPapers(ArxivNbclfError):
-    "More papers in a minute than the interface hands out."
+    "More papers in a minute than the API hands out."
 
 # %% ../../nbs/01_data/08_harvest.ipynb #65b5499b
 @dataclass
@@ -182,7 +182,7 @@ class WindowFetcher:
 def fetch_window(
     fetcher: WindowFetcher,  # client, folder and record of the harvest
     window: TimeWindow,  # minutes whose papers are wanted
-    categories: str,  # in the language of the interface
+    categories: str,  # in the language of the API
     group: str | None = None,  # that is topped up; None: natural
     counted: bool = False,  # whether the progress bar knows of these papers
 ) -> list[TimeWindow]:  # its parts, if it has too many papers; none if it is finished
@@ -213,7 +213,7 @@ def _unchanged(
     client: ApiClient,  # whose connection and pauses count
     old: FetchedWindow,  # a window of an earlier harvest
 ) -> bool:
-    "Whether the interface still counts what it counted, and all of it came."
+    "Whether the API still counts what it counted, and all of it came."
     return (
         not old.missing_papers
         and first_page(client, old.window.query(old.query), 1).total == old.total
@@ -591,7 +591,7 @@ def _from_api(
     old: pd.DataFrame | None,  # the table so far
     delay: float,  # seconds between questions
 ) -> tuple[pd.DataFrame, list[FetchedWindow]]:  # the table, and its natural windows
-    "Harvest categories and days from arXiv's interface."
+    "Harvest categories and days from arXiv's API."
     from tqdm import tqdm
 
     with (
@@ -730,7 +730,7 @@ def harvest(
     per_group: int | None = None,
     # single papers, instead of categories and days
     ids: str | Sequence[str] | None = None,
-    api: str = API,  # address of arXiv's interface
+    api: str = API,  # address of arXiv's API
     delay: float = 3.0,  # seconds between questions, as arXiv asks for
     # the bulk snapshot, to be read instead of asking
     snapshot: str | Path | None = None,
