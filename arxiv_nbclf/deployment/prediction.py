@@ -10,7 +10,8 @@ __all__ = ['MODELS_FOLDER', 'DEFAULT_MODEL', 'UNSURE', 'UNKNOWN', 'NOTICE', 'COM
 
 # %% ../../nbs/09_deployment/00_prediction.ipynb #b60375ae
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from html import escape
@@ -32,6 +33,7 @@ from arxiv_nbclf.classifiers.base import (
 )
 from ..classifiers.linear import LinearClassifier, bucket, tokens
 from ..core.basics import ArxivNbclfError
+from ..data.papers import BadPapers, as_frame
 from ..data.taxonomy import GROUP_NAMES
 from arxiv_nbclf.preprocessing import (
     LABELS,
@@ -456,11 +458,11 @@ def _as_papers(
         one.to_pandas() if hasattr(one, "to_pandas") else one
         for one in (papers, summary)
     ]
-    rows = isinstance(papers, list) and papers != [] and summary is None
-    if rows and all(isinstance(one, Mapping) for one in papers):
-        papers = pd.DataFrame(papers)
     if isinstance(papers, pd.DataFrame) and summary is None:
         return papers
+    if isinstance(papers, Mapping | Iterator | list) and summary is None:
+        with suppress(BadPapers):
+            return as_frame(papers)
     if isinstance(papers, str) and summary is None:
         raise BadPrediction(
             "a title alone was given: add the abstract, or hand in a table"
