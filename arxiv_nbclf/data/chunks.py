@@ -8,13 +8,14 @@ __all__ = ['IsFinished', 'rebatch', 'none_finished', 'json_line_chunks', 'papers
 # %% ../../nbs/01_data/05_chunks.ipynb #719b3bde
 from collections.abc import Callable, Iterator
 from io import BytesIO
+from itertools import chain, islice
+from math import inf
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
 from arxiv_nbclf.data.papers import (
@@ -26,16 +27,23 @@ from arxiv_nbclf.data.papers import (
 from .snapshot import MAX_SNAPSHOT_LINE_BYTES
 from .synthetic import sample
 from arxiv_nbclf.data.tables import (
+    ROW,
     BadPapers,
+    DelimitedText,
     RawTable,
     as_bad_papers,
+    delimited_blocks,
     detect_format,
     file_suffix,
+    is_json_lines,
     open_bytes,
     raw_frame,
+    read_bytes,
+    read_document,
     read_json_lines,
-    read_table,
+    read_tables,
     source_files,
+    split_member,
 )
 
 # %% ../../nbs/01_data/05_chunks.ipynb #6bc4c228
@@ -75,7 +83,8 @@ def _parquet_chunks(
     finished: IsFinished,  # number of a chunk in its file → whether it may be left out
 ) -> Iterator[RawTable | None]:  # None for a chunk that was left out
     "Read a parquet file in chunks."
-    with pq.ParquetFile(path, pre_buffer=False, buffer_size=1 << 20) as file:
+    where = BytesIO(read_bytes(path)) if split_member(path)[1] else path
+    with pq.ParquetFile(where, pre_buffer=False, buffer_size=1 << 20) as file:
         names, meta = file.schema_arrow.names, file.metadata
         ours = [names[position] for position in wanted_columns("prediction")(names)]
         wanted = ours or names[:1]  # without ours, names are enough for a message
@@ -117,22 +126,58 @@ def _skip_rows(
 # %% ../../nbs/01_data/05_chunks.ipynb #c588bf99
 def _lines(
     file: BinaryIO,  # open
-    count: int,  # at most
     where: object,  # for messages
-) -> list[bytes]:  # lines with their ends
-    "The next lines."
-    lines: list[bytes] = []
-    while len(lines) < count and (line := file.readline(MAX_SNAPSHOT_LINE_BYTES)):
+) -> Iterator[bytes]:  # lines with their ends
+    "The lines of a stream. Raises `BadPapers` for one that is too long."
+    while line := file.readline(MAX_SNAPSHOT_LINE_BYTES):
         if len(line) == MAX_SNAPSHOT_LINE_BYTES:
-            raise BadPapers.at(
-                where,
-                f"a line is longer than {MAX_SNAPSHOT_LINE_BYTES:,} bytes: this is no "
-                "file of one JSON object a line",
-            )
-        lines.append(line)
-    return lines
+            problem = f"a line is longer than {MAX_SNAPSHOT_LINE_BYTES:,} bytes"
+            hint = "this is no file of one JSON object a line"
+            raise BadPapers.at(where, f"{problem}: {hint}")
+        yield line
+
+# %% ../../nbs/01_data/05_chunks.ipynb #14367bd3
+def _cut(
+    table: RawTable,  # read whole
+    rows: int,  # of a chunk
+    finished: IsFinished,  # number of a chunk in its file → whether it may be left out
+) -> Iterator[RawTable | None]:  # None for a chunk that was left out
+    "Cut a table into chunks; a broken row goes with the next good one."
+    size, before = len(table.rows), -inf
+    for number, start in enumerate(range(0, size or len(table.broken[:1]), rows)):
+        part = slice(start, start + rows)
+        numbers = table.rows[part]
+        end = numbers[-1] if start + rows < size else inf
+        broken = [one for one in table.broken if before < one[0] <= end]
+        columns = [column[part] for column in table.columns]
+        left_out, before = finished(number), end
+        yield None if left_out else RawTable(table.names, columns, numbers, broken)
 
 # %% ../../nbs/01_data/05_chunks.ipynb #c588de88
+def _line_chunks(
+    lines: Iterator[bytes],  # of JSON
+    where: object,  # for messages
+    rows: int,  # lines of a chunk
+    finished: IsFinished,  # number of a chunk in its file → whether it may be left out
+) -> Iterator[RawTable | None]:  # None for a chunk that was left out
+    "Read lines in chunks."
+    names: dict[str, None] = {}
+    number = 0
+    while part := list(islice(lines, rows)):
+        before = number * rows
+        if finished(number):
+            yield None
+        else:
+            read = read_json_lines(b"".join(part), Path(str(where)), keep_broken=True)
+            names |= dict.fromkeys(read.names)
+            columns = dict(zip(read.names, read.columns, strict=True))
+            filled = [columns.get(name, [None] * len(read.rows)) for name in names]
+            broken = [(row + before, problem) for row, problem in read.broken]
+            numbers = [row + before for row in read.rows]
+            yield RawTable(list(names), filled, numbers, broken)
+        number += 1
+
+
 def json_line_chunks(
     file: BinaryIO,  # open: a file, or standard input
     where: object,  # how the file is called in messages
@@ -140,151 +185,92 @@ def json_line_chunks(
     # number of a chunk in its file → whether it may be left out
     finished: IsFinished = none_finished,
 ) -> Iterator[RawTable | None]:  # None for a chunk that was left out
-    "Read JSON lines in chunks."
-    names: dict[str, None] = {}
-    number = 0
-    while lines := _lines(file, rows, where):
-        if number == 0 and (kind := detect_format(lines[0])):
-            raise BadPapers.at(where, f"these are not JSON lines but {kind}")
-        if finished(number):
-            yield None
-        else:
-            noted = [
-                (place, "broken line: not UTF-8 text")
-                for place, line in enumerate(lines, 1)
-                if not _is_text(line)
-            ]
-            for place, _ in noted:
-                lines[place - 1] = b"\n"
-            read = read_json_lines(b"".join(lines), Path(str(where)), keep_broken=True)
-            names |= dict.fromkeys(read.names)
-            columns = dict(zip(read.names, read.columns, strict=True))
-            before = number * rows
-            broken = sorted(
-                (row + before, problem) for row, problem in [*read.broken, *noted]
-            )
-            filled = [columns.get(name, [None] * len(read.rows)) for name in names]
-            yield RawTable(
-                list(names), filled, [row + before for row in read.rows], broken
-            )
-        number += 1
+    "Read JSON in chunks: line by line, or a document that is read whole."
+    lines, start = _lines(file, where), list[bytes]()
+    while sum(1 for line in start if line.strip()) < 2 and (line := next(lines, b"")):
+        start.append(line)
+    if start and (kind := detect_format(start[0])):
+        raise BadPapers.at(where, f"these are not JSON lines but {kind}")
+    if not is_json_lines(b"".join(start)):
+        start += lines
+        table = read_document(b"".join(start), wanted_columns("prediction"))
+        if table:
+            yield from _cut(table, rows, finished)
+            return
+    yield from _line_chunks(chain(start, lines), where, rows, finished)
 
-# %% ../../nbs/01_data/05_chunks.ipynb #c588fd77
-def _is_text(
-    line: bytes,  # of a file
-) -> bool:
-    "Whether bytes are UTF-8."
-    try:
-        line.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
 
-# %% ../../nbs/01_data/05_chunks.ipynb #7ef65acf
-class _QuoteCounter:
-    "A stream that counts the quotation marks that pass."
-
-    def __init__(
-        self,
-        file: BinaryIO,  # open for reading, in bytes
-    ) -> None:
-        self.file, self.marks, self.closed = file, 0, False
-
-    def read(
-        self,
-        size: int = -1,  # bytes to read at most
-    ) -> bytes:
-        data = self.file.read(size)
-        self.marks += data.count(b'"')
-        return data
+def _json_chunks(
+    path: Path,  # a file, plain or in an archive
+    rows: int,  # lines of a chunk
+    finished: IsFinished,  # number of a chunk in its file → whether it may be left out
+) -> Iterator[RawTable | None]:  # None for a chunk that was left out
+    "Read a file of JSON in chunks."
+    with open_bytes(path) as file:
+        yield from json_line_chunks(file, path, rows, finished)
 
 # %% ../../nbs/01_data/05_chunks.ipynb #7ef679be
 def _delimited_chunks(
-    path: Path,  # a csv or tsv file, plain, .gz or .zip
+    path: Path,  # a csv or tsv file, plain or in an archive
     rows: int,  # of a chunk
     finished: IsFinished,  # number of a chunk in its file → whether it may be left out
 ) -> Iterator[RawTable | None]:  # None for a chunk that was left out
     "Read text with delimiters in chunks."
     with open_bytes(path) as file:
-        start = file.read(1 << 16)
-    if kind := detect_format(start):
-        raise BadPapers.at(path, f"this is not {file_suffix(path)} but {kind}")
-    header = (
-        start.removeprefix(b"\xef\xbb\xbf")
-        .lstrip(b"\r\n")
-        .partition(b"\n")[0]
-        .rstrip(b"\r")
-    )
-    delimiter = max(",\t;|", key=lambda mark: header.count(mark.encode()))
-    parse = pa_csv.ParseOptions(delimiter=delimiter, newlines_in_values=True)
-    names = (
-        pa_csv.read_csv(BytesIO(header + b"\n"), parse_options=parse).column_names
-        if header
-        else []
-    )
-    wanted = [
-        names[position] for position in wanted_columns("prediction")(names)
-    ] or names[:1]
-    convert = pa_csv.ConvertOptions(
-        column_types=dict.fromkeys(names, pa.large_string()), include_columns=wanted
-    )
-    read = pa_csv.ReadOptions(use_threads=False, block_size=1 << 23)
-    with open_bytes(path) as file:
-        counting = _QuoteCounter(file)
-        with pa_csv.open_csv(
-            pa.PythonFile(counting, "r"), read, parse, convert
-        ) as reader:
-            for number, part in enumerate(rebatch(iter(reader), rows)):
-                columns = dict(zip(wanted, part.columns, strict=True))
-                numbers = range(number * rows + 2, number * rows + part.num_rows + 2)
-                yield (
-                    None
-                    if finished(number)
-                    else RawTable(
-                        names, [columns.get(name, ()) for name in names], numbers
-                    )
-                )
-        if counting.marks % 2:
-            raise BadPapers.at(
-                path,
-                "a quotation mark is opened and never closed; is the file cut off?",
-            )
-
-# %% ../../nbs/01_data/05_chunks.ipynb #3e3ff57f
-def _cut(
-    table: RawTable,  # read whole
-    rows: int,  # of a chunk
-    finished: IsFinished,  # number of a chunk in its file → whether it may be left out
-) -> Iterator[RawTable | None]:  # None for a chunk that was left out
-    "Cut a table into chunks."
-    for number, start in enumerate(range(0, len(table.rows), rows)):
-        part = slice(start, start + rows)
-        columns = [column[part] for column in table.columns]
-        yield (
-            None
-            if finished(number)
-            else RawTable(table.names, columns, table.rows[part])
-        )
+        text = DelimitedText(file, path, wanted_columns("prediction"))
+        if not text.text.size:
+            raise BadPapers.at(path, "the file is empty (0 bytes)")
+        number, before = 0, -inf
+        held: pa.Table | None = None
+        # the last chunk waits for what is wrong with the rows after it
+        for part in chain(rebatch(delimited_blocks(text), rows), [None]):
+            if held is not None or (part is None and text.broken):
+                end = part[ROW][0].as_py() if part is not None else inf
+                broken = [one for one in text.broken if before < one[0] < end]
+                left_out, before = finished(number), end
+                yield None if left_out else text.table(held, broken)
+                number += 1
+            held = part
 
 # %% ../../nbs/01_data/05_chunks.ipynb #3e40146e
+def _sheet_chunks(
+    path: Path,  # a workbook
+    rows: int,  # of a chunk
+    finished: IsFinished,  # number of a chunk in its file → whether it may be left out
+) -> Iterator[tuple[str, RawTable | None]]:  # name of the table; None: left out
+    "Read the sheets of a workbook in chunks."
+    before = 0
+    for name, table in read_tables(path, wanted_columns("prediction")).items():
+
+        def is_finished(
+            number: int,  # of a chunk in its sheet
+            before: int = before,  # chunks of earlier sheets
+        ) -> bool:
+            return finished(before + number)
+
+        for part in _cut(table, rows, is_finished):
+            yield name, part
+            before += 1
+
+
 def _file_chunks(
     path: Path,  # a file with a known ending
     rows: int,  # of a chunk
     finished: IsFinished,  # number of a chunk in its file → whether it may be left out
-) -> Iterator[RawTable | None]:  # None for a chunk that was left out
+) -> Iterator[tuple[str, RawTable | None]]:  # name of the table; None: left out
     "Read a file in chunks with the reader of its format."
     match file_suffix(path):
-        case ".parquet":
-            yield from _parquet_chunks(path, rows, finished)
-        case ".csv" | ".tsv":
-            yield from _delimited_chunks(path, rows, finished)
         case ".xlsx":
-            yield from _cut(
-                read_table(path, wanted_columns("prediction")), rows, finished
-            )
+            yield from _sheet_chunks(path, rows, finished)
+            return
+        case ".parquet":
+            parts = _parquet_chunks(path, rows, finished)
+        case ".csv" | ".tsv":
+            parts = _delimited_chunks(path, rows, finished)
         case _:
-            with open_bytes(path) as file:
-                yield from json_line_chunks(file, path, rows, finished)
+            parts = _json_chunks(path, rows, finished)
+    for part in parts:
+        yield path.name, part
 
 # %% ../../nbs/01_data/05_chunks.ipynb #1a7eb443
 _CERTAIN_COLUMNS = {"title": "a", "summary": "paper"}
@@ -346,8 +332,8 @@ def raw_chunks(
             ) -> bool:
                 return finished(before + local)
 
-            for table in _file_chunks(path, rows, is_finished):
-                yield table, path.name, path, len(files) > 1
+            for name, table in _file_chunks(path, rows, is_finished):
+                yield table, name, path, len(files) > 1 or name != path.name
                 number += 1
 
 # %% ../../nbs/01_data/05_chunks.ipynb #94096961

@@ -25,11 +25,13 @@ from ..core.basics import ArxivNbclfError, log
 from .snapshot import is_snapshot, read_snapshot
 from .synthetic import sample
 from arxiv_nbclf.data.tables import (
+    MISSING_WORDS,
     BadPapers,
+    NotText,
     RawTable,
     plain_html,
     raw_frame,
-    read_table,
+    read_tables,
     source_files,
     text_column,
 )
@@ -63,14 +65,19 @@ Purpose = Literal["training", "prediction"]
 
 # %% ../../nbs/01_data/04_papers.ipynb #9be562f0
 _NAMES = {
-    "aid": "aid arxiv_id arxivid id entry_id paper_id identifier url link",
+    "aid": "aid arxiv_id arxivid arxiv id entry_id paper_id article_id identifier url "
+    "link",
     "version": "version",
-    "title": "title titles paper_title",
-    "summary": "summary abstract summaries abstracts",
-    "categories": "categories category terms subjects tags",
-    "main_category": "main_category primary_category primary_subject",
+    "title": "title titles paper_title article_title document_title",
+    "summary": "summary abstract summaries abstracts abstract_note paper_abstract "
+    "article_abstract abstract_text",
+    "categories": "categories category terms subjects tags arxiv_categories "
+    "category_codes all_categories",
+    "main_category": "main_category primary_category primary_subject "
+    "arxiv_primary_category primary_cat",
     "published": "published published_date publication_date date submitted "
-    "submitted_date created update_date updated",
+    "submitted_date created update_date updated published_at date_published "
+    "submission_date date_submitted created_at publish_date year publication_year",
     "other_subjects": "other_subjects",
     "chosen": "chosen",
     "withdrawn": "withdrawn",
@@ -80,16 +87,15 @@ _NAMES = {
 def _which_columns(
     names: Sequence[object],  # the column names of a source
 ) -> dict[str, int]:  # our name → position of the column that holds it
-    "Find our columns among those of a source."
-    folded = [
-        re.sub(r"[^a-z0-9]+", "_", str(name).strip().lower()).strip("_")
-        for name in names
-    ]
-    found = {
-        ours: [folded.index(alias) for alias in theirs.split() if alias in folded]
-        for ours, theirs in _NAMES.items()
-    }
-    return {ours: positions[0] for ours, positions in found.items() if positions}
+    "Find our columns among those of a source: Abstract Note is abstractNote."
+    folded = [re.sub(r"[\W_]+", "", str(name).lower()) for name in names]
+    found = {}
+    for ours, theirs in _NAMES.items():
+        aliases = theirs.replace("_", "").split()
+        positions = [folded.index(alias) for alias in aliases if alias in folded]
+        if positions:
+            found[ours] = positions[0]
+    return found
 
 # %% ../../nbs/01_data/04_papers.ipynb #f5fbbdf9
 def _missing_columns(
@@ -238,17 +244,101 @@ def _code_columns(
     return table.take(which).set_index(raw.index)
 
 # %% ../../nbs/01_data/04_papers.ipynb #14a3b758
+_YEARS = (1980, 2100)  # that a date may be in
+
+
+def _number_dates(
+    text: pd.Series,  # numbers as text
+) -> pd.Series:  # UTC timestamps; NaT for a number that is no date
+    "Read years, months such as 2401 (as in an arXiv id), Excel's days and Unix times."
+    first, last = (pd.Timestamp(year, 1, 1, tz="UTC") for year in _YEARS)
+    number = pd.to_numeric(text, errors="coerce")
+    whole = number[number % 1 == 0].astype("Int64").astype("str")
+    whole = whole.mask(whole.str.len() == 3, "0" + whole)  # 0704 as a number
+    dates = pd.Series(pd.NaT, index=text.index, dtype="datetime64[us, UTC]")
+    short = whole[whole.str.len() == 4]
+    # one month among them, such as 2401, and 2003 is a month as well
+    years = short.astype("int64").between(*_YEARS).all()
+    forms = {4: "%Y" if years else "%y%m", 6: "%Y%m", 8: "%Y%m%d"}
+    for length, form in forms.items():
+        part = whole[whole.str.len() == length]
+        read = pd.to_datetime(part, format=form, utc=True, errors="coerce")
+        dates[part.index] = read.where(read.between(first, last)).dt.as_unit("us")
+    zero = pd.Timestamp(1899, 12, 30, tz="UTC")  # of Excel's days
+    days = number[number.between((first - zero).days, (last - zero).days)]
+    days = days[days >= 10_000]
+    dates[days.index] = zero + pd.to_timedelta((days * 86_400_000_000).round(), "us")
+    for size in (1, 1e3, 1e6, 1e9):  # seconds, milli-, micro-, nanoseconds
+        part = number[(number / size).between(first.timestamp(), last.timestamp())]
+        seconds = pd.to_timedelta((part / size * 1e6).round(), "us")
+        dates[part.index] = pd.Timestamp(0, tz="UTC") + seconds
+    return dates
+
+# %% ../../nbs/01_data/04_papers.ipynb #daef7ee1
+_ZONES = dict.fromkeys(("UTC", "GMT", "UT", "Z"), 0) | {
+    f"{letter}{kind}T": hours + (kind == "D")
+    for letter, hours in (("E", -5), ("C", -6), ("M", -7), ("P", -8))
+    for kind in "SD"
+}
+_FIGURES = r"^(\d{1,2})([/.-])(\d{1,2})[/.-](\d{4})\b"
+
+
+def _figures_to_iso(
+    text: pd.Series,  # dates as text
+) -> pd.Series:  # 05.01.2024 as 2024-01-05; missing where the order is unknown
+    "Put a day, month and year in figures into the order of ISO 8601."
+    parts = text.str.extract(_FIGURES)
+    pair = parts[[0, 2]].astype("Float64")
+    beyond = (pair > 12).any()
+    day_first = (parts[1] == ".") | (beyond[0] & ~beyond[2])
+    month_first = (parts[1] != ".") & beyond[2] & ~beyond[0]
+    rest = text.str.replace(_FIGURES, "", regex=True)
+    day_order = parts[3] + "-" + parts[2].str.zfill(2) + "-" + parts[0].str.zfill(2)
+    month_order = parts[3] + "-" + parts[0].str.zfill(2) + "-" + parts[2].str.zfill(2)
+    iso = day_order.where(day_first, month_order.where(month_first))
+    return text.where(parts[3].isna(), iso + rest)
+
+
+def _written_dates(
+    text: pd.Series,  # dates in words
+) -> pd.Series:  # UTC timestamps; NaT where the text is no date
+    "Read dates such as `Fri, 5 Jan 2024 23:30:00 EST` and `5 January, 2024`."
+    text = _figures_to_iso(text.str.strip().str.replace(r"\s*\(.*\)$", "", regex=True))
+    text = text.str.replace(r"\b(?:GMT|UTC)(?=[+-]\d)", "", regex=True)
+    zone = text.str.extract(r"\d\s*([A-Z]{1,4})$")[0].replace(["AM", "PM"], None)
+    known = zone.isna() | zone.isin(list(_ZONES))
+    text = text.where(known & text.str.contains(r"\d{4}"))
+    for name in zone.dropna().unique():
+        if name in _ZONES:
+            text = text.str.replace(
+                rf"\s*{name}$", f" {_ZONES[name]:+03d}:00", regex=True
+            )
+    dates = pd.to_datetime(text, format="mixed", utc=True, errors="coerce")
+    return dates.where(dates.dt.year.between(*_YEARS)).dt.as_unit("us")
+
+# %% ../../nbs/01_data/04_papers.ipynb #65ab1caf
 def _read_dates(
     text: pd.Series,  # dates as text
 ) -> pd.Series:  # UTC timestamps; NaT where the text is no date
-    "Read dates of the forms that sources use."
-    dates = pd.to_datetime(text, format="ISO8601", utc=True, errors="coerce")
-    rest = dates.isna() & text.notna()
-    if rest.any():
-        dates[rest] = pd.to_datetime(
-            text[rest], format="%a, %d %b %Y %H:%M:%S GMT", utc=True, errors="coerce"
-        )
-    return dates.dt.as_unit("us")
+    "Read dates of the forms that sources use; a warning shows one that is unreadable."
+    is_number = text.str.fullmatch(r"\s*\d+(?:\.\d+)?\s*").fillna(False).astype(bool)
+    words = text.mask(is_number)
+    dates = pd.to_datetime(words, format="ISO8601", utc=True, errors="coerce")
+    dates = dates.dt.as_unit("us")
+    for form in ("%a, %d %b %Y %H:%M:%S GMT", None):
+        rest = words[dates.isna() & words.notna()]
+        if form and len(rest):
+            read = pd.to_datetime(rest, format=form, utc=True, errors="coerce")
+            dates[rest.index] = read.dt.as_unit("us")
+        elif len(rest):
+            dates[rest.index] = _written_dates(rest)
+    if is_number.any():
+        dates[is_number] = _number_dates(text[is_number])
+    unread = text[dates.isna() & text.notna() & (text.str.strip() != "")]
+    if len(unread):
+        counts = f"{len(unread):,} of {text.notna().sum():,} dates cannot be read"
+        log.warning("%s, such as %r: write 2025-04-01", counts, unread.iloc[0][:40])
+    return dates
 
 # %% ../../nbs/01_data/04_papers.ipynb #8371fe3f
 def _duplicate_versions(
@@ -547,27 +637,29 @@ def raw_papers(
         if table.names or not len(broken)
         else {}
     )
+    # NA is what R writes for a missing cell, and a title about sodium
+    words = {"title": MISSING_WORDS - {"na"}}
     try:
         raw = pd.DataFrame(
-            {ours: table.text(position) for ours, position in found.items()}
+            {
+                ours: table.text(position, words.get(ours, MISSING_WORDS))
+                for ours, position in found.items()
+            }
         )
-    except (UnicodeError, pa.ArrowException) as error:
-        raise BadPapers.at(
-            where, f"a column cannot be read as text ({error})"
-        ) from error
+    except NotText as error:
+        raise BadPapers.at(where, error) from error
     return raw.assign(_file=name, _row=np.asarray(table.rows, dtype="int64")), broken
 
 # %% ../../nbs/01_data/04_papers.ipynb #3a1eb510
 def _read_file(
     path: Path,  # a table, or the bulk snapshot
     purpose: Purpose,  # what the papers are for
-) -> RawTable:  # as it came
+) -> dict[str, RawTable]:  # name → table; several for a workbook of several sheets
     "Read one file with the reader that it needs."
+    keep_broken = purpose == "prediction"
     if is_snapshot(path):
-        return read_snapshot(path, keep_broken=purpose == "prediction")
-    return read_table(
-        path, wanted_columns(purpose), keep_broken=purpose == "prediction"
-    )
+        return {path.name: read_snapshot(path, keep_broken=keep_broken)}
+    return read_tables(path, wanted_columns(purpose), keep_broken)
 
 # %% ../../nbs/01_data/04_papers.ipynb #3a1ed3ff
 def read_papers(
@@ -598,8 +690,9 @@ def read_papers(
         read = [raw_papers(raw_frame(sample()), "sample", "sample", purpose)]
     else:
         read = [
-            raw_papers(_read_file(path, purpose), path.name, path, purpose)
+            raw_papers(table, name, path, purpose)
             for path in source_files(source)
+            for name, table in _read_file(path, purpose).items()
         ]
     raw, broken = (
         pd.concat(parts, ignore_index=True) if len(parts) > 1 else parts[0]

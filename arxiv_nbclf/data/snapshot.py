@@ -15,7 +15,6 @@ from datetime import date
 from functools import reduce
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
-from zipfile import ZipFile
 
 import numpy as np
 import pandas as pd
@@ -27,10 +26,13 @@ from tqdm import tqdm
 from arxiv_nbclf.data.tables import (
     BadPapers,
     RawTable,
+    archive_members,
     as_bad_papers,
     file_suffix,
+    is_archive,
     line_problem,
     open_bytes,
+    split_member,
     text_or_none,
 )
 
@@ -244,9 +246,10 @@ def _progress_reader(
     file: BinaryIO,  # opened
 ) -> tuple[int, Callable[[], int]]:  # all bytes, and a function for those read so far
     "A measure for a progress bar."
-    if path.suffix.lower() == ".zip":
-        with ZipFile(path) as archive:
-            return sum(member.file_size for member in archive.infolist()), file.tell
+    archive, member = split_member(path)
+    if member or is_archive(path):
+        sizes = archive_members(archive)
+        return sizes.get(member) or sum(sizes.values()), file.tell
     raw = getattr(file, "fileobj", file)  # gzip's own file
     return path.stat().st_size, raw.tell
 
