@@ -484,6 +484,8 @@ def split_papers(
     >>> split_papers(papers, "stable").value_counts()
     """
     divide = _lookup(plan, SPLIT_PLANS, "split")
+    if not 0 <= seed < 1 << 32:
+        raise UnknownOption(f"seed={seed} is out of range: take 0 to {(1 << 32) - 1}")
     _check_groups(papers)
     split = pd.Series("train", index=papers.index, name="split", dtype="str")
     natural = ~_train_only(papers)

@@ -12,6 +12,7 @@ import os
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from html import escape
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -589,7 +590,9 @@ def as_frame(
     if isinstance(source, Mapping):
         return _columns_frame(source)
     if hasattr(source, "to_pandas") and not isinstance(source, pa.Array):
-        return _named_index(source.to_pandas())
+        with suppress(pa.ArrowNotImplementedError):  # of lists of views
+            return _named_index(source.to_pandas())
+        source = source.to_pylist()
     rows = list(source) if isinstance(source, Iterable) else [source]
     if wrong := [at for at, row in enumerate(rows) if not isinstance(row, Mapping)]:
         kind = type(rows[wrong[0]] if isinstance(source, list | tuple) else source)

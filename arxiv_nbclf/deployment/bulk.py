@@ -64,6 +64,7 @@ from arxiv_nbclf.deployment.prediction import (
     BadPrediction,
     Model,
     abstention_threshold,
+    check_top,
     describe_model,
     find_model,
     packaged_model,
@@ -545,6 +546,7 @@ def predict_file(
             f"{engine} writes shards into a folder that all machines share, not into "
             f"{out}: name a folder as out=DIR"
         )
+    check_top(top)
     if str(out) != "-":
         check_folder_free(out)
         if whole:
@@ -554,7 +556,9 @@ def predict_file(
             f"standard input cannot be predicted into the folder {out}: give a file, "
             f"such as {out}.parquet, or -"
         )
-    classifier, fetched = find_model(model), _fetch_papers(words, api)
+    classifier = find_model(model)
+    abstention_threshold(classifier, abstain_below)  # refused before anything is read
+    fetched = _fetch_papers(words, api)
     if fetched is not None and not whole:
         raise BadPrediction(
             "papers that are fetched by id go to a file or to -, not into the folder "

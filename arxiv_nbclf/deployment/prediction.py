@@ -6,7 +6,8 @@
 __all__ = ['MODELS_FOLDER', 'DEFAULT_MODEL', 'UNSURE', 'UNKNOWN', 'NOTICE', 'COMMON', 'FIRST_WORDS', 'MIN_KNOWN',
            'MIN_KNOWN_SHARE', 'TEX', 'Abstain', 'Model', 'to_int8', 'from_int8', 'CompactClassifier', 'NoPackagedModel',
            'packaged_models', 'packaged_model', 'load_packaged', 'describe_model', 'Prediction', 'first_words',
-           'knows_enough', 'BadPrediction', 'abstention_threshold', 'predict_table', 'find_model', 'predict']
+           'knows_enough', 'BadPrediction', 'check_top', 'abstention_threshold', 'predict_table', 'find_model',
+           'predict']
 
 # %% ../../nbs/09_deployment/00_prediction.ipynb #b60375ae
 import re
@@ -293,15 +294,22 @@ class BadPrediction(ArxivNbclfError):
     "A request for predictions that cannot be served."
 
 # %% ../../nbs/09_deployment/00_prediction.ipynb #fe7e9766
+def check_top(
+    top: int,  # how many groups to name
+) -> None:  # or BadPrediction
+    "Refuse a number of groups that there is not."
+    if isinstance(top, bool) or top not in range(1, len(LABELS) + 1):
+        raise BadPrediction(
+            f"top={top} is out of range: name 1 to {len(LABELS)} groups"
+        )
+
+
 def _check_options(
     papers: Any,  # what is to be predicted
     top: int,  # how many groups to name
 ) -> pd.DataFrame:  # title and summary; a missing text is empty
     "Check columns and options before any work begins."
-    if not 1 <= top <= len(LABELS):
-        raise BadPrediction(
-            f"top={top} is out of range: name 1 to {len(LABELS)} groups"
-        )
+    check_top(top)
     try:
         return check_papers(papers)
     except BadTexts as error:
@@ -525,6 +533,7 @@ def predict(
         >>> predict("Spectral gaps of random graphs", "We prove a lower bound.")
         >>> predict(papers, top=3, abstain_below="auto")
     """
+    check_top(top)
     classifier, given = find_model(model), _as_papers(papers, summary)
     if isinstance(given, pd.DataFrame):
         return predict_table(classifier, given, top=top, abstain_below=abstain_below)
