@@ -6,6 +6,7 @@
 __all__ = ['IsFinished', 'rebatch', 'none_finished', 'json_line_chunks', 'papers_of_chunk', 'Chunk', 'raw_chunks', 'read_chunks']
 
 # %% ../../nbs/01_data/05_chunks.ipynb #719b3bde
+import re
 from collections.abc import Callable, Iterator
 from io import BytesIO
 from itertools import chain, islice
@@ -177,7 +178,7 @@ def _line_chunks(
             yield RawTable(list(names), filled, numbers, broken)
         number += 1
 
-
+# %% ../../nbs/01_data/05_chunks.ipynb #e94b75a9
 def json_line_chunks(
     file: BinaryIO,  # open: a file, or standard input
     where: object,  # how the file is called in messages
@@ -199,13 +200,22 @@ def json_line_chunks(
             return
     yield from _line_chunks(chain(start, lines), where, rows, finished)
 
+# %% ../../nbs/01_data/05_chunks.ipynb #2a6dd1b6
+_DOCUMENT = re.compile(rb'^(?:\xef\xbb\xbf)?\s*(?:\[|\{\s*"[^"]*"\s*:\s*[\[{])')
+
 
 def _json_chunks(
     path: Path,  # a file, plain or in an archive
     rows: int,  # lines of a chunk
     finished: IsFinished,  # number of a chunk in its file → whether it may be left out
 ) -> Iterator[RawTable | None]:  # None for a chunk that was left out
-    "Read a file of JSON in chunks."
+    "Read a file of JSON in chunks; a document in one line may be long."
+    with open_bytes(path) as file:
+        start = file.read(1 << 16)
+    if _DOCUMENT.match(start) and b"\n" not in start.strip():
+        (table,) = read_tables(path, wanted_columns("prediction"), True).values()
+        yield from _cut(table, rows, finished)
+        return
     with open_bytes(path) as file:
         yield from json_line_chunks(file, path, rows, finished)
 

@@ -135,7 +135,7 @@ def _arrow_text(
             return values.cast(pa.large_string())
     return pa.array(_cell_texts(values.to_pylist()), pa.large_string())
 
-
+# %% ../../nbs/01_data/01_tables.ipynb #76443ddf
 def text_column(
     values: Any,  # a sequence of cells, a pandas Series or a pyarrow array
 ) -> pd.Series:  # the same as pandas text, missing as NaN; index 0 … n-1
@@ -331,7 +331,7 @@ class CheckedText:
         hint = "it may be Latin-1 (Windows); save the file as UTF-8"
         return f"not UTF-8 text: {problem}; {hint}"
 
-
+# %% ../../nbs/01_data/01_tables.ipynb #9074e891
 def _text_bytes(
     data: bytes,  # a text file, unzipped
     path: Path,  # for the message
@@ -395,7 +395,7 @@ def _records(
         return list(islice(found, HEADER_ROWS))
     return []
 
-
+# %% ../../nbs/01_data/01_tables.ipynb #46045911
 def find_header(
     start: bytes,  # the beginning of a file
     choose: ColumnChooser,  # which columns are wanted
@@ -438,7 +438,7 @@ def _row_numbers(
         first += 1
     return numbers
 
-
+# %% ../../nbs/01_data/01_tables.ipynb #9d0d5bde
 class DelimitedText:
     "A csv or tsv file: its header, its rows in blocks, and what is wrong with others."
 
@@ -521,7 +521,7 @@ def _check_end(
     problem = f"row {row:,} opens a quotation mark that is never closed"
     raise BadPapers.at(text.path, f"{problem}; is the file cut off?")
 
-
+# %% ../../nbs/01_data/01_tables.ipynb #0d696005
 def delimited_blocks(
     text: DelimitedText,  # opened
 ) -> Iterator[pa.RecordBatch]:  # the chosen columns, the last one and ROW
@@ -553,7 +553,7 @@ def delimited_blocks(
             yield block.append_column(ROW, pa.array(numbers, pa.int64()))
     _check_end(text, cell or "", row)
 
-
+# %% ../../nbs/01_data/01_tables.ipynb #5f514b23
 def _read_delimited(
     data: bytes,  # a csv or tsv file
     path: Path,  # for messages
