@@ -335,6 +335,7 @@ def _read_dates(
             dates[rest.index] = _written_dates(rest)
     if is_number.any():
         dates[is_number] = _number_dates(text[is_number])
+    dates = dates.where(dates.dt.year.between(*_YEARS))
     unread = text[dates.isna() & text.notna() & (text.str.strip() != "")]
     if len(unread):
         counts = f"{len(unread):,} of {text.notna().sum():,} dates cannot be read"

@@ -774,10 +774,13 @@ def _read_xlsx(
         one for one in sheets if one.name in tables and choose(tables[one.name].names)
     ]
     shown = [one for one in fit if one.visible == SheetVisibleEnum.Visible]
-    for sheet in fit if shown else ():
-        if sheet not in shown:
+    for sheet in sheets if shown else ():
+        if sheet in fit and sheet not in shown:
             problem = f"the hidden sheet {sheet.name!r} is not read: unhide it"
             log.warning("%s", error_line(path, problem))
+        elif sheet.name in tables and sheet not in fit:
+            problem = f"the sheet {sheet.name!r} is not read: it has other columns"
+            log.info("%s", error_line(path, problem))
     taken = [sheet.name for sheet in shown or fit] or list(tables)[:1]
     return {name: tables[name] for name in taken}
 
