@@ -253,6 +253,16 @@ def _write_tables(
     splits = pd.DataFrame({"aid": prepared.papers.aid, "split": prepared.split})
     write_table(splits.assign(label=prepared.labels), folder / "splits.parquet")
 
+# %% ../nbs/10_runs.ipynb #595001cb
+def _scores_text(
+    scores: Scores,  # of a model
+) -> str:  # such as "accuracy 0.897, macro F1 0.764, weighted F1 0.902"
+    "The scores of a model in one line."
+    names = ("accuracy", "macro_f1", "weighted_f1")
+    labels = (name.replace("_f1", " F1") for name in names)
+    values = (f"{getattr(scores, name):.3f}" for name in names)
+    return ", ".join(map(" ".join, zip(labels, values, strict=True)))
+
 # %% ../nbs/10_runs.ipynb #594fe2dc
 @dataclass(frozen=True, repr=False)
 class Run:
@@ -276,16 +286,6 @@ class Run:
     def _repr_html_(self) -> str:
         scores = self.scores._repr_html_() if self.scores else ""
         return f"<p>{escape(str(self))}</p>" + scores
-
-# %% ../nbs/10_runs.ipynb #595001cb
-def _scores_text(
-    scores: Scores,  # of a model
-) -> str:  # such as "accuracy 0.897, macro F1 0.764, weighted F1 0.902"
-    "The scores of a model in one line."
-    names = ("accuracy", "macro_f1", "weighted_f1")
-    labels = (name.replace("_f1", " F1") for name in names)
-    values = (f"{getattr(scores, name):.3f}" for name in names)
-    return ", ".join(map(" ".join, zip(labels, values, strict=True)))
 
 # %% ../nbs/10_runs.ipynb #5f77a25e
 RUN_JSON_KEYS = ("intervals", "against_linear", "lenient_accuracy")

@@ -307,6 +307,7 @@ class ExportSettings(Classifier):
     bits: int = 16  # 2**bits buckets of words, of hybrid
     pairs: bool = False  # whether neighbouring tokens were counted too, of hybrid
     text_plan: str = "raw"  # how texts are cleaned; that of the exported classifier
+    separator: str = SEPARATOR_TOKEN  # between title and abstract
 
     family: ClassVar[str] = "exported"
 
@@ -665,7 +666,6 @@ class CascadeSettings(Classifier):
     first: int = 64  # tokens that the second stage reads
     # of the input of stages; each cleans further as it was trained
     text_plan: str = "raw"
-    separator: str = SEPARATOR_TOKEN  # between title and abstract
 
     family: ClassVar[str] = "cascade"
 
