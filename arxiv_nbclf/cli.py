@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['ABOUT', 'app', 'Version', 'Quiet', 'Debug', 'TABLE_HELP', 'PapersArgument', 'Out', 'ModelOption', 'Strict',
-           'FAMILY_HELP', 'ENCODER_HELP', 'RECIPE_HELP', 'SETTING_HELP', 'FamilyOption', 'EncoderOption',
+           'FAMILY_HELP', 'ENCODER_HELP', 'FamilyOption', 'EncoderOption', 'RECIPE_HELP', 'SETTING_HELP',
            'RecipeOption', 'Set', 'SPLIT_HELP', 'TUNE_HELP', 'Split', 'Seed', 'Tune', 'TableOption', 'RowsOption',
-           'SampleSeed', 'HARVEST_OUT_HELP', 'CATEGORIES_HELP', 'START_HELP', 'IDS_HELP', 'HarvestOut', 'Categories',
+           'SampleSeed', 'HARVEST_OUT_HELP', 'CATEGORIES_HELP', 'HarvestOut', 'Categories', 'START_HELP', 'IDS_HELP',
            'Start', 'End', 'Ids', 'PER_GROUP_HELP', 'DELAY_HELP', 'SNAPSHOT_HELP', 'PerGroup', 'Api', 'Delay',
            'Snapshot', 'TRIALS_HELP', 'SPACE_HELP', 'OBJECTIVE_HELP', 'Trials', 'SpaceOption', 'ObjectiveOption',
            'Minutes', 'FOLDS_HELP', 'CHECK_FOLDS_HELP', 'RETRAIN_HELP', 'Folds', 'CheckFolds', 'Retrain', 'Sampler',
@@ -54,7 +54,7 @@ def _version(
         typer.echo(__version__)
         raise typer.Exit
 
-
+# %% ../nbs/11_cli.ipynb #20adc1c0
 Version = Annotated[
     bool,
     typer.Option(
@@ -171,6 +171,10 @@ FAMILY_HELP = (
     "auto (the best that can be fitted here), linear, hybrid, finetuned or ensemble"
 )
 ENCODER_HELP = "minilm, distilbert, a name on the hub, or a folder; linear has none"
+FamilyOption = Annotated[str, typer.Option("--family", help=FAMILY_HELP)]
+EncoderOption = Annotated[str | None, typer.Option("--encoder", help=ENCODER_HELP)]
+
+# %% ../nbs/11_cli.ipynb #a90af6a1
 RECIPE_HELP = (
     "How finetuned trains: fast (the default), "
     "or original (the ten epochs that the project began from)"
@@ -179,8 +183,6 @@ SETTING_HELP = (
     "A setting of the family, as often as needed: "
     "--set epochs=3, --set hybrid.max_length=128 for an ensemble's member"
 )
-FamilyOption = Annotated[str, typer.Option("--family", help=FAMILY_HELP)]
-EncoderOption = Annotated[str | None, typer.Option("--encoder", help=ENCODER_HELP)]
 RecipeOption = Annotated[str | None, typer.Option("--recipe", help=RECIPE_HELP)]
 Set = Annotated[
     list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help=SETTING_HELP)
@@ -206,7 +208,7 @@ SampleSeed = Annotated[
     int, typer.Option("--seed", min=0, help="The same seed gives the same papers")
 ]
 
-
+# %% ../nbs/11_cli.ipynb #620598a0
 @app.command("sample")
 def sample_command(
     out: TableOption,  # the file to make
@@ -230,14 +232,16 @@ CATEGORIES_HELP = (
     "Codes, groups or stars, parted by commas: cs.CL,math.*,q-bio; "
     "a paper counts under each of its categories"
 )
-START_HELP = "First day of a first version, UTC: 2025-04-01"
-IDS_HELP = "Single papers instead: 2504.15253,math/0211159"
 HarvestOut = Annotated[
     Path, typer.Option("--out", metavar="FILE", help=HARVEST_OUT_HELP)
 ]
 Categories = Annotated[
     str | None, typer.Option("--categories", metavar="CODES", help=CATEGORIES_HELP)
 ]
+
+# %% ../nbs/11_cli.ipynb #03568204
+START_HELP = "First day of a first version, UTC: 2025-04-01"
+IDS_HELP = "Single papers instead: 2504.15253,math/0211159"
 Start = Annotated[str | None, typer.Option("--from", metavar="DATE", help=START_HELP)]
 End = Annotated[
     str | None, typer.Option("--to", metavar="DATE", help="Last day, inclusive")
@@ -438,14 +442,14 @@ def _show(
     write = "{:.5g}".format
     typer.echo(table.to_string(index=False, na_rep="–", float_format=write))
 
-# %% ../nbs/11_cli.ipynb #7a8a648a
+# %% ../nbs/11_cli.ipynb #b32350be
 TunePapers = Annotated[str | None, typer.Argument(metavar="PAPERS", help=TABLE_HELP)]
 TuneOut = Annotated[
     Path | None,
     typer.Option("--out", metavar="DIR", help="The folder to make, or to continue"),
 ]
 
-
+# %% ../nbs/11_cli.ipynb #d23de82a
 @app.command("tune")
 def tune_command(
     papers: TunePapers = None,  # the table; not needed with --show

@@ -79,27 +79,29 @@ def _not_known(
     return UnknownCategory(f"unknown category {word[:40]!r}; {hint}")
 
 # %% ../../nbs/01_data/07_arxiv_client.ipynb #53d92cc3
+def _codes_of(
+    word: str,  # a code, an archive or a group; a star is allowed
+) -> set[str]:  # active codes
+    "The categories for which a word stands. Raises `UnknownCategory`."
+    name = word.removesuffix("*").removesuffix(".")
+    if word in CATEGORIES:
+        return {word}
+    if word == name and name in GROUPS:
+        return {code for code in CATEGORIES if group_of(code) == name}
+    if members := {code for code in CATEGORIES if name and _archive(code) == name}:
+        return members
+    if word in ARCHIVED:
+        return set(ARCHIVED[word])
+    raise _not_known(word)
+
+# %% ../../nbs/01_data/07_arxiv_client.ipynb #12376481
 def category_codes(
     # codes, archives (math, astro-ph), groups (physics) or with a star (math.*), parted
     # by commas
     wanted: str | Sequence[str],
 ) -> list[str]:  # active codes in the order of the taxonomy
-    "The categories that are asked for. Raises `UnknownCategory`."
-    found: set[str] = set()
-    for word in split_words(wanted):
-        name = word.removesuffix("*").removesuffix(".")
-        if word in CATEGORIES:
-            found.add(word)
-        elif word == name and name in GROUPS:
-            found |= {code for code in CATEGORIES if group_of(code) == name}
-        elif name and (
-            members := [code for code in CATEGORIES if _archive(code) == name]
-        ):
-            found |= set(members)
-        elif word in ARCHIVED:
-            found |= set(ARCHIVED[word])
-        else:
-            raise _not_known(word)
+    "The requested categories. Raises `UnknownCategory`."
+    found = {code for word in split_words(wanted) for code in _codes_of(word)}
     if not found:
         raise UnknownCategory(
             "no category is given: name some, such as cs.CL, math.* or q-bio"
@@ -110,7 +112,7 @@ def category_codes(
 def category_query(
     codes: Sequence[str],  # active codes
 ) -> str:  # in the language of the API
-    "Ask for papers that are listed in one of the categories."
+    "The query for papers that are listed in one of the categories."
     words: dict[str, None] = {}
     for code in codes:
         archive = _archive(code)
@@ -151,9 +153,6 @@ class BadIds(ArxivNbclfError):
     "What is no arXiv id, or ids of which no paper came."
 
 
-_ID = re.compile(
-    rf"{BEFORE_ID}(?:{OLD_ID}|(?P<month>\d{{4}})\.(?P<number>\d{{1,7}})){AFTER_ID}"
-)
 _CATEGORY_MARK = re.compile(r"\[[a-zA-Z.-]+\]")  # as in arXiv:2504.15253 [cs.CL]
 
 
@@ -168,6 +167,37 @@ def split_id_list(
     return [word for word in (word.rstrip(".:") for word in words) if word]
 
 # %% ../../nbs/01_data/07_arxiv_client.ipynb #9dd2775c
+_ID = re.compile(
+    rf"{BEFORE_ID}(?:{OLD_ID}|(?P<month>\d{{4}})\.(?P<number>\d{{1,7}})){AFTER_ID}"
+)
+
+
+def _month_problem(
+    year: int,  # four digits
+    month: str,  # two digits
+    old: bool,  # True: an id of the form until March 2007
+) -> str:  # why the id cannot exist; "" if it can
+    "Whether an id's form fits its month, and the month exists."
+    if not 1 <= int(month) <= 12:
+        return f"there is no month {month}"
+    if old != ((year, month) < (2007, "04")):
+        return "math/0211159 is the form until March 2007, 0704.0001 from April 2007 on"
+    late = date(year, int(month), 1) > today()
+    return f"{year}-{month} is yet to come" if late else ""
+
+# %% ../../nbs/01_data/07_arxiv_client.ipynb #50bb8203
+def _number_problem(
+    number: str,  # of the paper within its month
+    digits: int,  # that the month's ids have
+    month: str,  # such as 2025-04
+) -> str:  # why the id cannot exist; "" if it can
+    "Whether a paper's number can exist."
+    if len(number) == digits and int(number):
+        return ""
+    wanted = f"{digits} digits" if int(number) else "numbers that begin with 1"
+    return f"ids of {month} have {wanted} at the end"
+
+# %% ../../nbs/01_data/07_arxiv_client.ipynb #81536a87
 def _id_problem(
     word: str,  # one that may be an id
 ) -> str:  # why it cannot be one; "" for an id that can exist
@@ -179,18 +209,12 @@ def _id_problem(
     month, number = (old[:4], old[4:]) if old else (found["month"], found["number"])
     year = 1900 + int(month[:2]) + 100 * (not old or month < "9100")
     digits = 3 if old else 4 if month < "1501" else 5
-    if not 1 <= int(month[2:]) <= 12:
-        return f"there is no month {month[2:]}"
-    if bool(old) != ((year, month[2:]) < (2007, "04")):
-        return "math/0211159 is the form until March 2007, 0704.0001 from April 2007 on"
-    if date(year, int(month[2:]), 1) > today():
-        return f"{year}-{month[2:]} is yet to come"
-    if len(number) != digits or not int(number):
-        wanted = f"{digits} digits" if int(number) else "numbers that begin with 1"
-        return f"ids of {year}-{month[2:]} have {wanted} at the end"
-    if int(found["version"] or 1) == 0:
-        return "versions begin with 1"
-    return ""
+    version = "versions begin with 1" if int(found["version"] or 1) == 0 else ""
+    return (
+        _month_problem(year, month[2:], bool(old))
+        or _number_problem(number, digits, f"{year}-{month[2:]}")
+        or version
+    )
 
 # %% ../../nbs/01_data/07_arxiv_client.ipynb #3d455bea
 def is_id(
@@ -199,7 +223,7 @@ def is_id(
     "Whether a word is the id of a paper on arXiv."
     return not _id_problem(text)
 
-
+# %% ../../nbs/01_data/07_arxiv_client.ipynb #e37c9095
 def resembles_id(
     text: str,  # a word, or a list of ids
 ) -> bool:  # True also for an id that cannot exist
@@ -261,7 +285,7 @@ class TimeWindow:
         self,
         categories: str,  # from `category_query`
     ) -> str:  # in the language of the API
-        "Ask for its papers."
+        "The query for its papers."
         start, end = f"{self.start:%Y%m%d%H%M}", f"{self.end:%Y%m%d%H%M}"
         return f"({categories}) AND submittedDate:[{start} TO {end}]"
 
@@ -298,7 +322,7 @@ class TimeWindow:
 
 # %% ../../nbs/01_data/07_arxiv_client.ipynb #ed8b90d7
 class BadHarvest(ArxivNbclfError):
-    "A harvest that cannot be done as it was asked for."
+    "A harvest request that cannot be met."
 
 # %% ../../nbs/01_data/07_arxiv_client.ipynb #ed8bafc6
 @dataclass(frozen=True)
@@ -321,12 +345,12 @@ class HarvestRequest:
         )
 
     def record(self) -> dict[str, Any]:  # plain JSON values
-        "As it is written down, to know it again."
-        asked: dict[str, Any] = {"verb": "harvest", "source": self.source}
+        "As it is recorded, to recognize the same request."
+        request: dict[str, Any] = {"verb": "harvest", "source": self.source}
         if self.ids:
-            return asked | {"ids": list(self.ids)}
+            return request | {"ids": list(self.ids)}
         first, last = map(str, self.days or ())
-        return asked | {
+        return request | {
             "categories": ",".join(self.codes),
             "from": first,
             "to": last,
@@ -334,6 +358,25 @@ class HarvestRequest:
         }
 
 # %% ../../nbs/01_data/07_arxiv_client.ipynb #ed8bceb5
+def _check_form(
+    days: Sequence[object],  # categories, first day, last day: all or none
+    per_group: int | None,  # papers that every group shall have at least
+    ids: object,  # instead of all of these
+) -> None:
+    "Raise `BadHarvest` unless there are either ids, or categories and days."
+    if ids is not None:
+        if any(days) or per_group:
+            fields = "categories=, start=, end= and per_group="
+            raise BadHarvest(f"ids are papers by themselves: leave out {fields}")
+    elif not all(days):
+        example = "cs.CL,math.*, 2025-04-01 and 2025-04-30"
+        needed = f"categories=, start= and end= are needed, such as {example}"
+        raise BadHarvest(f"{needed}; or ids=")
+    elif per_group is not None and per_group < 1:
+        what = "it is how many papers every group shall have at least"
+        raise BadHarvest(f"per_group={per_group}: {what}")
+
+# %% ../../nbs/01_data/07_arxiv_client.ipynb #ec86d70c
 def make_harvest_request(
     categories: str | Sequence[str] | None,  # as for `category_codes`
     start: date | str | None,  # as for `day_range`
@@ -343,34 +386,16 @@ def make_harvest_request(
     source: str,  # the API's address, or the name of a snapshot
 ) -> HarvestRequest:  # whose categories, days and ids exist
     "Check a request. Raises `BadHarvest`, `BadIds`, `BadDate`, `UnknownCategory`."
-    if ids is not None:
-        if categories or start or end or per_group:
-            raise BadHarvest(
-                "ids are papers by themselves: leave out categories=, start=, end= and "
-                "per_group="
-            )
-        return HarvestRequest(ids=versioned_ids(read_ids(ids)), source=source)
+    _check_form((categories, start, end), per_group, ids)
     if not categories or not start or not end:
-        raise BadHarvest(
-            "categories=, start= and end= are needed, such as cs.CL,math.*, 2025-04-01 "
-            "and 2025-04-30; or ids="
-        )
-    if per_group is not None and per_group < 1:
-        raise BadHarvest(
-            f"per_group={per_group}: it is how many papers every group shall have at "
-            "least"
-        )
-    return HarvestRequest(
-        tuple(category_codes(categories)),
-        day_range(start, end),
-        per_group=per_group,
-        source=source,
-    )
+        return HarvestRequest(ids=versioned_ids(read_ids(ids)), source=source)
+    codes, days = tuple(category_codes(categories)), day_range(start, end)
+    return HarvestRequest(codes, days, per_group=per_group, source=source)
 
 # %% ../../nbs/01_data/07_arxiv_client.ipynb #fa870a47
 @dataclass(frozen=True)
 class FetchedWindow:
-    "A window of which all papers were asked for."
+    "A window of which all papers were requested."
 
     window: TimeWindow
     query: str  # the categories, in the language of the API
@@ -385,7 +410,7 @@ class FetchedWindow:
         return max(0, self.total - self.papers)
 
     def record(self) -> dict[str, Any]:  # plain JSON values
-        "As it is written down."
+        "As it is recorded."
         return asdict(self) | {
             "window": [
                 f"{moment:%Y-%m-%dT%H:%M}"
@@ -410,14 +435,14 @@ def write_finished(
     finished: Sequence[FetchedWindow],  # all windows that are done
     **more: Any,  # plain JSON values to stand beside it
 ) -> None:
-    "Write down what is finished, atomically. Raises `CannotWrite`."
+    "Record the finished windows, atomically. Raises `CannotWrite`."
     write_json(path, more | {"windows": [done.record() for done in finished]})
 
 # %% ../../nbs/01_data/07_arxiv_client.ipynb #fa874825
 def read_finished(
     path: Path,  # the record
 ) -> list[FetchedWindow]:  # none if there is no record, or none that can be read
-    "Read what is finished."
+    "Read the record of finished windows."
     try:
         return [
             FetchedWindow.of_record(record)
@@ -461,7 +486,7 @@ class _Empty(_TemporaryFault):
 def _proxy(
     api: str,  # an address
 ) -> str | None:  # the address of a proxy, as the environment or the system has it
-    "The proxy through which an address is asked."
+    "The proxy through which an address is requested."
     parts = urlsplit(api)
     return (
         None if proxy_bypass(parts.hostname or "") else getproxies().get(parts.scheme)
@@ -478,10 +503,8 @@ def check_reachable(
         raise RefusedFeed(f"{api[:80]!r} is no web address; the API is at {API}")
     try:
         place = urlsplit(_proxy(api) or api)
-        host, port = (
-            place.hostname or "",
-            place.port or (443 if place.scheme == "https" else 80),
-        )
+        host = place.hostname or ""
+        port = place.port or (443 if place.scheme == "https" else 80)
         call_with_timeout(
             timeout_s, lambda: socket.create_connection((host, port), timeout_s).close()
         )
@@ -495,16 +518,29 @@ def check_reachable(
 RETRY_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
 
 
-MAX_EMPTY_PAGES = 4  # times that a page may come back empty
+def _check_status(
+    response: Any,  # of the server
+    data: bytes,  # its body
+    host: str | None,  # the server's name
+) -> None:
+    "Raise `_TemporaryFault` or `RefusedFeed` unless the status is 200."
+    if response.status in RETRY_STATUSES:
+        raise _TemporaryFault(f"the API is busy (status {response.status})", response)
+    if response.status != 200:
+        if b"/api/errors" in data:
+            parse_feed(data)
+        what = f"{host} answers with status {response.status}"
+        raise RefusedFeed(f"{what}: is the address right?")
 
-
+# %% ../../nbs/01_data/07_arxiv_client.ipynb #e0def77c
 def _request(
     pool: Any,  # a connection pool of urllib3
-    address: str,  # with the question
+    address: str,  # with the query
 ) -> bytes:  # the feed
-    "Ask once. Raises `_TemporaryFault` and `RefusedFeed`."
+    "One request. Raises `_TemporaryFault` and `RefusedFeed`."
     from urllib3.exceptions import HTTPError, LocationValueError, ResponseError
 
+    host = urlsplit(address).hostname
     try:
         response = pool.request("GET", address, preload_content=False, redirect=True)
         try:
@@ -514,23 +550,11 @@ def _request(
     except HTTPError as error:
         cause = getattr(error, "reason", error)
         if isinstance(cause, (ResponseError, LocationValueError)):
-            raise RefusedFeed(
-                f"{urlsplit(address).hostname} redirects and never answers ({cause}): "
-                "is the address right?"
-            ) from error
-        raise _TemporaryFault(
-            "the connection failed "
-            f"({str(error).rpartition(': ')[2] or type(error).__name__})"
-        ) from error
-    if response.status in RETRY_STATUSES:
-        raise _TemporaryFault(f"the API is busy (status {response.status})", response)
-    if response.status != 200:
-        if b"/api/errors" in data:
-            parse_feed(data)
-        raise RefusedFeed(
-            f"{urlsplit(address).hostname} answers with status {response.status}: is "
-            "the address right?"
-        )
+            what = f"{host} redirects and never answers ({cause})"
+            raise RefusedFeed(f"{what}: is the address right?") from error
+        why = str(error).rpartition(": ")[2] or type(error).__name__
+        raise _TemporaryFault(f"the connection failed ({why})") from error
+    _check_status(response, data, host)
     return data
 
 # %% ../../nbs/01_data/07_arxiv_client.ipynb #4594188f
@@ -564,8 +588,8 @@ class ApiClient:
     def __init__(
         self,
         api: str = API,  # its address
-        delay: float = 3.0,  # seconds between questions, as arXiv asks for
-        max_tries: int = 8,  # of a question, before giving up
+        delay: float = 3.0,  # seconds between requests, arXiv's rule
+        max_tries: int = 8,  # of a request, before giving up
         timeout: float = 60.0,  # seconds to wait for an answer
     ) -> None:
         require_extra("harvest", "urllib3", "defusedxml")
@@ -592,77 +616,77 @@ class ApiClient:
     def fetch(
         self,
         known: int = 0,  # papers that are known to match, from an earlier page
-        **question: Any,  # search_query or id_list, start, max_results
+        **query: Any,  # search_query or id_list, start, max_results
     ) -> Feed:  # a page of papers
         "Query with retries. Raises `RefusedFeed`, `RetriesExhausted` and `EmptyPages`."
-        return _fetch(self, question, known)
+        return _fetch(self, query, known)
 
 # %% ../../nbs/01_data/07_arxiv_client.ipynb #caf6e9bf
-def _attempt(
-    client: ApiClient,  # whose connection and pauses count
-    question: dict[str, Any],  # search_query or id_list, start, max_results
+def _check_page(
+    feed: Feed,  # a page of papers
+    query: dict[str, Any],  # search_query or id_list, start, max_results
     known: int,  # papers that are known to match
-) -> Feed:  # a page of papers
-    "Wait, then request once. Raises `_TemporaryFault` and `RefusedFeed`."
-    time.sleep(max(0.0, client.rested - time.monotonic()))
-    try:
-        feed = parse_feed(
-            _request(client.connection, f"{client.api}?{urlencode(question)}")
-        )
-    except BadFeed as error:
-        raise _TemporaryFault(str(error)) from error
-    finally:
-        client.rested = time.monotonic() + client.delay
-    start = question.get("start", 0)
-    if (
-        not feed.n_entries
-        and "id_list" not in question
-        and max(feed.total, known) > start
-    ):
-        raise _Empty(
-            f"the page from {start:,} of {max(feed.total, known):,} papers came back "
-            "empty"
-        )
+) -> None:
+    "Raise `_TemporaryFault` for a page that is empty too early, or another page."
+    start, total = query.get("start", 0), max(feed.total, known)
+    if not feed.n_entries and "id_list" not in query and total > start:
+        raise _Empty(f"the page from {start:,} of {total:,} papers came back empty")
     if feed.n_entries and feed.start != start:
         raise _TemporaryFault(
             f"the page from {feed.start:,} came instead of that from {start:,}"
         )
+
+# %% ../../nbs/01_data/07_arxiv_client.ipynb #f3d0f78a
+def _attempt(
+    client: ApiClient,  # whose connection and pauses count
+    query: dict[str, Any],  # search_query or id_list, start, max_results
+    known: int,  # papers that are known to match
+) -> Feed:  # a page of papers
+    "Wait, then request once. Raises `_TemporaryFault` and `RefusedFeed`."
+    time.sleep(max(0.0, client.rested - time.monotonic()))
+    address = f"{client.api}?{urlencode(query)}"
+    try:
+        feed = parse_feed(_request(client.connection, address))
+    except BadFeed as error:
+        raise _TemporaryFault(str(error)) from error
+    finally:
+        client.rested = time.monotonic() + client.delay
+    _check_page(feed, query, known)
     return feed
 
 # %% ../../nbs/01_data/07_arxiv_client.ipynb #211742ab
+MAX_EMPTY_PAGES = 4  # times that a page may come back empty
+
+
 def _fetch(
     client: ApiClient,  # whose connection and pauses count
-    question: dict[str, Any],  # search_query or id_list, start, max_results
+    query: dict[str, Any],  # search_query or id_list, start, max_results
     known: int,  # papers that are known to match
 ) -> Feed:  # a page of papers
-    "Ask until there is an answer."
+    "Request until there is a page. Raises `RetriesExhausted` and `EmptyPages`."
     from urllib3.exceptions import MaxRetryError
 
     retry, empty = client.retry.new(), 0
     while True:
         try:
-            return _attempt(client, question, known)
+            return _attempt(client, query, known)
         except _TemporaryFault as fault:
             empty += isinstance(fault, _Empty)
+            kind = EmptyPages if empty else RetriesExhausted
+            failed, later = f"{client.api}: {fault}", "times; try again later"
+            response = fault.response
+            cause: dict[str, Any] = (
+                {"error": fault} if response is None else {"response": response}
+            )
             try:
-                cause = (
-                    {"response": fault.response}
-                    if fault.response is not None
-                    else {"error": fault}
-                )
                 retry = retry.increment("GET", client.api, **cause)
             except MaxRetryError:
-                kind = EmptyPages if empty else RetriesExhausted
-                raise kind(
-                    f"{client.api}: {fault}, {len(retry.history) + 1} times; try again "
-                    "later"
-                ) from fault
+                tries = len(retry.history) + 1
+                raise kind(f"{failed}, {tries} {later}") from fault
             if empty == MAX_EMPTY_PAGES:
-                raise EmptyPages(
-                    f"{client.api}: {fault}, {empty} times; try again later"
-                ) from fault
+                raise kind(f"{failed}, {empty} {later}") from fault
             log.info("%s; trying again", fault)
-            retry.sleep(fault.response)
+            retry.sleep(response)
             # a list of ids is answered on one page: half a page would lose papers
-            if "id_list" not in question and question.get("max_results", 0) > 50:
-                question["max_results"] //= 2
+            if "id_list" not in query and query.get("max_results", 0) > 50:
+                query["max_results"] //= 2

@@ -32,38 +32,54 @@ class RefusedFeed(ArxivNbclfError):
 MAX_FEED_BYTES = 1 << 25
 
 
-def _root(
-    data: bytes,  # an answer
-) -> Any:  # the feed's element
-    "Parse XML that comes from strangers. Raises `BadFeed` and `RefusedFeed`."
-    require_extra("harvest", "defusedxml")
-    from xml.etree.ElementTree import ParseError
+def _beginning(
+    data: bytes,  # a response
+) -> str:  # on one line, for messages
+    "The first sixty bytes of a response as text."
+    return " ".join(data[:60].decode("utf-8", "replace").split())
 
-    from defusedxml.common import DefusedXmlException
-    from defusedxml.ElementTree import fromstring
-
+# %% ../../nbs/01_data/06_arxiv_feed.ipynb #56e3d27a
+def _check_kind(
+    data: bytes,  # a response
+) -> None:
+    "Raise `RefusedFeed` for what is too long for a feed, and for a web page."
     if len(data) > MAX_FEED_BYTES:
         raise RefusedFeed(
             f"the answer is longer than {MAX_FEED_BYTES:,} bytes, and no feed of "
             "papers is"
         )
-    shown = " ".join(data[:60].decode("utf-8", "replace").split())
+    shown = _beginning(data)
     if shown.lower().startswith(("<!doctype html", "<html")):
-        raise RefusedFeed(
-            "the answer is a web page and no feed: is the address right, or a login "
-            f"page in between? ({shown})"
-        )
+        hint = "is the address right, or a login page in between?"
+        raise RefusedFeed(f"the answer is a web page and no feed: {hint} ({shown})")
+
+# %% ../../nbs/01_data/06_arxiv_feed.ipynb #4fd56add
+def _parse_xml(
+    data: bytes,  # a response
+) -> Any:  # its root element
+    "Parse XML from an untrusted source. Raises `BadFeed` and `RefusedFeed`."
+    from xml.etree.ElementTree import ParseError
+
+    from defusedxml.common import DefusedXmlException
+    from defusedxml.ElementTree import fromstring
+
     try:
-        root = fromstring(data, forbid_dtd=True)
+        return fromstring(data, forbid_dtd=True)
     except DefusedXmlException as error:
-        raise RefusedFeed(
-            "the answer declares what no feed of papers needs "
-            f"({type(error).__name__}): it is not read"
-        ) from error
+        what = f"declares what no feed of papers needs ({type(error).__name__})"
+        raise RefusedFeed(f"the answer {what}: it is not read") from error
     except (ParseError, ValueError) as error:
-        raise BadFeed(
-            f"the answer is no complete XML ({error}; it begins {shown!r})"
-        ) from error
+        what = f"({error}; it begins {_beginning(data)!r})"
+        raise BadFeed(f"the answer is no complete XML {what}") from error
+
+# %% ../../nbs/01_data/06_arxiv_feed.ipynb #5d71e309
+def _root(
+    data: bytes,  # a response
+) -> Any:  # the feed's element
+    "The root of an Atom feed. Raises `BadFeed` and `RefusedFeed`."
+    require_extra("harvest", "defusedxml")
+    _check_kind(data)
+    root = _parse_xml(data)
     if not root.tag.endswith("}feed"):
         raise RefusedFeed(
             f"the answer is XML but no Atom feed (its root is {root.tag[:60]!r}): is "
@@ -73,24 +89,26 @@ def _root(
 
 # %% ../../nbs/01_data/06_arxiv_feed.ipynb #434ae75e
 _ATOM, _ARXIV = "{http://www.w3.org/2005/Atom}", "{http://arxiv.org/schemas/atom}"
-
-
 _SEARCH = "{http://a9.com/-/spec/opensearch/1.1/}"
 
 
+def _check_no_error(
+    element: Any,  # an entry of the feed
+) -> None:
+    "Raise `RefusedFeed` for an entry that is an error and no paper."
+    if "/api/errors" in (element.findtext(f"{_ATOM}id") or ""):
+        reason = " ".join((element.findtext(f"{_ATOM}summary") or "").split())
+        raise RefusedFeed(f"arXiv's API reports an error: {reason[:200]}")
+
+# %% ../../nbs/01_data/06_arxiv_feed.ipynb #3d6b06d0
 def _entry(
     element: Any,  # an entry of the feed
     # aid, title, summary, categories, main_category, published, comment
 ) -> dict[str, str | None]:
     "The texts of an entry. Raises `RefusedFeed` if it is an error."
-    texts = {
-        name: (element.findtext(f"{_ATOM}{name}") or "").strip()
-        for name in ("id", "title", "summary", "published")
-    }
-    if "/api/errors" in texts["id"]:
-        raise RefusedFeed(
-            f"arXiv's API reports an error: {' '.join(texts['summary'].split())[:200]}"
-        )
+    _check_no_error(element)
+    names = ("id", "title", "summary", "published")
+    texts = {name: (element.findtext(_ATOM + name) or "").strip() for name in names}
     primary = element.find(f"{_ARXIV}primary_category")
     codes = [category.get("term", "") for category in element.iter(f"{_ATOM}category")]
     return {
@@ -108,14 +126,14 @@ def _entry(
 class Feed:
     "A page of papers, as the API gave it."
 
-    total: int  # papers that match the question, by the API's count
+    total: int  # papers that match the query, by the API's count
     start: int  # place of the page's first paper among them, from 0
     papers: pd.DataFrame  # COLUMNS and withdrawn, in the feed's order
     n_entries: int  # of the page
     unusable: int = 0  # entries without a title, an abstract or an id
 
     def __repr__(self) -> str:
-        "Count what the page holds."
+        "The counts of the page."
         unusable = f", {self.unusable:,} of them unusable" if self.unusable else ""
         entries = f"a feed of {self.n_entries:,} entries from {self.start:,}"
         return f"{entries} of {self.total:,}{unusable}"
@@ -135,10 +153,10 @@ def no_papers() -> pd.DataFrame:
 
 # %% ../../nbs/01_data/06_arxiv_feed.ipynb #d6716a89
 def _papers(
-    n_entries: Sequence[dict[str, str | None]],  # of a feed
+    entries: Sequence[dict[str, str | None]],  # of a feed
 ) -> pd.DataFrame:  # COLUMNS and withdrawn
     "Make papers of entries; those that cannot be used are left out."
-    usable = [entry for entry in n_entries if entry["aid"]]
+    usable = [entry for entry in entries if entry["aid"]]
     if not usable:
         return no_papers()
     table = pd.DataFrame(usable)
@@ -146,28 +164,34 @@ def _papers(
         pa.array(table[name], pa.string(), from_pandas=True)
         for name in ("comment", "summary")
     )
+    table["withdrawn"] = withdrawn(*texts).to_pandas()
     try:
-        return read_papers(
-            table.assign(withdrawn=withdrawn(*texts).to_pandas()), "prediction"
-        ).papers[[*COLUMNS, "withdrawn"]]
+        return read_papers(table, "prediction").papers[[*COLUMNS, "withdrawn"]]
     except BadPapers:  # not one of them has a title and an abstract
         return no_papers()
 
 # %% ../../nbs/01_data/06_arxiv_feed.ipynb #5834a84f
-def parse_feed(
-    data: bytes,  # an answer of arXiv's API
-) -> Feed:
-    "Parse an Atom feed of papers. Raises `BadFeed` (retry) and `RefusedFeed` (do not)."
-    root = _root(data)
-    n_entries = [_entry(element) for element in root.iter(f"{_ATOM}entry")]
+def _counts(
+    root: Any,  # the feed's element
+) -> tuple[int, int]:  # papers that match the query; place of the first one, from 0
+    "The counts in a feed's head. Raises `BadFeed`."
     try:
         total, start = (
             int(root.findtext(f"{_SEARCH}{name}") or "")
             for name in ("totalResults", "startIndex")
         )
     except ValueError:
-        raise BadFeed(
-            "the feed does not say how many papers there are (totalResults, startIndex)"
-        ) from None
-    papers = _papers(n_entries)
-    return Feed(total, start, papers, len(n_entries), len(n_entries) - len(papers))
+        what = "does not say how many papers there are (totalResults, startIndex)"
+        raise BadFeed(f"the feed {what}") from None
+    return total, start
+
+# %% ../../nbs/01_data/06_arxiv_feed.ipynb #581155c2
+def parse_feed(
+    data: bytes,  # a response of arXiv's API
+) -> Feed:
+    "Parse an Atom feed of papers. Raises `BadFeed` (retry) and `RefusedFeed` (do not)."
+    root = _root(data)
+    entries = [_entry(element) for element in root.iter(f"{_ATOM}entry")]
+    total, start = _counts(root)
+    papers = _papers(entries)
+    return Feed(total, start, papers, len(entries), len(entries) - len(papers))

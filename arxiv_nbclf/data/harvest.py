@@ -66,15 +66,15 @@ from arxiv_nbclf.data.tables import (
 from .taxonomy import group_of
 
 # %% ../../nbs/01_data/08_harvest.ipynb #d89b0cea
-# papers to ask for at once; arXiv gives 2,000 at most, and fails more often the more
+# papers to request at once; arXiv gives 2,000 at most, and fails more often the more
 # they are
 PAGE_SIZE = 1000
-MAX_ROUNDS = 2  # times to turn all pages while papers are missing
+MAX_ROUNDS = 2  # times to fetch all pages while papers are missing
 _SORTED: dict[str, Any] = {"sortBy": "submittedDate", "sortOrder": "ascending"}
 
 
 class FetchedPapers(NamedTuple):
-    "The papers of a question."
+    "The papers of a query."
 
     papers: pd.DataFrame  # COLUMNS and withdrawn; each id once, in its latest version
     total: int  # by the API's count
@@ -95,18 +95,41 @@ def _once_each(
 def first_page(
     client: ApiClient,  # whose connection and pauses count
     query: str,  # in the language of the API
-    papers: int | None = None,  # at most; None: PAGE
+    papers: int | None = None,  # at most; None: PAGE_SIZE
 ) -> Feed:
-    "The first page of a question; an empty answer has to come twice."
-    question: dict[str, Any] = {
+    "The first page of a query; an empty one has to come twice."
+    size = papers or PAGE_SIZE
+    page: dict[str, Any] = {
         "search_query": query,
         "start": 0,
-        "max_results": papers or PAGE_SIZE,
+        "max_results": size,
     } | _SORTED
-    feed = client.fetch(**question)
-    return feed if feed.total else client.fetch(**question)
+    feed = client.fetch(**page)
+    return feed if feed.total else client.fetch(**page)
 
 # %% ../../nbs/01_data/08_harvest.ipynb #d89b69b7
+def _pages_from(
+    client: ApiClient,  # whose connection and pauses count
+    query: str,  # in the language of the API
+    start: int,  # place of the first paper to fetch, from 0
+    total: int,  # by the API's count
+) -> Iterator[Feed]:
+    "The pages of a query from one place on, until an empty one."
+    while start < total:
+        page: dict[str, Any] = {
+            "search_query": query,
+            "start": start,
+            "max_results": PAGE_SIZE,
+        }
+        try:
+            feed = client.fetch(total, **page | _SORTED)
+        except EmptyPages as error:
+            log.info("%s", error)
+            return
+        yield feed
+        start, total = start + feed.n_entries, feed.total or total
+
+# %% ../../nbs/01_data/08_harvest.ipynb #ec40eaa0
 def all_pages(
     client: ApiClient,  # whose connection and pauses count
     query: str,  # in the language of the API
@@ -114,25 +137,14 @@ def all_pages(
     # called with the number of papers of each page
     on_page: Callable[[int], object] = lambda count: None,
 ) -> FetchedPapers:
-    "All papers of a question."
+    "All papers of a query."
     pages, unusable, total = [first.papers], first.unusable, first.total
     on_page(first.n_entries)
     for turn in range(MAX_ROUNDS):
         start = first.n_entries if turn == 0 else 0
-        while start < total:
-            try:
-                feed = client.fetch(
-                    known=total,
-                    search_query=query,
-                    start=start,
-                    max_results=PAGE_SIZE,
-                    **_SORTED,
-                )
-            except EmptyPages as error:
-                log.info("%s", error)
-                break
+        for feed in _pages_from(client, query, start, total):
             pages.append(feed.papers)
-            start, total = start + feed.n_entries, feed.total or total
+            total = feed.total or total
             if turn == 0:
                 unusable += feed.unusable
                 on_page(feed.n_entries)
@@ -143,7 +155,7 @@ def all_pages(
 
 # %% ../../nbs/01_data/08_harvest.ipynb #65b52aac
 WINDOW_PAPERS = 5000  # papers of a window; arXiv answers no further than to 10,000
-API_LIMIT = 10_000  # papers of one question that arXiv hands out
+API_LIMIT = 10_000  # papers of one query that arXiv hands out
 RECORD = "record.json"
 
 
@@ -174,7 +186,7 @@ class WindowFetcher:
         self,
         done: FetchedWindow,  # a window that is finished
     ) -> None:
-        "Write down that a window is finished. Raises `CannotWrite`."
+        "Record that a window is finished. Raises `CannotWrite`."
         self.finished.append(done)
         write_finished(self.folder / RECORD, self.finished)
 
@@ -220,6 +232,22 @@ def _unchanged(
     )
 
 # %% ../../nbs/01_data/08_harvest.ipynb #532d3b36
+def _keep_unchanged(
+    fetcher: WindowFetcher,  # client, folder and record of the harvest
+    pieces: Sequence[TimeWindow],  # what is still to be fetched
+    query: str,  # the categories, in the language of the API
+    group: str | None,  # that is topped up; None: natural
+) -> None:
+    "Record the windows of earlier harvests in which nothing has changed."
+    same = [old for old in fetcher.earlier if old.query == query and old.group == group]
+    for old in sorted(same, key=lambda done: done.window):
+        is_wanted = any(old.window.subtract([piece]) == [] for piece in pieces)
+        if is_wanted and _unchanged(fetcher.client, old):
+            fetcher.finish(
+                FetchedWindow(old.window, query, old.total, old.papers, group=group)
+            )
+
+# %% ../../nbs/01_data/08_harvest.ipynb #8c21041b
 def fetch_all(
     fetcher: WindowFetcher,  # client, folder and record of the harvest
     window: TimeWindow,  # minutes whose papers are wanted
@@ -229,30 +257,20 @@ def fetch_all(
     "Fetch, or resume fetching, all papers of a window."
     query = category_query(codes)
 
-    def same(
-        done: FetchedWindow,  # a window that is finished
-    ) -> bool:
-        return done.query == query and done.group == group
+    def finished() -> list[FetchedWindow]:
+        mine = (query, group)
+        return [done for done in fetcher.finished if (done.query, done.group) == mine]
 
     def left() -> list[TimeWindow]:
-        return window.subtract(done.window for done in fetcher.finished if same(done))
+        return window.subtract(done.window for done in finished())
 
-    pieces = left()
-    for old in sorted(filter(same, fetcher.earlier), key=lambda done: done.window):
-        if any(old.window.subtract([piece]) == [] for piece in pieces) and _unchanged(
-            fetcher.client, old
-        ):
-            fetcher.finish(
-                FetchedWindow(old.window, query, old.total, old.papers, group=group)
-            )
+    _keep_unchanged(fetcher, left(), query, group)
     todo = deque((piece, False) for piece in left())
     while todo:
         piece, counted = todo.popleft()
-        todo.extendleft(
-            (part, True)
-            for part in reversed(fetch_window(fetcher, piece, query, group, counted))
-        )
-    return [done for done in fetcher.finished if same(done)]
+        parts = fetch_window(fetcher, piece, query, group, counted)
+        todo.extendleft((part, True) for part in reversed(parts))
+    return finished()
 
 # %% ../../nbs/01_data/08_harvest.ipynb #5345267e
 IDS_PER_QUERY = 100  # to request at once, so that the address does not grow too long
@@ -295,13 +313,10 @@ def report_missing(
     found: pd.DataFrame,  # aid
 ) -> list[str]:  # the ids of which no paper came
     "Log which papers did not come. Raises `BadIds` if none did."
-    missing = _missing(wanted, [found])
-    if missing:
+    if missing := _missing(wanted, [found]):
         more = f" and {len(missing) - 10:,} more" if len(missing) > 10 else ""
-        problem = f"{len(missing):,} of {len(wanted):,} papers did not come: "
-        problem += (
-            f"{', '.join(missing[:10])}{more}; look the ids up, or try again later"
-        )
+        listed = f"{', '.join(missing[:10])}{more}; look the ids up, or try again later"
+        problem = f"{len(missing):,} of {len(wanted):,} papers did not come: {listed}"
         if len(missing) == len(wanted):
             raise BadIds(problem)
         log.warning("%s", problem)
@@ -326,6 +341,14 @@ def harvest_ids(
 COLUMNS_OUT = [*COLUMNS, *OPTIONAL_COLUMNS]
 
 
+def _with_marks(
+    old: pd.DataFrame,  # a table, perhaps without chosen and withdrawn
+) -> pd.DataFrame:  # with both
+    "A table whose rows are natural and not withdrawn unless it has the columns."
+    marks = {"chosen": "natural", "withdrawn": False}
+    return old.assign(**{mark: marks[mark] for mark in marks if mark not in old})
+
+# %% ../../nbs/01_data/08_harvest.ipynb #7282b928
 def _merge(
     old: pd.DataFrame | None,  # the table so far
     natural: pd.DataFrame,  # COLUMNS and withdrawn
@@ -334,50 +357,37 @@ def _merge(
     "Put a table together."
     parts = [natural.assign(chosen="natural"), topped_up.assign(chosen="topped up")]
     if old is not None:
-        parts.insert(
-            0,
-            old.assign(
-                **{
-                    mark: value
-                    for mark, value in (("chosen", "natural"), ("withdrawn", False))
-                    if mark not in old
-                }
-            ),
-        )
-    table = pd.concat(
-        [part[COLUMNS_OUT] for part in parts if len(part)]
-        or [parts[0].reindex(columns=COLUMNS_OUT)],
-        ignore_index=True,
-    )
+        parts.insert(0, _with_marks(old))
+    filled = [part[COLUMNS_OUT] for part in parts if len(part)]
+    empty = parts[0].head(0).reindex(columns=COLUMNS_OUT)
+    table = pd.concat(filled or [empty], ignore_index=True)
     table["withdrawn"] = table.withdrawn.astype("bool")
     is_natural = table.aid.isin(natural.aid) & (table.chosen == "topped up")
     table["chosen"] = table.chosen.mask(is_natural, "natural").astype("str")
-    return (
-        table.drop_duplicates("aid")
-        .sort_values(["published", "aid"], kind="stable")
-        .reset_index(drop=True)
+    by_day = table.drop_duplicates("aid").sort_values(
+        ["published", "aid"], kind="stable"
     )
+    return by_day.reset_index(drop=True)
 
 # %% ../../nbs/01_data/08_harvest.ipynb #a3f7875e
-OLDEST = datetime(1986, 1, 1)  # arXiv's oldest papers are of April 1986, added later
+def _groups(
+    papers: pd.DataFrame,  # main_category
+) -> pd.Series:  # a group of each paper, or other; none without a category
+    "The group of each paper's main category."
+    return papers.main_category.map(
+        lambda code: group_of(code, "other"), na_action="ignore"
+    )
 
-
-STEP = timedelta(days=30)
-
-
+# %% ../../nbs/01_data/08_harvest.ipynb #ca3b89c9
 def _rare_groups(
     table: pd.DataFrame,  # papers so far
     request: HarvestRequest,  # categories, days and what else was wanted
-    # group → how many papers it wants; of the groups that were asked for
+    # group → how many papers it wants; of the requested groups
 ) -> dict[str, int]:
     "Which groups have too few papers."
-    have = table.main_category.map(
-        lambda code: group_of(code, "other"), na_action="ignore"
-    ).value_counts()
-    missing = {
-        group: (request.per_group or 0) - int(have.get(group, 0))
-        for group in map(group_of, request.codes)
-    }
+    have, least = _groups(table).value_counts(), request.per_group or 0
+    groups = dict.fromkeys(map(group_of, request.codes))
+    missing = {group: least - int(have.get(group, 0)) for group in groups}
     return {group: count for group, count in missing.items() if count > 0}
 
 # %% ../../nbs/01_data/08_harvest.ipynb #2815b14e
@@ -388,16 +398,10 @@ def _newest(
     count: int,  # papers that are wanted
 ) -> pd.DataFrame:  # at most so many
     "The newest papers of a group that are not in the table."
-    of_group = papers[
-        papers.main_category.map(
-            lambda code: group_of(code, "other"), na_action="ignore"
-        )
-        == group
-    ]
+    of_group = papers[_groups(papers) == group]
     fresh = of_group[~of_group.aid.isin(known)].drop_duplicates("aid")
-    return fresh.sort_values(["published", "aid"], ascending=False, kind="stable").head(
-        count
-    )
+    by_day = fresh.sort_values(["published", "aid"], ascending=False, kind="stable")
+    return by_day.head(count)
 
 # %% ../../nbs/01_data/08_harvest.ipynb #112d1fb0
 def _parts(
@@ -410,7 +414,22 @@ def _parts(
         [table for table in tables if len(table)] or [no_papers()], ignore_index=True
     )
 
+
+def _warn_if_few(
+    group: str,  # one of `GROUPS`
+    found: int,  # papers
+    wanted: int,  # papers
+) -> None:
+    "Log that a group has fewer papers than were wanted."
+    if found < wanted:
+        text = "%s: there are only %d papers more, of %d that were wanted"
+        log.warning(text, group, found, wanted)
+
 # %% ../../nbs/01_data/08_harvest.ipynb #112d3e9f
+OLDEST = datetime(1986, 1, 1)  # arXiv's oldest papers are of April 1986, added later
+STEP = timedelta(days=30)  # the first step back in time; each later one is double
+
+
 def _add_rare_groups(
     fetcher: WindowFetcher,  # client, folder and record of the harvest
     request: HarvestRequest,  # categories, days and what else was wanted
@@ -420,23 +439,13 @@ def _add_rare_groups(
     added = [no_papers()]
     for group, count in _rare_groups(table, request).items():
         codes = [code for code in request.codes if group_of(code) == group]
-        end, step = request.window.start, STEP
-        while end > OLDEST:
+        newest, end, step = no_papers(), request.window.start, STEP
+        while len(newest) < count and end > OLDEST:
             start = max(OLDEST, end - step)
-            found = _parts(
-                fetcher.folder, fetch_all(fetcher, TimeWindow(start, end), codes, group)
-            )
-            newest = _newest(found, group, table.aid, count)
-            if len(newest) >= count:
-                break
+            done = fetch_all(fetcher, TimeWindow(start, end), codes, group)
+            newest = _newest(_parts(fetcher.folder, done), group, table.aid, count)
             end, step = start, step * 2
-        else:
-            log.warning(
-                "%s: there are only %d papers more, of %d that were wanted",
-                group,
-                len(newest),
-                count,
-            )
+        _warn_if_few(group, len(newest), count)
         added.append(newest)
     return pd.concat(added, ignore_index=True)
 
@@ -453,7 +462,7 @@ class Harvest:
     missing_ids: tuple[str, ...] = ()  # single papers that did not come
 
     def __str__(self) -> str:
-        "Say it in a line."
+        "One line."
         chosen = ", ".join(f"{count:,} {how}" for how, count in self.papers.items())
         missing = sum(done.missing_papers for done in self.shortfalls)
         counted = "papers that arXiv counts did not come, the same command asks again"
@@ -467,7 +476,7 @@ class Harvest:
 def record_path(
     out: str | Path,  # the table
 ) -> Path:  # papers.parquet → _papers.parquet.harvest.json
-    "Where the record of a table's harvests is written."
+    "The path of the record of a table's harvests."
     return Path(out).with_name(f"_{Path(out).name}.harvest.json")
 
 # %% ../../nbs/01_data/08_harvest.ipynb #f9d5d4e1
@@ -483,6 +492,18 @@ def _remove_partial(
         shutil.rmtree(gone, ignore_errors=True)
 
 # %% ../../nbs/01_data/08_harvest.ipynb #d95a3cdb
+def _check_ours(
+    out: Path,  # the table
+    partial: Path,  # its partial folder
+) -> None:
+    "Raise `FolderExists` for a table that no harvest made."
+    made = (record_path(out), partial / "run.json")
+    if out.exists() and not any(path.exists() for path in made):
+        raise FolderExists(
+            f"{out} is there already, and no harvest made it: choose another file"
+        )
+
+# %% ../../nbs/01_data/08_harvest.ipynb #63272b8b
 @contextmanager
 def _partial_folder(
     out: Path,  # the table
@@ -490,15 +511,7 @@ def _partial_folder(
 ) -> Iterator[Path]:  # the partial folder
     "Make, or resume, the folder of a harvest. Raises `FolderExists`, `CannotWrite`."
     check_table_path(out, make_parents=True)
-    partial = partial_folder(out)
-    if (
-        out.exists()
-        and not record_path(out).exists()
-        and not (partial / "run.json").exists()
-    ):
-        raise FolderExists(
-            f"{out} is there already, and no harvest made it: choose another file"
-        )
+    _check_ours(out, partial_folder(out))
     partial, continued = open_partial(out, request.record())
     with lock_folder(partial) as lock:
         if continued:
@@ -511,11 +524,9 @@ def _partial_folder(
         try:
             yield partial
         except ArxivNbclfError as error:
-            if isinstance(error, (BadHarvest, BadIds)) or not (
-                continued
-                or (partial / RECORD).exists()
-                or any(partial.glob("ids-*.parquet"))
-            ):
+            begun = (partial / RECORD).exists() or any(partial.glob("ids-*.parquet"))
+            useless = isinstance(error, (BadHarvest, BadIds))
+            if useless or not (continued or begun):
                 lock.release()
                 _remove_partial(partial)
             raise
@@ -525,7 +536,8 @@ def _partial_folder(
 # %% ../../nbs/01_data/08_harvest.ipynb #d95a5bca
 def _requests(
     out: Path,  # the table
-) -> list[dict[str, Any]]:  # what was asked for until now
+) -> list[dict[str, Any]]:  # none if there is no record
+    "The requests of a table's harvests so far."
     with suppress(OSError, ValueError, KeyError, TypeError):
         return list(
             json.loads(record_path(out).read_text(encoding="utf-8"))["requests"]
@@ -533,22 +545,11 @@ def _requests(
     return []
 
 # %% ../../nbs/01_data/08_harvest.ipynb #d95a7ab9
-def _write(
+def _windows_so_far(
     out: Path,  # the table
-    request: HarvestRequest,  # categories, days and what else was wanted
-    table: pd.DataFrame,  # COLUMNS_OUT
-    old: pd.DataFrame | None,  # the table before
     finished: Sequence[FetchedWindow],  # natural windows of this harvest
-    missing_ids: Sequence[str] = (),  # single papers that did not come
-) -> Harvest:
-    "Write the table, and then how it came about."
-    if table.empty:
-        first, last = request.days or ("", "")
-        codes = ", ".join(request.codes[:5]) + (" …" if len(request.codes) > 5 else "")
-        raise BadHarvest(
-            f"there is no paper of {codes} from {first} to {last}: nothing is written"
-        )
-    write_table(table, out)
+) -> list[FetchedWindow]:  # sorted by categories and time
+    "This harvest's windows, and those of earlier ones that they do not overlap."
     kept = [
         done
         for done in read_finished(record_path(out))
@@ -559,18 +560,32 @@ def _write(
             for new in finished
         )
     ]
-    windows = sorted([*kept, *finished], key=lambda done: (done.query, done.window))
-    asked = request.record()
-    requests = [*(each for each in _requests(out) if each != asked), asked]
+    return sorted([*kept, *finished], key=lambda done: (done.query, done.window))
+
+# %% ../../nbs/01_data/08_harvest.ipynb #c29817a9
+def _write(
+    out: Path,  # the table
+    request: HarvestRequest,  # categories, days and what else was wanted
+    table: pd.DataFrame,  # COLUMNS_OUT
+    old: pd.DataFrame | None,  # the table before
+    finished: Sequence[FetchedWindow],  # natural windows of this harvest
+    missing_ids: Sequence[str] = (),  # single papers that did not come
+) -> Harvest:
+    "Write the table, and then the record of how it was harvested."
+    if table.empty:
+        first, last = request.days or ("", "")
+        codes = ", ".join(request.codes[:5]) + (" …" if len(request.codes) > 5 else "")
+        what = f"there is no paper of {codes} from {first} to {last}"
+        raise BadHarvest(f"{what}: nothing is written")
+    write_table(table, out)
+    this = request.record()
+    requests = [*(each for each in _requests(out) if each != this), this]
+    windows = _windows_so_far(out, finished)
     write_finished(record_path(out), windows, requests=requests)
     new = len(table) if old is None else int((~table.aid.isin(old.aid)).sum())
-    return Harvest(
-        out,
-        table.chosen.value_counts().rename(None),
-        new,
-        tuple(done for done in finished if done.missing_papers),
-        tuple(missing_ids),
-    )
+    shortfalls = tuple(done for done in finished if done.missing_papers)
+    counts = table.chosen.value_counts().rename(None)
+    return Harvest(out, counts, new, shortfalls, tuple(missing_ids))
 
 # %% ../../nbs/01_data/08_harvest.ipynb #24004cf3
 def _in_days(
@@ -589,7 +604,7 @@ def _from_api(
     folder: Path,  # the partial folder
     out: Path,  # the table
     old: pd.DataFrame | None,  # the table so far
-    delay: float,  # seconds between questions
+    delay: float,  # seconds between requests
 ) -> tuple[pd.DataFrame, list[FetchedWindow]]:  # the table, and its natural windows
     "Harvest categories and days from arXiv's API."
     from tqdm import tqdm
@@ -607,12 +622,8 @@ def _from_api(
         topped_up = _add_rare_groups(fetcher, request, table)
     for done in finished:
         if done.missing_papers:
-            log.warning(
-                "%s: %d papers came of %d that arXiv counts",
-                done.window,
-                done.papers,
-                done.total,
-            )
+            text = "%s: %d papers came of %d that arXiv counts"
+            log.warning(text, done.window, done.papers, done.total)
     plain = [
         FetchedWindow(done.window, done.query, done.total, done.papers)
         for done in finished
@@ -666,6 +677,36 @@ def _snapshot_papers(
         return no_papers()
 
 # %% ../../nbs/01_data/08_harvest.ipynb #914f0d52
+def _read_snapshot(
+    path: Path,  # the snapshot
+    paper_filter: SnapshotFilter,  # which papers are wanted
+) -> Iterator[pd.DataFrame]:  # COLUMNS and withdrawn
+    "Papers of the bulk snapshot, part by part."
+    for part in snapshot_parts(path, paper_filter, keep_broken=True):
+        if len(part.rows):
+            yield _snapshot_papers(part, path.name)
+
+# %% ../../nbs/01_data/08_harvest.ipynb #6d9ad78e
+def _older_papers(
+    request: HarvestRequest,  # categories, days and what else was wanted
+    path: Path,  # the snapshot
+    table: pd.DataFrame,  # papers so far
+) -> pd.DataFrame:  # COLUMNS and withdrawn
+    "The newest older papers of the groups that have too few; none if all have enough."
+    rare_groups = _rare_groups(table, request)
+    newest = dict.fromkeys(rare_groups, no_papers())
+    codes = [code for code in request.codes if group_of(code) in rare_groups]
+    before = request.window.start.date() - timedelta(days=1)
+    if rare_groups:
+        for part in _read_snapshot(path, SnapshotFilter(None, before, codes)):
+            for group, rows in newest.items():
+                found = pd.concat([rows, part], ignore_index=True)
+                newest[group] = _newest(found, group, table.aid, rare_groups[group])
+    for group, rows in newest.items():
+        _warn_if_few(group, len(rows), rare_groups[group])
+    return pd.concat([no_papers(), *newest.values()], ignore_index=True)
+
+# %% ../../nbs/01_data/08_harvest.ipynb #2d2b497c
 def _from_snapshot(
     request: HarvestRequest,  # categories, days and what else was wanted
     path: Path,  # the snapshot
@@ -673,49 +714,14 @@ def _from_snapshot(
 ) -> pd.DataFrame:  # the table
     "Choose categories and days from the bulk snapshot."
     if not is_snapshot(path):
-        raise BadPapers.at(
-            path,
-            "this is not arXiv's bulk snapshot, JSON lines with id, abstract, "
-            "categories and versions",
-        )
-
-    def chosen(
-        paper_filter: SnapshotFilter,  # which papers are wanted
-    ) -> Iterator[pd.DataFrame]:
-        return (
-            _snapshot_papers(part, path.name)
-            for part in snapshot_parts(path, paper_filter, keep_broken=True)
-            if len(part.rows)
-        )
-
+        fields = "JSON lines with id, abstract, categories and versions"
+        raise BadPapers.at(path, f"this is not arXiv's bulk snapshot, {fields}")
     first, last = request.days or (date.max, date.max)
-    natural = pd.concat(
-        [no_papers(), *chosen(SnapshotFilter(first, last, request.codes))],
-        ignore_index=True,
-    )
+    parts = _read_snapshot(path, SnapshotFilter(first, last, request.codes))
+    natural = pd.concat([no_papers(), *parts], ignore_index=True)
     table = _merge(old, natural, no_papers())
-    rare_groups = _rare_groups(table, request)
-    if rare_groups:
-        newest = dict.fromkeys(rare_groups, no_papers())
-        codes = [code for code in request.codes if group_of(code) in rare_groups]
-        for part in chosen(SnapshotFilter(None, first - timedelta(days=1), codes)):
-            for group, rows in newest.items():
-                newest[group] = _newest(
-                    pd.concat([rows, part], ignore_index=True),
-                    group,
-                    table.aid,
-                    rare_groups[group],
-                )
-        for group, rows in newest.items():
-            if len(rows) < rare_groups[group]:
-                log.warning(
-                    "%s: there are only %d papers more, of %d that were wanted",
-                    group,
-                    len(rows),
-                    rare_groups[group],
-                )
-        table = _merge(table, natural, pd.concat(newest.values(), ignore_index=True))
-    return table
+    older = _older_papers(request, path, table)
+    return _merge(table, natural, older) if len(older) else table
 
 # %% ../../nbs/01_data/08_harvest.ipynb #b569a69a
 def harvest(
@@ -731,8 +737,8 @@ def harvest(
     # single papers, instead of categories and days
     ids: str | Sequence[str] | None = None,
     api: str = API,  # address of arXiv's API
-    delay: float = 3.0,  # seconds between questions, as arXiv asks for
-    # the bulk snapshot, to be read instead of asking
+    delay: float = 3.0,  # seconds between requests, arXiv's rule
+    # the bulk snapshot, to be read instead of the API
     snapshot: str | Path | None = None,
 ) -> Harvest:  # COLUMNS, chosen and withdrawn are in the table
     """Collect papers from arXiv into a table, or resume.

@@ -99,6 +99,18 @@ def device_for(
     return "machine" if graph else "accelerator"
 
 # %% ../../nbs/09_deployment/01_bulk.ipynb #a52fbee9
+def _native_predictor(
+    classifier: LinearClassifier,  # fitted
+) -> _Native:
+    "A linear classifier with its native scorer."
+    text = classifier.text_plan, classifier.separator
+    hasher = new_hasher(fold, STOP_WORDS, classifier.bits, classifier.pairs, *text)
+    scorer = new_scorer(
+        hasher, classifier.idf_, classifier.weights_, classifier.intercepts_
+    )
+    return _Native(scorer, classifier.calibration_)
+
+# %% ../../nbs/09_deployment/01_bulk.ipynb #b4b21c1c
 def fastest_predictor(
     classifier: Classifier,  # fitted
 ) -> tuple[Any, int]:  # what predicts, and how many shards may be in work at once
@@ -106,28 +118,19 @@ def fastest_predictor(
     if not isinstance(classifier, LinearClassifier):
         passing = copy(classifier)
         passing.keep_features = False
-        on_card = (
-            device_for(classifier) == "accelerator" and accelerator().kind != "cpu"
-        )
-        return passing, 2 if on_card else 1
-    if not has_native():
-        log.info(
-            "numba is not installed, so linear models score a tenth of the papers: pip "
-            "install 'arxiv_nbclf[fast]'"
-        )
-        return classifier, 1
-    text = classifier.text_plan, classifier.separator
-    hasher = new_hasher(fold, STOP_WORDS, classifier.bits, classifier.pairs, *text)
-    scorer = new_scorer(
-        hasher, classifier.idf_, classifier.weights_, classifier.intercepts_
-    )
-    return _Native(scorer, classifier.calibration_), available_cores()
+        on_card = device_for(classifier) == "accelerator"
+        return passing, 2 if on_card and accelerator().kind != "cpu" else 1
+    if has_native():
+        return _native_predictor(classifier), available_cores()
+    slow = "numba is not installed, so linear models score a tenth of the papers"
+    log.info("%s: pip install 'arxiv_nbclf[fast]'", slow)
+    return classifier, 1
 
 # %% ../../nbs/09_deployment/01_bulk.ipynb #f829c4d5
 def shard_name(
     number: int,  # of a chunk
 ) -> str:
-    "How a shard is called."
+    "The file name of a shard."
     return f"part-{number:05d}.parquet"
 
 
@@ -135,7 +138,7 @@ def is_shard_finished(
     folder: Path,  # where shards go
     number: int,  # of a chunk
 ) -> bool:
-    "Whether a chunk has been predicted and written down."
+    "Whether a chunk has been predicted and written."
     return (folder / shard_name(number)).is_file()
 
 # %% ../../nbs/09_deployment/01_bulk.ipynb #f829e3c4
@@ -146,7 +149,7 @@ def write_shard(
     top: int = 1,  # how many groups to name
     threshold: float = 0.0,  # rows less probable than this are flagged
 ) -> int:  # papers in it
-    "Predict a chunk and write it down."
+    "Predict a chunk and write its shard."
     predictions = predict_table(predictor, chunk.papers, top, threshold)
     if len(chunk.rejects):
         write_table(chunk.rejects, folder / f"_rejects-{chunk.number:05d}.parquet")
@@ -276,6 +279,16 @@ def _restore_record(
         (partial / _RUN_JSON).rename(partial / "run.json")
 
 # %% ../../nbs/09_deployment/01_bulk.ipynb #4f70d0d7
+def _request_record(
+    source: str | Path,  # a file, a folder of files, or the word sample
+    which: dict[str, Any],  # identity of the model, from `model_record`
+    **options: Any,  # the other options that decide what a shard holds
+) -> dict[str, Any]:  # plain JSON values
+    "The request of a stream; a folder is resumed by the same one only."
+    files = file_records(source) or str(source)
+    return {"verb": "predict", "source": files, "model": which} | options
+
+# %% ../../nbs/09_deployment/01_bulk.ipynb #9e8a8697
 def predict_stream(
     source: str | Path,  # a file, a folder of files, or the word sample; of any size
     # a fitted classifier, a run folder or a bundle; None: the model of the package
@@ -303,16 +316,8 @@ def predict_stream(
     classifier = find_model(model)
     threshold = abstention_threshold(classifier, abstain_below)
     which = model_record(packaged_model() if model is None else model)
-    request: dict[str, Any] = {
-        "verb": "predict",
-        "source": file_records(source) or str(source),
-        "model": which,
-    }
-    request |= {
-        "top": top,
-        "abstain_below": threshold,
-        "rows_per_shard": rows_per_shard,
-    }
+    options = {"top": top, "abstain_below": threshold, "rows_per_shard": rows_per_shard}
+    request = _request_record(source, which, **options)
     _restore_record(partial_folder(out))
     with (
         run_folder(out, request) as partial,
@@ -320,29 +325,17 @@ def predict_stream(
             desc="predicting", unit="paper", leave=False, disable=None, delay=1
         ) as shown,
     ):
+        settings = (partial, top, threshold)
+        job = PredictionJob(source, rows_per_shard, model, classifier, which, *settings)
         done = []
-        for papers in engine(
-            PredictionJob(
-                source,
-                rows_per_shard,
-                model,
-                classifier,
-                which,
-                partial,
-                top,
-                threshold,
-            )
-        ):
+        for papers in engine(job):
             done.append(papers)
             shown.update(papers or 0)
         papers, rejects = _finish(partial, len(done), request)
         if not papers:
-            raise BadPapers.at(
-                source,
-                f"all {rejects:,} rows were rejected"
-                if rejects
-                else "there is no row in it",
-            )
+            rejected = f"all {rejects:,} rows were rejected"
+            problem = rejected if rejects else "there is no row in it"
+            raise BadPapers.at(source, problem)
     return StreamResult(Path(out), papers, rejects, len(done), done.count(None))
 
 # %% ../../nbs/09_deployment/01_bulk.ipynb #9c5012c0
@@ -393,6 +386,16 @@ def rejects_path(
     return Path(out).with_name(f"{name}.rejects.{endings}")
 
 # %% ../../nbs/09_deployment/01_bulk.ipynb #9d42967b
+def _write_lines(
+    predictions: pd.DataFrame,  # one row per paper
+) -> None:
+    "Write predictions as JSON lines to stdout."
+    if len(predictions):  # pandas writes an empty line for an empty table
+        text = predictions.to_json(orient="records", lines=True, force_ascii=False)
+        sys.stdout.write(text)
+    sys.stdout.flush()
+
+# %% ../../nbs/09_deployment/01_bulk.ipynb #82c564a0
 def _write(
     predictions: pd.DataFrame,  # one row per paper
     rejects: pd.DataFrame,  # rows that cannot be used
@@ -400,17 +403,13 @@ def _write(
 ) -> PredictionSummary:
     "Write predictions, and the rejects beside them."
     if str(out) == "-":
-        if len(predictions):  # pandas writes an empty line for an empty table
-            text = predictions.to_json(orient="records", lines=True, force_ascii=False)
-            sys.stdout.write(text)
-        sys.stdout.flush()
+        _write_lines(predictions)
     else:
         write_table(predictions, out)
         if len(rejects):
             write_table(rejects, rejects_path(out))
-    return PredictionSummary(
-        len(predictions), int(predictions["abstained"].sum()), len(rejects)
-    )
+    abstained = int(predictions["abstained"].sum())
+    return PredictionSummary(len(predictions), abstained, len(rejects))
 
 # %% ../../nbs/09_deployment/01_bulk.ipynb #49204777
 def _nothing_on_stdin(
@@ -425,35 +424,40 @@ def _nothing_on_stdin(
     return BadPapers.at("standard input", f"{problem}: {often}")
 
 # %% ../../nbs/09_deployment/01_bulk.ipynb #0d1a554c
+def _total(
+    summaries: Sequence[PredictionSummary],  # of parts; one at least
+) -> PredictionSummary:
+    "The sums of the counts of parts."
+    counts = zip(*map(astuple, summaries), strict=True)
+    return PredictionSummary(*map(sum, counts))
+
+# %% ../../nbs/09_deployment/01_bulk.ipynb #6db61dba
 def _from_stdin(
     classifier: Classifier,  # fitted
     out: str | Path,  # a file, or - for JSON lines on stdout
     top: int,  # how many groups to name
-    abstain_below: Abstain,  # probability under which an answer abstains
+    abstain_below: Abstain,  # probability under which a row is flagged as abstained
     strict: bool,  # whether a rejected row is an error
 ) -> PredictionSummary:
     "Predict JSON lines as they come. Raises `BadPapers` if nothing can be predicted."
     parts, done, reasons = [], [], Counter[str]()
+    n_papers = 0
     for part in predict_lines(sys.stdin.buffer, classifier, top, abstain_below):
         predictions, rejects = part
         report_rejects(rejects, len(predictions), strict)
         reasons.update(rejects.reason)
+        n_papers += len(predictions)
         if str(out) == "-":
             done.append(_write(predictions, rejects, out))
         else:
             parts.append(part)
-    if not any(summary.papers for summary in done) and not any(
-        len(predictions) for predictions, _ in parts
-    ):
+    if not n_papers:
         raise _nothing_on_stdin(reasons)
     if parts:
-        pair = (
-            pd.concat(tables, ignore_index=True) for tables in zip(*parts, strict=True)
-        )
-        done = [_write(next(pair), next(pair), out)]
-    return PredictionSummary(
-        *(sum(counts) for counts in zip(*map(astuple, done), strict=True))
-    )
+        tables = zip(*parts, strict=True)
+        whole, rejected = (pd.concat(part, ignore_index=True) for part in tables)
+        done = [_write(whole, rejected, out)]
+    return _total(done)
 
 # %% ../../nbs/09_deployment/01_bulk.ipynb #60c87317
 ENGINES: dict[str, str] = {  # name → the function that predicts a folder's shards
@@ -475,7 +479,7 @@ def _to_folder(
     model: Model | None,  # None: the packaged model
     out: str | Path,  # the folder to make
     top: int,  # how many groups to name
-    abstain_below: Abstain,  # probability under which an answer abstains
+    abstain_below: Abstain,  # probability under which a row is flagged as abstained
     strict: bool,  # whether a rejected row is an error
     engine: str,  # a key of ENGINES
 ) -> PredictionSummary:
@@ -488,11 +492,8 @@ def _to_folder(
         papers, model, out, top, abstain_below, engine=find_engine(engine)
     )
     if done.rejects:
-        log.warning(
-            "%d rows cannot be used: %s says why",
-            done.rejects,
-            done.folder / "_rejects-*.parquet",
-        )
+        files = done.folder / "_rejects-*.parquet"
+        log.warning("%d rows cannot be used: %s says why", done.rejects, files)
     flags = dataset([str(path) for path in sorted(done.folder.glob("part-*.parquet"))])
     return PredictionSummary(
         done.papers, flags.count_rows(filter=field("abstained")), done.rejects
@@ -519,6 +520,29 @@ def _fetch_papers(
     return harvest_ids(words, api or API)
 
 # %% ../../nbs/09_deployment/01_bulk.ipynb #60c8cfe4
+def _check_out(
+    words: Sequence[str],  # command-line arguments: one file, or ids
+    out: str | Path,  # a file, a folder, or - for JSON lines on stdout
+    engine: str,  # who does the work on a folder
+) -> bool:  # True: one table or JSON lines; False: a folder of shards
+    "Check where predictions shall go. Raises an `ArxivNbclfError`."
+    whole = str(out) == "-" or bool(Path(out).suffix)
+    if engine not in ENGINES:
+        known = ", ".join(ENGINES)
+        raise BadPrediction(f"engine={engine!r} is not known: take one of {known}")
+    if engine != "local" and whole:
+        what = f"{engine} writes shards into a folder that all machines share"
+        raise BadPrediction(f"{what}, not into {out}: name a folder as out=DIR")
+    if str(out) != "-":
+        check_folder_free(out)
+        if whole:
+            check_table_path(out)
+    if words == ["-"] and not whole:
+        what = f"standard input cannot be predicted into the folder {out}"
+        raise BadPapers(f"{what}: give a file, such as {out}.parquet, or -")
+    return whole
+
+# %% ../../nbs/09_deployment/01_bulk.ipynb #3321f942
 def predict_file(
     # a file, a folder, the word sample, - for JSON lines on stdin, or ids of papers on
     # arXiv
@@ -536,42 +560,21 @@ def predict_file(
 ) -> PredictionSummary:  # how much came of it
     "Predict papers with a saved model and write a table or shards."
     words = [str(papers)] if isinstance(papers, str | Path) else list(papers)
-    whole = str(out) == "-" or bool(Path(out).suffix)
-    if engine not in ENGINES:
-        raise BadPrediction(
-            f"engine={engine!r} is not known: take one of {', '.join(ENGINES)}"
-        )
-    if engine != "local" and whole:
-        raise BadPrediction(
-            f"{engine} writes shards into a folder that all machines share, not into "
-            f"{out}: name a folder as out=DIR"
-        )
+    whole = _check_out(words, out, engine)
     check_top(top)
-    if str(out) != "-":
-        check_folder_free(out)
-        if whole:
-            check_table_path(out)
-    if words == ["-"] and not whole:
-        raise BadPapers(
-            f"standard input cannot be predicted into the folder {out}: give a file, "
-            f"such as {out}.parquet, or -"
-        )
     classifier = find_model(model)
     abstention_threshold(classifier, abstain_below)  # refused before anything is read
     fetched = _fetch_papers(words, api)
     if fetched is not None and not whole:
-        raise BadPrediction(
-            "papers that are fetched by id go to a file or to -, not into the folder "
-            f"{out}"
-        )
+        what = "papers that are fetched by id go to a file or to -"
+        raise BadPrediction(f"{what}, not into the folder {out}")
     if model is None:
         log.info("%s", describe_model(classifier))
     if words == ["-"]:
         return _from_stdin(classifier, out, top, abstain_below, strict)
     if not whole:
         return _to_folder(words[0], model, out, top, abstain_below, strict, engine)
-    table, rejects = read_papers(
-        words[0] if fetched is None else fetched, purpose="prediction"
-    )
+    source = words[0] if fetched is None else fetched
+    table, rejects = read_papers(source, purpose="prediction")
     report_rejects(rejects, len(table), strict)
     return _write(predict_table(classifier, table, top, abstain_below), rejects, out)

@@ -98,6 +98,10 @@ SPACES = {
         objective="weighted_f1",
         trials=10,
     ),
+}
+
+# %% ../../nbs/06_tuning/00_spaces.ipynb #3577c41c
+SPACES |= {
     "linear": Space(
         "linear",
         {
@@ -117,6 +121,10 @@ SPACES = {
         },
         trials=100,
     ),
+}
+
+# %% ../../nbs/06_tuning/00_spaces.ipynb #02d1ebfe
+SPACES |= {
     "finetuned": Space(
         "finetuned",
         {
@@ -158,6 +166,19 @@ def _parse_number(
     return int(text) if text.strip().lstrip("+-").isdigit() else float(text)
 
 # %% ../../nbs/06_tuning/00_spaces.ipynb #dd4f4e03
+def _check_range(
+    text: str,  # as it was given
+    found: Interval,  # what was read from it
+    scale: str,  # after the colon; "" if there is none
+) -> None:
+    "Raise `BadSpace` for an unknown scale, and for ends that cannot be."
+    if scale not in ("", "log"):
+        raise BadSpace(f"{text}: after a range there can only be :log")
+    if not found.low < found.high or (found.log and found.low <= 0):
+        positive = ", and :log needs it above 0" if found.log else ""
+        raise BadSpace(f"{text}: the lower end comes first{positive}")
+
+# %% ../../nbs/06_tuning/00_spaces.ipynb #c08784ef
 def _parse_range(
     text: str,  # 0.05..2:log or 2..6
 ) -> Interval:  # with a lower end below the upper one
@@ -169,11 +190,7 @@ def _parse_range(
     except ValueError:
         hint = "write it as 0.05..2, 0.05..2:log or 2..6"
         raise BadSpace(f"{text} is no range: {hint}") from None
-    if scale not in ("", "log"):
-        raise BadSpace(f"{text}: after a range there can only be :log")
-    if not found.low < found.high or (found.log and found.low <= 0):
-        positive = ", and :log needs it above 0" if found.log else ""
-        raise BadSpace(f"{text}: the lower end comes first{positive}")
+    _check_range(text, found, scale)
     return found
 
 # %% ../../nbs/06_tuning/00_spaces.ipynb #dd4f6cf2
@@ -253,6 +270,21 @@ def _check_ends(
                 raise BadSpace(error_line(f"{name}={values}", error)) from None
 
 # %% ../../nbs/06_tuning/00_spaces.ipynb #bf6c3e70
+def _space_of(
+    family: str,  # a family's name
+    name: str,  # a key of SPACES
+) -> Space:  # one of that family
+    "A space by name. Raises `BadSpace`."
+    if name not in SPACES:
+        known = ", ".join(SPACES)
+        raise BadSpace(f"space={name!r} is not known: take one of {known}")
+    space = SPACES[name]
+    if space.family != family:
+        theirs = f"for the family {space.family}, not for {family}"
+        raise BadSpace(f"the space {name} is {theirs}")
+    return space
+
+# %% ../../nbs/06_tuning/00_spaces.ipynb #0ea4ff09
 def choose_space(
     family: str,  # a family's name
     name: str | None = None,  # of a space; None: the one named like the family
@@ -261,14 +293,7 @@ def choose_space(
     encoder: str | None = None,  # for families that have one
 ) -> Space:  # with at least one hyperparameter
     "The space of a request, checked. Raises `BadSpace`."
-    chosen, fixed = name or family, dict(settings or {})
-    if chosen not in SPACES:
-        known = ", ".join(SPACES)
-        raise BadSpace(f"space={chosen!r} is not known: take one of {known}")
-    space = SPACES[chosen]
-    if space.family != family:
-        theirs = f"for the family {space.family}, not for {family}"
-        raise BadSpace(f"the space {chosen} is {theirs}")
+    space, fixed = _space_of(family, name or family), dict(settings or {})
     space = _override(replace(space, settings={**space.settings, **fixed}), words)
     searched = space.hyperparameters.items()
     left = {name: values for name, values in searched if not _is_fixed(name, fixed)}

@@ -67,7 +67,7 @@ def quiet_optuna() -> Iterator[None]:
 class BadStudy(ArxivNbclfError):
     "A study cannot be opened, or belongs to something else."
 
-# %% ../../nbs/06_tuning/01_studies.ipynb #32434113
+
 def without_password(
     url: str,  # of a database
 ) -> str:  # with *** in place of the password
@@ -83,8 +83,6 @@ def without_password(
 
 # %% ../../nbs/06_tuning/01_studies.ipynb #3c612189
 DATABASE_TIMEOUT = 5.0  # seconds that a database may take to answer
-
-# %% ../../nbs/06_tuning/01_studies.ipynb #e7844e85
 MAX_RETRIES = 3  # of a trial whose process died: its settings may be what kills it
 
 
@@ -112,6 +110,13 @@ def _is_race(
     words = "already exists|locked|UNIQUE constraint"
     return isinstance(error, IntegrityError) or bool(re.search(words, str(error)))
 
+
+def _reason(
+    error: Exception,  # each database has errors of its own
+) -> str:  # the first line
+    "Why a database refused."
+    return str(error.__cause__ or error).splitlines()[0]
+
 # %% ../../nbs/06_tuning/01_studies.ipynb #e7846d74
 def _new_storage(
     url: str,  # of a database
@@ -136,13 +141,6 @@ def _new_storage(
             if not _is_race(error) or time.monotonic() > end:
                 raise
             time.sleep(random.uniform(0.05, 0.3))
-
-# %% ../../nbs/06_tuning/01_studies.ipynb #6b938647
-def _reason(
-    error: Exception,  # each database has errors of its own
-) -> str:  # the first line
-    "Why a database refused."
-    return str(error.__cause__ or error).splitlines()[0]
 
 # %% ../../nbs/06_tuning/01_studies.ipynb #6b93a536
 def _check_file(
@@ -318,9 +316,8 @@ def new_pruner(
         "none": pruners.NopPruner,
     }
     if name not in makers:
-        raise BadStudy(
-            f"pruner={name!r} is not known: take one of {', '.join(PRUNERS)}"
-        )
+        known = ", ".join(PRUNERS)
+        raise BadStudy(f"pruner={name!r} is not known: take one of {known}")
     return makers[name]()
 
 # %% ../../nbs/06_tuning/01_studies.ipynb #7bd06786
@@ -414,7 +411,7 @@ def _number(
         return math.nan
     return float(value) if abs(value) < 1e15 else math.nan
 
-# %% ../../nbs/06_tuning/01_studies.ipynb #0a9b4662
+
 def value_text(
     value: object,  # of a hyperparameter
 ) -> str:  # numbers with three digits, whole ones with all of theirs
@@ -537,7 +534,7 @@ def _is_categorical(
     kinds = (trial.distributions.get(name) for trial in trials)
     return any(isinstance(kind, CategoricalDistribution) for kind in kinds)
 
-# %% ../../nbs/06_tuning/01_studies.ipynb #9a7e4c02
+
 def _values_of(
     trials: "list[FrozenTrial]",  # see `_scored`
     name: str,  # of a hyperparameter
@@ -560,9 +557,8 @@ def _draw_slices(
     from optuna.visualization.matplotlib import plot_slice
 
     axes = plot_slice(study, params=names, target_name=objective)
-    few = trials[:5]
-    common = "; ".join(_values_of(few, name) for name in names)
-    best = f"The best {len(few)} of {len(trials)} trials have {common}."
+    common = "; ".join(_values_of(trials[:5], name) for name in names)
+    best = f"The best {len(trials[:5])} of {len(trials)} trials have {common}."
     alt = f"{objective} by hyperparameter. {best}"
     caption = "Score by the value of each hyperparameter; late trials are dark"
     return _as_picture(axes, alt, caption)
@@ -685,7 +681,7 @@ def _range_text(
     ends = f"{low} to {high}" if dots else ", ".join(low.split(","))
     return ends + ", log scale" * str(word).endswith(":log")
 
-# %% ../../nbs/06_tuning/01_studies.ipynb #dda88d86
+
 def space_table(
     record: Mapping[str, Any],  # a run's record
 ) -> pd.DataFrame:  # hyperparameter, range, best as text; empty without a search
@@ -709,7 +705,7 @@ def _counted(
     "A count with its noun."
     return f"{count_text(count)} {noun}{'' if count == 1 else 's'}"
 
-# %% ../../nbs/06_tuning/01_studies.ipynb #b5e93ecb
+
 def _lost_trials(
     pruned: float,  # how many trials; NaN if that is not known
     failed: float,  # likewise
@@ -730,17 +726,17 @@ def _describe_request(
     "The objective, the number of trials and the time."
     finished, trials = _number(tuning.get("finished")), _subrecord(tuning, "trials")
     objective, seconds = tuning.get("objective"), _number(tuning.get("seconds"))
-    judged = value_text(tuning.get("judged_by"))
+    scored_by = value_text(tuning.get("judged_by"))
     text = "The settings were found by a search"
     if not math.isnan(finished):
         text += f" of {_counted(finished, 'trial')}"
     if isinstance(objective, str) and objective:
         end = "lowest" if objective == "log_loss" else "highest"
         text += f" for the {end} {objective_text(objective)}"
-    if judged == "validation":
+    if scored_by == "validation":
         text += " on the validation papers"
-    elif re.fullmatch(r"\d+ folds", judged):
-        text += f" by {judged} of the training papers"
+    elif re.fullmatch(r"\d+ folds", scored_by):
+        text += f" by {scored_by} of the training papers"
     if not math.isnan(seconds):
         text += f"; together they took {duration_text(seconds)}"
     lost = _lost_trials(*(_number(trials.get(state)) for state in ("pruned", "fail")))
@@ -762,8 +758,8 @@ def _describe_best(
 
 # %% ../../nbs/06_tuning/01_studies.ipynb #5d803e2f
 _UNCHECKED = (
-    "As the best{} it is also the luckiest, and by how much was not measured; "
-    "no test paper had a say in the search."
+    "As the best{} its score is optimistic, and by how much was not measured; "
+    "no test paper was used in the search."
 )
 
 
@@ -785,9 +781,9 @@ def _describe_optimism(
     text = f"{by_folds} the same settings reach {score_text(checked)}"
     if gap <= 0:
         how = "the same" if gap == 0 else "better"
-        return f"{text}, which is {how}: nothing hints that they are the best by luck."
+        return f"{text}, which is {how}: no sign that the best score is optimistic."
     less = "more, and so worse" if minimized else "less"
-    causes = f"comes from being the luckiest{of_many}"
+    causes = f"comes from choosing the best{of_many}"
     if "folds" not in value_text(tuning.get("judged_by")):
         causes += ", and from the fewer papers that each fold learns from"
     return f"{text}, {score_text(abs(gap))} {less}; such a difference {causes}."
