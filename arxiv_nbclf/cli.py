@@ -277,7 +277,7 @@ def harvest_command(
     per_group: PerGroup = None,  # least number of papers of each group
     ids: Ids = None,  # single papers, with commas
     api: Api = None,  # another address of the API
-    delay: Delay = 3.0,  # seconds between requests; what arXiv asks for
+    delay: Delay = 3.0,  # seconds between requests; arXiv's rule
     snapshot: Snapshot = None,  # a file to read instead of the API
 ) -> None:
     "Download papers from arXiv, by categories and days or by ids; resumable."

@@ -154,7 +154,7 @@ def all_pages(
     return FetchedPapers(papers, total, len(papers) + unusable)
 
 # %% ../../nbs/01_data/08_harvest.ipynb #65b52aac
-WINDOW_PAPERS = 5000  # papers of a window; arXiv answers no further than to 10,000
+WINDOW_PAPERS = 5000  # papers of a window; arXiv gives no more than 10,000
 API_LIMIT = 10_000  # papers of one query that arXiv hands out
 RECORD = "record.json"
 

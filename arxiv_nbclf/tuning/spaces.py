@@ -77,8 +77,8 @@ class Space:
     family: str
     hyperparameters: Mapping[str, Hyperparameter]  # by setting, or member.setting
     settings: Mapping[str, Any] = field(default_factory=dict)  # held fixed
-    objective: str = "macro_f1"  # unless the search says otherwise
-    trials: int = 50  # how many, unless the search says otherwise
+    objective: str = "macro_f1"  # the default of its searches
+    trials: int = 50  # the default of its searches
 
     def to_dict(self) -> dict[str, str]:
         "Each hyperparameter as it is written on the command line."

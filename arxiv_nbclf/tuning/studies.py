@@ -552,7 +552,7 @@ def _draw_slices(
     trials: "list[FrozenTrial]",  # see `_scored`
     names: list[str],  # of hyperparameters
     objective: str,  # as text
-) -> Picture:  # the alt text says what the best five have in common
+) -> Picture:  # the alt text gives what the best five have in common
     "The score over each hyperparameter."
     from optuna.visualization.matplotlib import plot_slice
 
