@@ -24,6 +24,8 @@ import pandas as pd
 
 from .core.basics import ArxivNbclfError, log
 from arxiv_nbclf.data.papers import (
+    BadPapers,
+    as_frame,
     near_duplicates,
     read_papers,
     report_rejects,
@@ -213,6 +215,18 @@ def paper_texts(
         found = [_without_token(text, separator) for text in found]
     return [clean(text) for text in found]
 
+# %% ../nbs/03_preprocessing.ipynb #7db08e98
+def _with_columns(
+    papers: pd.DataFrame | Any,  # a papers table, or another table in memory
+    *names: str,  # of the columns that are needed
+) -> pd.DataFrame:  # the same as a frame
+    "A table that has these columns, or `BadPapers`."
+    table = papers if isinstance(papers, pd.DataFrame) else as_frame(papers)
+    if missing := [name for name in names if name not in table]:
+        problem = f"no column {' and no column '.join(missing)}"
+        raise BadPapers.at("the table", f"{problem}; read_papers(source).papers has it")
+    return table
+
 # %% ../nbs/03_preprocessing.ipynb #0314904a
 LABELS: tuple[str, ...] = GROUPS
 id2label: dict[int, str] = dict(enumerate(LABELS))
@@ -220,18 +234,19 @@ label2id: dict[str, int] = {label: number for number, label in id2label.items()}
 
 
 def label_ids(
-    papers: pd.DataFrame,  # a papers table (main_category is read)
+    papers: pd.DataFrame | Any,  # a papers table (main_category is read)
 ) -> np.ndarray:  # int64, shape (n_papers,), places in `LABELS`
     """Each paper's group as a number.
 
-    Raises `UnknownCategory` for a code that arXiv does not have.
+    Raises `UnknownCategory` for a code that arXiv does not have, `BadPapers` for a
+    table without main categories.
 
     Example
     -------
     >>> label_ids(pd.DataFrame({"main_category": ["cs.LG", "math.NT"]}))
     array([0, 3])
     """
-    codes = papers["main_category"]
+    codes = _with_columns(papers, "main_category")["main_category"]
     ids = {code: label2id[group_of(code)] for code in codes.unique()}
     return np.array([ids[code] for code in codes], dtype=np.int64)
 
@@ -484,6 +499,8 @@ def split_papers(
     >>> split_papers(papers, "stable").value_counts()
     """
     divide = _lookup(plan, SPLIT_PLANS, "split")
+    needed = {"stable": ["title"], "time": ["title", "published"]}.get(plan, [])
+    papers = _with_columns(papers, "main_category", *needed)
     if not 0 <= seed < 1 << 32:
         raise UnknownOption(f"seed={seed} is out of range: take 0 to {(1 << 32) - 1}")
     _check_groups(papers)

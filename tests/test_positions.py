@@ -103,6 +103,16 @@ def test_the_index_changes_no_figure(kind: str, tmp_path: Path) -> None:
     assert np.allclose(shards[[f"p_{name}" for name in MODEL.classes_]], ANSWERS, atol=1e-6)
 
 
+def test_one_row_and_labels_by_name() -> None:
+    one = predict(PAPERS.iloc[3], model=MODEL)
+    assert one["predicted"].tolist() == [MODEL.predict(PAPERS.iloc[3:4])[0]]
+    assert score(NAMES, ANSWERS).accuracy == score(label_ids(PAPERS), ANSWERS).accuracy
+    assert label_ids(PAPERS.to_dict("records")).tolist() == label_ids(PAPERS).tolist()
+    assert split_papers(RAW.to_dict("records"), "stable").tolist() == split_papers(PAPERS, "stable").tolist()
+    with pytest.raises(ArxivNbclfError, match="no column main_category"):
+        label_ids(PAPERS[["title"]])
+
+
 def test_an_index_that_is_named_like_a_column_is_one() -> None:
     found = read_papers(RAW.rename(columns={"aid": "id"}).set_index("id")).papers
     assert found["aid"].tolist() == PAPERS["aid"].tolist()

@@ -67,6 +67,7 @@ from arxiv_nbclf.preprocessing import (
     SEPARATORS,
     TEXT_CLEANERS,
     BadLabels,
+    BadTexts,
     check_labels,
     check_papers,
     labels_are_names,
@@ -747,6 +748,15 @@ class GroupClassifier(ProbabilityClassifier):
         clone._only_seen = True
         return clone
 
+# %% ../../nbs/04_classifiers/01_classifier.ipynb #06eccc24
+def _check_any_text(
+    papers: pd.DataFrame | list[str],  # as `check_papers` returns them
+) -> None:  # or BadTexts
+    "Refuse to learn from nothing."
+    texts = papers if isinstance(papers, list) else papers["title"] + papers["summary"]
+    if not any(map(str.strip, texts)):
+        raise BadTexts(f"all {len(papers)} texts are empty: nothing can be learnt")
+
 # %% ../../nbs/04_classifiers/01_classifier.ipynb #ab5b50d7
 class Classifier(GroupClassifier):
     "From papers (a table or a list of texts) to probabilities."
@@ -760,6 +770,7 @@ class Classifier(GroupClassifier):
     ) -> Self:  # the classifier itself, fitted
         "Fit on labelled papers, then calibrate on others."
         papers = check_papers(papers)
+        _check_any_text(papers)
         ids = check_labels(papers, labels)
         self._make_settings_plain()
         # what the family chose by itself, as JSON

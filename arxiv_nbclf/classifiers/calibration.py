@@ -290,17 +290,24 @@ class BadScores(ArxivNbclfError):
 
 # %% ../../nbs/04_classifiers/00_calibration.ipynb #6724a330
 def _checked_labels(
-    # true class of each paper, as an integer id
-    labels: Sequence[int] | np.ndarray | pd.Series,
-    n_classes: int,  # ids run from 0 to one less
+    # true class of each paper, by name or id
+    labels: Sequence[int] | Sequence[str] | np.ndarray | pd.Series,
+    classes: Sequence[str],  # class names; position is the id
 ) -> np.ndarray:  # int64, one per paper
     "Labels as an array of valid ids."
-    ids = np.asarray(labels)
+    ids, n_classes = np.asarray(labels), len(classes)
     if ids.ndim != 1 or not len(ids):
         raise BadScores(
             f"labels: shape {ids.shape}, but one id per paper and at least one paper "
             "are needed"
         )
+    if all(isinstance(label, str) for label in ids):
+        known = {name: number for number, name in enumerate(classes)}
+        for row, name in enumerate(ids):
+            if name not in known:
+                names = ", ".join(classes)
+                raise BadScores(f"labels, paper {row}: {str(name)!r} is none of {names}")
+        return np.array([known[name] for name in ids], dtype=np.int64)
     if ids.dtype.kind not in "iu":
         raise BadScores(
             f"labels: hold {ids.dtype}, but integer ids are needed; "
@@ -345,14 +352,15 @@ def _checked_probabilities(
 
 # %% ../../nbs/04_classifiers/00_calibration.ipynb #f4a397d6
 def check_predictions(
-    labels: Sequence[int] | np.ndarray | pd.Series,  # true class ids, one per paper
+    # true classes, by name or id, one per paper
+    labels: Sequence[int] | Sequence[str] | np.ndarray | pd.Series,
     # a row per paper, a column per class
     probabilities: Sequence[Sequence[float]] | np.ndarray | pd.DataFrame,
     classes: Sequence[str] = GROUPS,  # class names; position is the id
     groups: int = 1,  # how many classes must occur among the labels at least
 ) -> tuple[np.ndarray, np.ndarray]:  # int64 (n,) and float64 (n, n_classes)
     "Labels and probabilities as arrays that can be scored; raises `BadScores`."
-    true = _checked_labels(labels, len(classes))
+    true = _checked_labels(labels, classes)
     shares = _checked_probabilities(probabilities, len(true), len(classes))
     if len(present := np.unique(true)) < groups:
         raise BadScores(

@@ -468,7 +468,8 @@ def _as_papers(
     ]
     if isinstance(papers, pd.DataFrame) and summary is None:
         return papers
-    if isinstance(papers, Mapping | Iterator | list) and summary is None:
+    table = isinstance(papers, Mapping | Iterator | list | pd.Series)
+    if table and summary is None:
         with suppress(BadPapers):
             return as_frame(papers)
     if isinstance(papers, str) and summary is None:

@@ -222,7 +222,8 @@ def scores_from_confusion(
 
 # %% ../../nbs/07_evaluation/00_evaluation.ipynb #e11c60ae
 def score(
-    labels: Sequence[int] | np.ndarray | pd.Series,  # true class ids, one per paper
+    # true classes, by name or id, one per paper
+    labels: Sequence[int] | Sequence[str] | np.ndarray | pd.Series,
     # a row per paper, a column per class
     probabilities: Sequence[Sequence[float]] | np.ndarray | pd.DataFrame,
     classes: Sequence[str] = GROUPS,  # class names; position is the id
@@ -234,7 +235,8 @@ def score(
 
     Example
     -------
-    >>> score([0, 1], [[0.9, 0.1], [0.6, 0.4]], classes=["cs", "math"]).accuracy
+    >>> shares = [[0.9, 0.1], [0.6, 0.4]]
+    >>> score(["cs", "math"], shares, classes=["cs", "math"]).accuracy
     0.5
     """
     true, shares = check_predictions(labels, probabilities, classes)
