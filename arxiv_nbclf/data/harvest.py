@@ -545,20 +545,26 @@ def _requests(
     return []
 
 # %% ../../nbs/01_data/08_harvest.ipynb #d95a7ab9
+def _replaces(
+    new: FetchedWindow,  # of this harvest
+    old: FetchedWindow,  # of an earlier one
+) -> bool:
+    "Whether two windows are of the same categories and overlap in time."
+    overlap = max(new.window.start, old.window.start) < min(
+        new.window.end, old.window.end
+    )
+    return new.query == old.query and overlap
+
+# %% ../../nbs/01_data/08_harvest.ipynb #2f593243
 def _windows_so_far(
     out: Path,  # the table
     finished: Sequence[FetchedWindow],  # natural windows of this harvest
 ) -> list[FetchedWindow]:  # sorted by categories and time
     "This harvest's windows, and those of earlier ones that they do not overlap."
     kept = [
-        done
-        for done in read_finished(record_path(out))
-        if not any(
-            new.query == done.query
-            and new.window.start < done.window.end
-            and done.window.start < new.window.end
-            for new in finished
-        )
+        old
+        for old in read_finished(record_path(out))
+        if not any(_replaces(new, old) for new in finished)
     ]
     return sorted([*kept, *finished], key=lambda done: (done.query, done.window))
 
