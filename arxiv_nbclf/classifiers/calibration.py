@@ -306,7 +306,9 @@ def _checked_labels(
         for row, name in enumerate(ids):
             if name not in known:
                 names = ", ".join(classes)
-                raise BadScores(f"labels, paper {row}: {str(name)!r} is none of {names}")
+                raise BadScores(
+                    f"labels, paper {row}: {str(name)!r} is none of {names}"
+                )
         return np.array([known[name] for name in ids], dtype=np.int64)
     if ids.dtype.kind not in "iu":
         raise BadScores(
