@@ -32,6 +32,7 @@ from arxiv_nbclf.classifiers.base import (
     load_classifier,
     save_arrays,
 )
+from ..classifiers.calibration import ABSTENTION_ACCURACY
 from ..classifiers.linear import LinearClassifier, bucket, tokens
 from ..core.basics import ArxivNbclfError
 from ..data.papers import BadPapers, as_frame
@@ -330,7 +331,7 @@ def abstention_threshold(
     word, _, wanted = str(abstain_below).partition(":")
     try:
         if word == "auto":
-            return classifier.threshold(float(wanted or 0.94))
+            return classifier.threshold(float(wanted or ABSTENTION_ACCURACY))
         if 0 <= (threshold := float(abstain_below)) <= 1:
             return threshold
     except ValueError:
