@@ -295,26 +295,26 @@ class UnknownCategory(ArxivNbclfError):
     "A code that is neither an active nor an archived arXiv category."
 
 # %% ../../nbs/01_data/00_taxonomy.ipynb #f4923de1
-def _fold(
-    code: str,  # a category code, perhaps miswritten
-) -> str:  # its letters and digits, small
-    "A code without case, blanks and points."
-    return re.sub(r"[^a-z0-9]", "", code.casefold())
+def _key(
+    text: str,  # a code or a name
+) -> str:  # what is compared
+    "A code or name in small letters, without blanks, points, hyphens and underscores."
+    return re.sub(r"[\s._-]", "", text.casefold().replace("&", " and "))
 
 # %% ../../nbs/01_data/00_taxonomy.ipynb #f4925cd0
 def _nearest(
     code: str,  # a code that is not known
 ) -> list[str]:  # at most three known codes, the nearest first
     "The known codes that `code` may be a slip for."
-    folded = {_fold(known): known for known in [*CATEGORIES, *ARCHIVED]}
+    by_key = {_key(known): known for known in [*CATEGORIES, *ARCHIVED]}
     if named := [known for known, name in CATEGORIES.items() if name == code.strip()]:
         return named
-    wanted = _fold(code)
-    if wanted in folded:
-        return [folded[wanted]]
+    wanted = _key(code)
+    if wanted in by_key:
+        return [by_key[wanted]]
     # 0.7: one or two wrong letters, and no more
-    close = difflib.get_close_matches(wanted[:40], folded, n=3, cutoff=0.7)
-    return [folded[match] for match in close]
+    close = difflib.get_close_matches(wanted[:40], by_key, n=3, cutoff=0.7)
+    return [by_key[match] for match in close]
 
 # %% ../../nbs/01_data/00_taxonomy.ipynb #02781927
 def unknown_category(
@@ -457,13 +457,6 @@ def _plain(
     return _DASHES.sub("-", text).strip()
 
 # %% ../../nbs/01_data/00_taxonomy.ipynb #48177a09
-def _key(
-    text: str,  # a code or a name
-) -> str:  # what is compared
-    "A code or name in small letters, without blanks, points, hyphens and underscores."
-    return re.sub(r"[\s._-]", "", text.casefold().replace("&", " and "))
-
-
 def _names_of() -> dict[str, list[str]]:  # key → the codes that have this name
     "The codes by their names, of alias codes the primary one."
     aliases = {pair.alias for pair in ALIASES}
