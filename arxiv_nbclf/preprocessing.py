@@ -4,26 +4,31 @@
 
 # %% auto #0
 __all__ = ['SEPARATOR_TOKEN', 'SEPARATORS', 'TEXT_CLEANERS', 'MAX_NOTICE', 'WITHDRAWN', 'LABELS', 'id2label', 'label2id',
-           'TEST_SHARE', 'VALIDATION_SHARE', 'SPLITS', 'MIN_GROUP_PAPERS', 'SPLIT_PLANS', 'UnknownOption',
-           'CannotSplit', 'BadTexts', 'BadLabels', 'as_texts', 'check_papers', 'is_withdrawal_notice', 'paper_texts',
-           'label_ids', 'labels_are_names', 'check_labels', 'split_papers', 'split_counts', 'plot_split_shares',
-           'near_duplicates_across', 'split_digest', 'PreparedPapers', 'prepare']
+           'TEST_SHARE', 'VALIDATION_SHARE', 'SPLITS', 'MIN_GROUP_PAPERS', 'SPLIT_PLANS', 'SHINGLE_WORDS',
+           'KEPT_SHINGLES', 'MIN_TITLE_WORDS', 'UnknownOption', 'CannotSplit', 'BadTexts', 'BadLabels', 'as_texts',
+           'check_papers', 'is_withdrawal_notice', 'paper_texts', 'label_ids', 'labels_are_names', 'check_labels',
+           'split_papers', 'split_counts', 'plot_split_shares', 'near_duplicates_across', 'split_digest',
+           'text_digests', 'PaperSketch', 'PreparedPapers', 'prepare']
 
 # %% ../nbs/03_preprocessing.ipynb #8d9e17d8
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from hashlib import blake2b, sha256
+from itertools import chain
 from math import ceil
 from numbers import Integral
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
+from unicodedata import normalize
+from zlib import crc32
 
 import numpy as np
 import pandas as pd
 
 from .core.basics import ArxivNbclfError, log
 from arxiv_nbclf.data.papers import (
+    ARXIV_ID,
     BadPapers,
     as_frame,
     near_duplicates,
@@ -583,6 +588,124 @@ def split_digest(
         f"{aid} {side}" for aid, side in zip(papers["aid"], split, strict=True)
     )
     return sha256("\n".join(lines).encode()).hexdigest()
+
+# %% ../nbs/03_preprocessing.ipynb #e3af9905
+_NO_WORD = bytes(
+    byte if byte > 127 or chr(byte).isalnum() else 32 for byte in range(256)
+)
+
+
+def _words(
+    text: str,  # any text
+) -> list[bytes]:  # in small letters, UTF-8, without ASCII punctuation
+    "The words by which texts are compared."
+    folded = normalize("NFKC", text).casefold()
+    return folded.encode(errors="replace").translate(_NO_WORD).split()
+
+
+def text_digests(
+    papers: Any,  # a papers table, or texts that are joined already
+) -> list[str]:  # 16 hexadecimal digits a paper, which its words alone decide
+    "A digest of each paper's text."
+    words = [b" ".join(_words(text)) for text in paper_texts(papers, separator=" ")]
+    return [blake2b(text, digest_size=8).hexdigest() for text in words]
+
+# %% ../nbs/03_preprocessing.ipynb #4295ca25
+SHINGLE_WORDS = 5  # shorter runs are phrases that many papers share
+KEPT_SHINGLES = 8  # of a text
+_MIX = np.array([0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9], dtype=np.uint64)
+
+
+def _shingle_hashes(
+    texts: Sequence[str],  # one a paper
+) -> tuple[np.ndarray, np.ndarray]:  # (n,) which text; (n,) 32-bit hash; both uint64
+    "Hashes of all runs of five words; at the end of a text blanks follow."
+    words = [_words(text) for text in texts]
+    counts = np.array([len(some) for some in words], dtype=np.int64)
+    rows = np.repeat(np.arange(len(words), dtype=np.int64), counts)
+    places = np.arange(len(rows)) + rows * (SHINGLE_WORDS - 1)
+    padded = np.zeros(len(rows) + len(words) * (SHINGLE_WORDS - 1), dtype=np.uint64)
+    hashed = map(crc32, chain.from_iterable(words))
+    padded[places] = np.fromiter(hashed, np.uint64, len(rows))
+    mixed = np.zeros(len(rows), dtype=np.uint64)
+    for shift in range(SHINGLE_WORDS):
+        mixed = mixed * _MIX[0] + padded[places + shift]
+    mixed = (mixed ^ mixed >> np.uint64(32)) * _MIX[1]
+    return rows.astype(np.uint64), mixed >> np.uint64(32)
+
+# %% ../nbs/03_preprocessing.ipynb #c90f8423
+def _smallest_hashes(
+    texts: Sequence[str],  # one a paper
+) -> np.ndarray:  # uint32 (n_texts, KEPT_SHINGLES), ascending; 0 where there are fewer
+    "The smallest hashes of each text's shingles."
+    rows, hashes = _shingle_hashes(texts)
+    keys = np.sort(rows << np.uint64(32) | hashes)
+    keys = keys[np.diff(keys, prepend=np.uint64(0)) > 0]  # np.unique is slower here
+    rows = (keys >> np.uint64(32)).astype(np.int64)
+    first = np.searchsorted(rows, np.arange(len(texts)))
+    rank = np.arange(len(keys)) - first[rows]
+    found = np.zeros((len(texts), KEPT_SHINGLES), dtype=np.uint32)
+    kept = rank < KEPT_SHINGLES
+    found[rows[kept], rank[kept]] = keys[kept].astype(np.uint32)
+    return found
+
+# %% ../nbs/03_preprocessing.ipynb #72d32d2f
+MIN_TITLE_WORDS = 4  # shorter titles belong to several papers
+
+
+def _name_hashes(
+    papers: Any,  # a papers table; texts have neither ids nor titles
+) -> np.ndarray:  # uint32 (n_papers, 2), of arXiv ids and of titles; 0: there is none
+    "Hashes of what identifies papers besides their text."
+    if not isinstance(papers, pd.DataFrame):
+        return np.zeros((len(papers), 2), dtype=np.uint32)
+    known = as_texts(papers["aid"]) if "aid" in papers else [""] * len(papers)
+    ids = [f"id {aid}" if re.fullmatch(ARXIV_ID, aid) else "" for aid in known]
+    keys = map(title_key, as_texts(papers["title"]))
+    titles = [key if key.count(" ") >= MIN_TITLE_WORDS - 1 else "" for key in keys]
+    hashed = [[crc32(text.encode()) for text in some] for some in (ids, titles)]
+    return np.array(hashed, dtype=np.uint32).T.reshape(-1, 2)
+
+# %% ../nbs/03_preprocessing.ipynb #1593ac99
+def _paper_hashes(
+    papers: Any,  # a papers table, or texts that are joined already
+) -> np.ndarray:  # uint32 (n_papers, 2 + KEPT_SHINGLES): id, title, shingles
+    "All hashes by which a paper is recognised."
+    papers = papers.to_pandas() if hasattr(papers, "to_pandas") else papers
+    texts = paper_texts(papers, separator=" ")
+    return np.hstack([_name_hashes(papers), _smallest_hashes(texts)])
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class PaperSketch:
+    "Hashes of papers, which recognise them and their near-duplicates."
+
+    hashes: np.ndarray  # uint32 (n_hashes,), ascending, each once
+
+    @classmethod
+    def of(
+        cls,
+        *papers: Any,  # papers tables, or lists of texts
+    ) -> Self:
+        "The sketch of papers: 40 bytes for each at most."
+        found = [_paper_hashes(some).ravel() for some in papers]
+        return cls(np.unique(np.concatenate([*found, np.zeros(1, np.uint32)]))[1:])
+
+    def contains(
+        self,
+        papers: Any,  # a papers table, or texts that are joined already
+    ) -> np.ndarray:  # bool (n_papers,)
+        "Which papers it was made of, or of near-duplicates of them."
+        hashes = _paper_hashes(papers)
+        known = np.isin(hashes, self.hashes)  # it holds no 0
+        shared, own = known[:, 2:].sum(axis=1), (hashes[:, 2:] > 0).sum(axis=1)
+        return known[:, :2].any(axis=1) | ((2 * shared >= own) & (own > 0))
+
+    def __len__(self) -> int:
+        return len(self.hashes)
+
+    def __repr__(self) -> str:
+        return f"PaperSketch({len(self):,} hashes)"
 
 # %% ../nbs/03_preprocessing.ipynb #48eb55c9
 @dataclass(frozen=True, eq=False, repr=False)
