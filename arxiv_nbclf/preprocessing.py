@@ -5,10 +5,10 @@
 # %% auto #0
 __all__ = ['SEPARATOR_TOKEN', 'SEPARATORS', 'TEXT_CLEANERS', 'MAX_NOTICE', 'WITHDRAWN', 'LABELS', 'id2label', 'label2id',
            'TEST_SHARE', 'VALIDATION_SHARE', 'SPLITS', 'MIN_GROUP_PAPERS', 'SPLIT_PLANS', 'SHINGLE_WORDS',
-           'KEPT_SHINGLES', 'MIN_TITLE_WORDS', 'UnknownOption', 'CannotSplit', 'BadTexts', 'BadLabels', 'as_texts',
-           'check_papers', 'is_withdrawal_notice', 'paper_texts', 'label_ids', 'labels_are_names', 'check_labels',
-           'split_papers', 'split_counts', 'plot_split_shares', 'near_duplicates_across', 'split_digest',
-           'text_digests', 'PaperSketch', 'PreparedPapers', 'prepare']
+           'KEPT_SHINGLES', 'MIN_TITLE_WORDS', 'MIN_SHARED', 'UnknownOption', 'CannotSplit', 'BadTexts', 'BadLabels',
+           'as_texts', 'check_papers', 'is_withdrawal_notice', 'paper_texts', 'label_ids', 'labels_are_names',
+           'check_labels', 'split_papers', 'split_counts', 'plot_split_shares', 'near_duplicates_across',
+           'split_digest', 'text_digests', 'PaperSketch', 'PreparedPapers', 'prepare']
 
 # %% ../nbs/03_preprocessing.ipynb #8d9e17d8
 import re
@@ -611,7 +611,7 @@ def text_digests(
     return [blake2b(text, digest_size=8).hexdigest() for text in words]
 
 # %% ../nbs/03_preprocessing.ipynb #4295ca25
-SHINGLE_WORDS = 5  # shorter runs are phrases that many papers share
+SHINGLE_WORDS = 10  # shorter runs are phrases that many papers share
 KEPT_SHINGLES = 8  # of a text
 _MIX = np.array([0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9], dtype=np.uint64)
 
@@ -619,7 +619,7 @@ _MIX = np.array([0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9], dtype=np.uint64)
 def _shingle_hashes(
     texts: Sequence[str],  # one a paper
 ) -> tuple[np.ndarray, np.ndarray]:  # (n,) which text; (n,) 32-bit hash; both uint64
-    "Hashes of all runs of five words; at the end of a text blanks follow."
+    "Hashes of all runs of ten words; at the end of a text blanks follow."
     words = [_words(text) for text in texts]
     counts = np.array([len(some) for some in words], dtype=np.int64)
     rows = np.repeat(np.arange(len(words), dtype=np.int64), counts)
@@ -667,6 +667,9 @@ def _name_hashes(
     return np.array(hashed, dtype=np.uint32).T.reshape(-1, 2)
 
 # %% ../nbs/03_preprocessing.ipynb #1593ac99
+MIN_SHARED = 3 / KEPT_SHINGLES  # of a text's shingles; fewer can be a common phrase
+
+
 def _paper_hashes(
     papers: Any,  # a papers table, or texts that are joined already
 ) -> np.ndarray:  # uint32 (n_papers, 2 + KEPT_SHINGLES): id, title, shingles
@@ -680,7 +683,7 @@ def _paper_hashes(
 class PaperSketch:
     "Hashes of papers, which recognise them and their near-duplicates."
 
-    hashes: np.ndarray  # uint32 (n_hashes,), ascending, each once
+    hashes: np.ndarray  # uint32 (n_hashes,), ascending, each once, none 0
 
     @classmethod
     def of(
@@ -688,8 +691,8 @@ class PaperSketch:
         *papers: Any,  # papers tables, or lists of texts
     ) -> Self:
         "The sketch of papers: 40 bytes for each at most."
-        found = [_paper_hashes(some).ravel() for some in papers]
-        return cls(np.unique(np.concatenate([*found, np.zeros(1, np.uint32)]))[1:])
+        found = np.vstack([_paper_hashes(some) for some in papers])
+        return cls(np.setdiff1d(found, [np.uint32(0)]))
 
     def contains(
         self,
@@ -697,9 +700,15 @@ class PaperSketch:
     ) -> np.ndarray:  # bool (n_papers,)
         "Which papers it was made of, or of near-duplicates of them."
         hashes = _paper_hashes(papers)
-        known = np.isin(hashes, self.hashes)  # it holds no 0
+        known = np.isin(hashes, self.hashes)
         shared, own = known[:, 2:].sum(axis=1), (hashes[:, 2:] > 0).sum(axis=1)
-        return known[:, :2].any(axis=1) | ((2 * shared >= own) & (own > 0))
+        return known[:, :2].any(axis=1) | ((shared >= MIN_SHARED * own) & (own > 0))
+
+    def __or__(
+        self,
+        other: Self,  # of other papers
+    ) -> Self:  # of both
+        return type(self)(np.union1d(self.hashes, other.hashes))
 
     def __len__(self) -> int:
         return len(self.hashes)
@@ -766,6 +775,7 @@ def prepare(
         "split": split,
         "seed": seed,
         "split_digest": split_digest(papers, splits),
+        "texts_digest": split_digest(papers.assign(aid=text_digests(papers)), splits),
         **{f"n_{name}": int((splits == name).sum()) for name in SPLITS},
         "near_duplicates_across": len(across),
     }

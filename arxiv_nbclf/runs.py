@@ -444,26 +444,34 @@ def run(
     return _new_run(papers, out, requested, strict, scored=True)
 
 # %% ../nbs/10_runs.ipynb #402ad9e9
-def _not_trained_on(
+def _listed_papers(
     papers: pd.DataFrame,  # to be scored
     source: list[dict[str, Any]],  # what they were read from
-    model: Path,  # a run folder, or a bundle, which does not list its papers
+    model: Path,  # a run folder of a version without sketches
 ) -> np.ndarray:  # (n_papers,) bool
-    "Which papers the model was neither fitted nor calibrated on."
-    if not (model / "splits.parquet").is_file():
-        why = "these papers may include some that it was trained on"
-        log.warning("%s has no splits.parquet: %s", model, why)
-        return np.ones(len(papers), dtype=bool)
+    "Which papers an old run lists as training and validation papers."
     splits = pd.read_parquet(model / "splits.parquet")
     record = json.loads((model / "run.json").read_text(encoding="utf-8"))
     row_ids = papers.aid.str.contains(r"(?:^|:)row-\d+$").to_numpy()
-    comparable = (record["source"] == source) | ~row_ids
     trained_on = splits.aid[splits["split"] != "test"]
-    seen = papers.aid.isin(trained_on).to_numpy() & comparable
-    if seen.any():
-        why = "the model was fitted or calibrated on them"
-        log.info("%d papers are left out: %s", seen.sum(), why)
-    return ~seen
+    comparable = (record["source"] == source) | ~row_ids
+    return papers.aid.isin(trained_on).to_numpy() & comparable
+
+
+def _learnt_papers(
+    papers: pd.DataFrame,  # to be scored
+    source: list[dict[str, Any]],  # what they were read from
+    classifier: Classifier,  # fitted
+    model: Path,  # the run folder, or the bundle, that it was loaded from
+) -> np.ndarray:  # (n_papers,) bool
+    "Which papers the model has learnt from or was calibrated on, near-duplicates too."
+    if classifier.learnt_from_ is not None:
+        return classifier.learnt_from_.contains(papers)
+    if (model / "splits.parquet").is_file():
+        return _listed_papers(papers, source, model)
+    why = "nobody can tell whether it has learnt from some of these papers"
+    log.warning("the model in %s does not say what it has learnt from: %s", model, why)
+    return np.zeros(len(papers), dtype=bool)
 
 # %% ../nbs/10_runs.ipynb #6126f20f
 class NoPapersToEvaluate(ArxivNbclfError):
@@ -472,23 +480,29 @@ class NoPapersToEvaluate(ArxivNbclfError):
 # %% ../nbs/10_runs.ipynb #612710fe
 def _prepare_unseen(
     papers: str | Path,  # as for `evaluate_bundle`
-    model: str | Path,  # a run folder or a bundle
+    classifier: Classifier,  # fitted
+    model: str | Path,  # the run folder or the bundle that it was loaded from
     strict: bool,  # whether a rejected row is an error
 ) -> PreparedPapers:  # all of them test papers
-    "Read the papers that a model was not trained on."
+    "Read the papers that a model has neither learnt from nor been calibrated on."
     table, rejects = read_papers(papers)
     report_rejects(rejects, len(table), strict)
     source = file_records(papers)
-    fresh = table[_not_trained_on(table, source, Path(model))]
+    learnt = _learnt_papers(table, source, classifier, Path(model))
+    fresh = table[~learnt]
     if fresh.empty:
         raise NoPapersToEvaluate(
             f"the model in {model} was trained on every paper of {papers}: give others"
         )
+    if learnt.any():
+        why = "the model has learnt from them, or from near-duplicates"
+        log.info("%d of %d papers are left out: %s", learnt.sum(), len(table), why)
     record = {
         "source": source,
         "synthetic": str(papers) == "sample",
         "rows": len(table) + len(rejects),
         "rejects": len(rejects),
+        "left_out": int(learnt.sum()),
         "n_test": len(fresh),
     }
     split = pd.Series("test", fresh.index)
@@ -506,7 +520,7 @@ def evaluate_bundle(
     timings: dict[str, float] = {}
     classifier = load_classifier(model)
     with stage("prepare", timings):
-        prepared = _prepare_unseen(papers, model, strict)
+        prepared = _prepare_unseen(papers, classifier, model, strict)
     source = prepared.record["source"]
     requested = {"verb": "evaluate", "model": str(model), "source": source}
     inputs = RunInputs(Path(out), requested, prepared, classifier, timings)

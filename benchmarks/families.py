@@ -3,9 +3,9 @@
     python benchmarks/families.py PAPERS.xlsx [--work FOLDER] [--encoder minilm] [--set finetuned.epochs=3]
 
 The seed split's train papers are fitted by each member of the ensemble, validation chooses and calibrates, and test is scored once
-by each member, by their blend, and by the blend with thresholds. Differences come with 95 % intervals from a bootstrap over test
-papers, paired: both models are scored on the same resample. Fitted members stay in the folder, and a fine-tuning that was
-interrupted goes on from its last epoch when the command is given again.
+by each member, by their blend, by the blend with thresholds, and by the packaged model: one run, one table. Scores and differences come
+with 95 % intervals from a bootstrap over test papers; differences are paired, both models on the same resample. Fitted members stay in
+the folder, and a fine-tuning that was interrupted goes on from its last epoch when the command is given again.
 """
 
 import argparse
@@ -16,13 +16,21 @@ from time import perf_counter
 
 import numpy as np
 from _origin import origin
-from _scores import figures, gains
+from _scores import METRICS, figures, gains
 
 from arxiv_nbclf.classifiers.ensemble import OFFSET_GRID, log_probabilities
 from arxiv_nbclf.classifiers.linear import fit_offsets
 from arxiv_nbclf.classifiers.selection import make_classifier, parse_settings
 from arxiv_nbclf.data.papers import read_papers
+from arxiv_nbclf.deployment.prediction import load_packaged
+from arxiv_nbclf.evaluation.intervals import score_intervals
 from arxiv_nbclf.preprocessing import label_ids, split_papers
+
+
+def intervals(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, list[float]]:
+    """The ends of each score's 95 % interval."""
+    table = score_intervals(labels, probabilities).scores
+    return {name: table.loc[name, ["low", "high"]].round(4).tolist() for name in METRICS}
 
 
 def main() -> None:
@@ -48,12 +56,15 @@ def main() -> None:
     probabilities["ensemble with thresholds"] = np.exp(log_probabilities(probabilities["ensemble"]) + offsets)
     probabilities["ensemble with thresholds"] /= probabilities["ensemble with thresholds"].sum(axis=1, keepdims=True)
 
+    probabilities["packaged"] = load_packaged().predict_proba(test[0])
+
     predicted = {name: found.argmax(axis=1) for name, found in probabilities.items()}
     result = {
         "benchmark": "families",
         "papers": len(papers),
         "n_test": len(test[1]),
         "scores": {name: figures(test[1], found) for name, found in probabilities.items()},
+        "intervals": {name: intervals(test[1], found) for name, found in probabilities.items()},
         "gains": {
             f"{name} over {other}": gains(test[1], predicted[other], predicted[name])
             for name in predicted

@@ -3,7 +3,7 @@
     python benchmarks/linear_speed.py PAPERS.xlsx [--score MORE.parquet] [--threads 2]
 
 A classifier is fitted on the train papers of PAPERS and scores the papers of MORE (else PAPERS) in each way, in one run:
-`python` is the definition of the features with scikit-learn's kind of sparse product, `native` the compiled scorer on one thread and on
+`python` is the definition of the features in Python, with scipy's sparse product, `native` the compiled scorer on one thread and on
 several, from a papers table and from a list of joined texts. `labels_equal` is the share of papers that get the same label, and
 `largest_difference` that of any score. `one_paper_ms` is the median for one paper once everything is loaded; `load_s` is what a fresh
 interpreter spends on loading the compiled loops and their tables.
@@ -21,12 +21,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from _origin import origin
+from scipy.sparse import csr_matrix
 
 from arxiv_nbclf.classifiers.linear import (
     STOP_WORDS,
     LinearClassifier,
+    _count_in_python,
     bucket,
-    count_features,
     fold,
     tfidf,
     tokens,
@@ -73,6 +74,18 @@ def one_paper_ms(
     return round(statistics.median(timed(lambda text=text: answer(text), 1)[0] for text in texts) * 1000, 3)  # type: ignore[misc]
 
 
+def counts_in_python(
+    texts: list[str],  # one a paper
+    classifier: LinearClassifier,  # its settings
+) -> csr_matrix:  # (n_texts, n_buckets)
+    """The definition of the counts, without native code."""
+    columns, ends = _count_in_python(texts, classifier.bits, classifier.pairs)
+    ones = np.ones(len(columns), dtype=np.float32)
+    counts = csr_matrix((ones, columns, ends), shape=(len(texts), 1 << classifier.bits))
+    counts.sum_duplicates()
+    return counts
+
+
 def compare(
     classifier: LinearClassifier,  # fitted
     papers: pd.DataFrame,  # to score
@@ -85,7 +98,7 @@ def compare(
     scorer(texts[:10])
     ways: dict[str, Callable[[], np.ndarray]] = {
         "python": lambda: (
-            tfidf(count_features(texts, classifier.bits, classifier.pairs), classifier.idf_) @ classifier.weights_.T
+            tfidf(counts_in_python(texts, classifier), classifier.idf_) @ classifier.weights_.T
             + classifier.intercepts_
         ),
         "native_1_thread": lambda: scorer(papers, 1),

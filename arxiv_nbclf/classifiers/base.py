@@ -5,11 +5,12 @@
 # %% auto #0
 __all__ = ['Shape', 'MAX_WEIGHT', 'BUNDLE_JSON', 'WEIGHTS_FILE', 'METADATA_FILES', 'BUNDLE_FORMAT', 'MAX_BUNDLE_JSON_BYTES',
            'FIELD_TYPES', 'IGNORED_SUFFIXES', 'ACCEPTED_TYPES', 'Papers', 'Labels', 'LabelledPapers', 'FAMILIES',
-           'EXPORTED_FAMILIES', 'RENAMED_SETTINGS', 'OLD_SETTINGS', 'Estimator', 'check_is_fitted', 'BadBundle',
-           'save_arrays', 'load_arrays', 'write_bundle', 'read_bundle', 'BadSettings', 'check_types', 'to_plain',
-           'check_ranges', 'check_choices', 'HeldOut', 'FamilyAttributes', 'ModelFamily', 'Persistable',
-           'CalibratedFamily', 'OutOfFold', 'Predictor', 'ProbabilityClassifier', 'GroupClassifier', 'Classifier',
-           'holdout_split', 'family_class', 'rename_settings', 'new_classifier', 'save_classifier', 'load_classifier']
+           'EXPORTED_FAMILIES', 'RENAMED_SETTINGS', 'OLD_SETTINGS', 'SKETCH_FILE', 'Estimator', 'check_is_fitted',
+           'BadBundle', 'save_arrays', 'read_safetensors', 'load_arrays', 'write_bundle', 'read_bundle', 'BadSettings',
+           'check_types', 'to_plain', 'check_ranges', 'check_choices', 'HeldOut', 'FamilyAttributes', 'ModelFamily',
+           'Persistable', 'CalibratedFamily', 'OutOfFold', 'Predictor', 'ProbabilityClassifier', 'GroupClassifier',
+           'Classifier', 'holdout_split', 'family_class', 'rename_settings', 'new_classifier', 'save_classifier',
+           'load_classifier']
 
 # %% ../../nbs/04_classifiers/01_classifier.ipynb #e38fc5bc
 import json
@@ -68,6 +69,7 @@ from arxiv_nbclf.preprocessing import (
     TEXT_CLEANERS,
     BadLabels,
     BadTexts,
+    PaperSketch,
     check_labels,
     check_papers,
     labels_are_names,
@@ -181,20 +183,27 @@ def _check_array(
         raise BadBundle(error_line(path, problem))
 
 # %% ../../nbs/04_classifiers/01_classifier.ipynb #2dd817a5
+def read_safetensors(
+    path: Path,  # a .safetensors file
+) -> dict[str, np.ndarray]:  # name → numbers, not yet checked
+    "All arrays of a file. Raises `BadBundle`."
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    try:
+        return load_file(path)
+    except (OSError, SafetensorError) as error:
+        problem = f"is not a whole safetensors file ({error}); copy the folder again"
+        raise BadBundle(error_line(path, problem)) from None
+
+
 def load_arrays(
     path: Path,  # a .safetensors file
     # the arrays that must be there and their shapes; others are left out
     shapes: Mapping[str, Shape],
 ) -> dict[str, np.ndarray]:  # finite numbers of those shapes
     "Load what `save_arrays` wrote. Raises `BadBundle`."
-    from safetensors import SafetensorError
-    from safetensors.numpy import load_file
-
-    try:
-        arrays = load_file(path)
-    except (OSError, SafetensorError) as error:
-        problem = f"is not a whole safetensors file ({error}); copy the folder again"
-        raise BadBundle(error_line(path, problem)) from None
+    arrays = read_safetensors(path)
     for name, shape in shapes.items():
         _check_array(path, name, arrays.get(name), shape)
     return {name: arrays[name] for name in shapes}
@@ -492,6 +501,8 @@ class FamilyAttributes:
     work_folder: Path | None = None
     # whether embeddings may be cached on disk
     keep_features: bool = True
+    # the papers that it was fitted and calibrated on; None: not known
+    learnt_from_: PaperSketch | None = None
     # called after each epoch; what it raises ends the fit
     on_epoch: Callable[[int, dict[str, float]], None] | None = None
     # called with the texts (n,) that have out-of-fold scores
@@ -769,7 +780,7 @@ class Classifier(GroupClassifier):
         validation: LabelledPapers | None = None,
     ) -> Self:  # the classifier itself, fitted
         "Fit on labelled papers, then calibrate on others."
-        papers = check_papers(papers)
+        given, papers = [papers], check_papers(papers)
         _check_any_text(papers)
         ids = check_labels(papers, labels)
         self._make_settings_plain()
@@ -782,6 +793,7 @@ class Classifier(GroupClassifier):
                 raise BadLabels("validation must be a pair: papers, and their labels")
             others = check_papers(validation[0])
             if len(others):
+                given.append(validation[0])
                 found = check_labels(others, validation[1], groups=1)
                 chosen_by = self._texts(others), found
         held_out = self._fit(self._texts(papers), ids, chosen_by)
@@ -791,6 +803,7 @@ class Classifier(GroupClassifier):
         if labels_are_names(labels):
             self.fitted_ = self.fitted_ | {"labels": "names"}
         self._calibrate(held_out)
+        self.learnt_from_ = PaperSketch.of(*given)
         return self
 
 # %% ../../nbs/04_classifiers/01_classifier.ipynb #6103f264
@@ -901,15 +914,24 @@ def _description(
     }
 
 # %% ../../nbs/04_classifiers/01_classifier.ipynb #dc3b43c3
+SKETCH_FILE = "learnt_from.safetensors"
+
+
 def save_classifier(
     classifier: Classifier,  # fitted
     folder: str | Path,  # to make; a bundle that is there already is replaced
 ) -> Path:  # the folder
     "Write a bundle atomically. Raises `CannotWrite` and `FolderExists`."
     check_is_fitted(classifier)
-    return write_bundle(
-        Path(folder), classifier._save_weights, _description(classifier)
-    )
+
+    def write_files(
+        part: Path,  # of the bundle
+    ) -> None:
+        classifier._save_weights(part)
+        if classifier.learnt_from_ is not None:
+            save_arrays(part / SKETCH_FILE, {"hashes": classifier.learnt_from_.hashes})
+
+    return write_bundle(Path(folder), write_files, _description(classifier))
 
 # %% ../../nbs/04_classifiers/01_classifier.ipynb #325b7cd2
 def _read_thresholds(
@@ -927,6 +949,18 @@ def _read_thresholds(
     return {key: Threshold(*map(float, row)) for key, row in found.items()}
 
 # %% ../../nbs/04_classifiers/01_classifier.ipynb #325b9bc1
+def _load_sketch(
+    folder: Path,  # a bundle whose files are intact
+) -> PaperSketch | None:  # None: the bundle has none
+    "What a model has learnt from. Raises `BadBundle`."
+    if not (path := folder / SKETCH_FILE).is_file():
+        return None
+    hashes = read_safetensors(path).get("hashes")
+    if hashes is None or hashes.dtype != np.uint32 or hashes.ndim != 1:
+        raise BadBundle(error_line(path, "holds no hashes; save the model again"))
+    return PaperSketch(hashes)
+
+
 def _restore(
     folder: Path,  # a bundle whose files are intact
     record: dict[str, Any],  # its description
@@ -940,6 +974,7 @@ def _restore(
     classifier._load_weights(folder)
     classifier.calibration_ = read_calibration(record["calibration"], len(LABELS))
     classifier.thresholds_ = _read_thresholds(record.get("thresholds", []))
+    classifier.learnt_from_ = _load_sketch(folder)
     return classifier
 
 # %% ../../nbs/04_classifiers/01_classifier.ipynb #e1014a58

@@ -58,7 +58,7 @@ from arxiv_nbclf.core.basics import (
     error_line,
     require_extra,
 )
-from ..preprocessing import LABELS, SEPARATOR_TOKEN
+from ..preprocessing import LABELS, SEPARATOR_TOKEN, PaperSketch
 from ..training.finetuned import FineTunedClassifier
 
 if TYPE_CHECKING:
@@ -545,6 +545,7 @@ def to_exported(
     export._load_weights(folder)
     export.calibration_ = classifier.calibration_
     export.thresholds_ = classifier.thresholds_
+    export.learnt_from_ = classifier.learnt_from_
     export.fitted_ = classifier.fitted_ | {"precision": precision}
     return export
 
@@ -808,6 +809,9 @@ def to_cascade(
         shares, expected, max_label_changes, min_answers
     )
     cascade.calibration_, cascade.thresholds_ = Temperature(), classifier.thresholds_
+    cascade.learnt_from_ = classifier.learnt_from_ and (
+        classifier.learnt_from_ | PaperSketch.of(train_papers[0], held_out[0])
+    )
     record = _cascade_record(cascade, texts, expected)
     cascade.fitted_ = classifier.fitted_ | record
     return cascade

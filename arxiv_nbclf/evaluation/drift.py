@@ -28,7 +28,7 @@ from ..data.taxonomy import GROUPS, group_of
 from .intervals import wilson_interval
 from .learning_curve import Learner
 from .metrics import score
-from ..preprocessing import LABELS, label_ids, split_papers
+from ..preprocessing import LABELS, PaperSketch, label_ids, split_papers
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -499,7 +499,8 @@ class DriftReport:
     "How far a new table of papers is from an old one, with permutation tests."
 
     before: int  # papers of the old table
-    after: int  # papers of the new table
+    after: int  # papers of the new table that the old one does not hold
+    shared: int  # other papers of the new table, near-duplicates too: left out
     # mixture (if groups are known), vocabulary, new words, lengths
     measures: tuple[DriftMeasure, ...]
     words: pd.DataFrame  # from `shifted_words`
@@ -514,13 +515,17 @@ class DriftReport:
         "One sentence."
         found = "; ".join(part.verdict for part in self.measures if part.shifted)
         tables = f"{self.after:,} new papers against {self.before:,}"
-        return f"{tables}: {found or 'no significant difference'}"
+        left_out = (
+            f" ({self.shared:,} are in both, and left out)" if self.shared else ""
+        )
+        return f"{tables}{left_out}: {found or 'no significant difference'}"
 
     def to_dict(self) -> dict[str, Any]:
         "The report for JSON."
         return {
             "before": self.before,
             "after": self.after,
+            "shared": self.shared,
             "moved": self.shifted,
             "verdict": self.verdict,
             "parts": [asdict(part) for part in self.measures],
@@ -555,6 +560,18 @@ def _drift_table(
         return papers_table(papers, "prediction")
     except BadPapers as error:
         raise BadDrift(f"the {which} papers: {error}") from error
+
+
+def _without_old(
+    before: pd.DataFrame,  # the old table
+    after: pd.DataFrame,  # the new table
+) -> tuple[pd.DataFrame, int]:  # its other papers; how many the old table holds
+    "Leave out new papers that the old table holds. Raises `BadDrift`."
+    known = PaperSketch.of(before).contains(after)
+    if len(after) and known.all():
+        problem = "every paper of the new table is in the old one"
+        raise BadDrift(f"{problem}: give later papers")
+    return after[~known].reset_index(drop=True), int(known.sum())
 
 # %% ../../nbs/07_evaluation/04_drift.ipynb #2682c82a
 def _sampled(
@@ -620,6 +637,7 @@ def drift_report(
     _check_permutations(permutations)
     rng = np.random.default_rng(seed)
     before, after = _drift_table(before, "old"), _drift_table(after, "new")
+    after, shared = _without_old(before, after)
     old = _sampled(before, "old", max_papers, rng)
     fresh = _sampled(after, "new", max_papers, rng)
     mixed, n_old = pd.concat([old, fresh], ignore_index=True), len(old)
@@ -637,4 +655,4 @@ def drift_report(
     measures += compare_words(texts, new, strata, *draws, detail)
     lengths = mixed["summary"].fillna("").str.split().str.len().to_numpy()
     measures.append(compare_lengths(lengths, new, *draws))
-    return DriftReport(len(before), len(after), tuple(measures), words)
+    return DriftReport(len(before), len(after), shared, tuple(measures), words)

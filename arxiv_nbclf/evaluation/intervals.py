@@ -508,6 +508,7 @@ class TestPredictions:
     aids: list[str]  # sorted
     labels: np.ndarray  # (n,) label ids, in the order of the aids
     probabilities: np.ndarray  # (n, 8)
+    texts_digest: str | None = None  # of all texts and their splits; None: an old run
 
 # %% ../../nbs/07_evaluation/01_intervals.ipynb #f84b2548
 PREDICTION_COLUMNS = ["aid", "label", *(f"p_{group}" for group in GROUPS)]
@@ -576,6 +577,7 @@ def read_test_predictions(
         aids=table["aid"].tolist(),
         labels=table["label"].to_numpy(),
         probabilities=table[PREDICTION_COLUMNS[2:]].to_numpy(dtype=np.float64),
+        texts_digest=record.get("texts_digest"),
     )
 
 # %% ../../nbs/07_evaluation/01_intervals.ipynb #0a529575
@@ -601,6 +603,12 @@ def check_same_papers(
         digests = f"{first.split_digest[:8]} and {other.split_digest[:8]}"
         problem = "were tested on the same papers but split the others differently"
         raise CannotCompare(f"{pair} {problem} (split digests {digests}); {remedy}")
+    if (
+        None not in (texts := {first.texts_digest, other.texts_digest})
+        and len(texts) > 1
+    ):
+        problem = "have the same ids but other texts"
+        raise CannotCompare(f"{pair} {problem}; compare runs of one table")
     labels = zip(first.aids, first.labels, other.labels, strict=True)
     if changed := {aid for aid, one, two in labels if one != two}:
         problem = f"have other labels for {_ids_text(changed)}"

@@ -200,6 +200,7 @@ def _setting_blocks(
 _DATA_LABELS = {
     "rows": "Papers read",
     "rejects": "Rows rejected",
+    "left_out": "Papers left out, which the model has learnt from",
     "n_train": "Training papers",
     "n_validation": "Validation papers",
     "n_test": "Test papers",
