@@ -16,6 +16,7 @@ import numpy as np
 
 from arxiv_nbclf.classifiers.base import (
     FAMILIES,
+    BadBundle,
     BadSettings,
     Classifier,
     HeldOut,
@@ -24,9 +25,9 @@ from arxiv_nbclf.classifiers.base import (
     load_classifier,
     new_classifier,
 )
-from .calibration import Temperature, fit_temperature
+from .calibration import Temperature, fit_temperature, in_range
 from .linear import fit_offsets
-from ..core.basics import is_secondary_process, log
+from ..core.basics import error_line, is_secondary_process, log
 from ..preprocessing import LABELS
 
 # %% ../../nbs/04_classifiers/08_ensemble.ipynb #967a5988
@@ -230,8 +231,14 @@ class EnsembleScores(EnsembleSettings):
         folder: Path,  # of the bundle
     ) -> None:
         super()._load_weights(folder)
-        places = (folder / "members" / name for name in self.members)
+        weights, places = self.weights_, [folder / "members" / m for m in self.members]
+        if not in_range(weights, 0, 1) or abs(float(weights.sum()) - 1) > 1e-3:
+            problem = f"blend weights {weights.tolist()} are no shares of 1"
+            raise BadBundle(error_line(folder, f"{problem}; save the model again"))
         self.members_ = [load_classifier(place) for place in places]
+        if (found := [m.family for m in self.members_]) != [*self.members]:
+            problem = f"its members are {', '.join(found)}; copy the folder again"
+            raise BadBundle(error_line(folder, problem))
 
 # %% ../../nbs/04_classifiers/08_ensemble.ipynb #1f091c1b
 @dataclass(eq=False)
