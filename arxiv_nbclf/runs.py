@@ -24,6 +24,7 @@ import pandas as pd
 
 from .classifiers.base import Classifier, load_classifier
 from .classifiers.encoders import length_measures
+from .classifiers.ensemble import fit_or_resume
 from .classifiers.selection import choose_family, make_classifier
 from arxiv_nbclf.core.basics import (
     CHECKPOINT_FOLDER,
@@ -149,13 +150,9 @@ def fit_once(
     folder: Path,  # the run folder in the making
 ) -> FittedModel:
     "Fit the model and save it, or load it if an interrupted run has saved it."
-    if (folder / "model" / "bundle.json").is_file():
-        log.info("the model in %s is finished: it is loaded", folder / "model")
-        return FittedModel(load_classifier(folder / "model"))
-    classifier = inputs.classifier
-    classifier.work_folder = folder / CHECKPOINT_FOLDER
-    _fit(classifier, inputs.prepared).save(folder / "model")
-    return FittedModel(classifier)
+    train, validation = map(inputs.prepared.subset, ("train", "validation"))
+    fitted = fit_or_resume(inputs.classifier, train, validation, folder)
+    return FittedModel(fitted)
 
 # %% ../nbs/10_runs.ipynb #17000008
 def _fit_baseline(
@@ -367,9 +364,8 @@ def _fit_along(
     inputs = prepare_run(papers, out, requested)
     classifier, folder = inputs.classifier, partial_folder(out)
     _wait_for_main(folder, timeout_s)
-    if classifier.distributed and not (folder / "model" / "bundle.json").is_file():
-        classifier.work_folder = folder / CHECKPOINT_FOLDER
-        _fit(classifier, inputs.prepared)
+    if classifier.distributed:
+        fit_once(inputs, folder)
     n_train = inputs.prepared.record["n_train"]
     record = {"asked": requested, "family": classifier.family, "n_train": n_train}
     return Run(Path(out), record)

@@ -9,7 +9,8 @@ __all__ = ['Shape', 'ARRAY_RANGES', 'BUNDLE_JSON', 'WEIGHTS_FILE', 'METADATA_FIL
            'save_arrays', 'load_arrays', 'write_bundle', 'read_bundle', 'BadSettings', 'check_types', 'to_plain',
            'check_ranges', 'check_choices', 'HeldOut', 'FamilyAttributes', 'ModelFamily', 'Persistable',
            'CalibratedFamily', 'OutOfFold', 'Predictor', 'ProbabilityClassifier', 'GroupClassifier', 'Classifier',
-           'holdout_split', 'family_class', 'rename_settings', 'new_classifier', 'save_classifier', 'load_classifier']
+           'holdout_split', 'family_class', 'rename_settings', 'new_classifier', 'save_classifier', 'load_classifier',
+           'request_digest']
 
 # %% ../../nbs/04_classifiers/01_classifier.ipynb #e38fc5bc
 import json
@@ -20,6 +21,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, fields
+from hashlib import sha256
 from importlib import import_module
 from importlib.metadata import version
 from inspect import signature
@@ -1001,3 +1003,19 @@ def load_classifier(
             f"does not hold a whole {family} model ({error}); save the model again"
         )
         raise BadBundle(error_line(folder, problem)) from error
+
+# %% ../../nbs/04_classifiers/01_classifier.ipynb #da9e90dc
+def request_digest(
+    settings: dict[str, Any],  # plain JSON values: everything that changes the result
+    # papers and label ids: of training, of validation; None: there are none
+    *papers: LabelledPapers | None,
+) -> str:  # 64 hexadecimal digits
+    "Identify a fit by its settings and papers."
+    digest = sha256(json.dumps(settings, sort_keys=True).encode())
+    for pair in papers:
+        found, labels = (["none"], [0]) if pair is None else pair
+        texts = paper_texts(found) if isinstance(found, pd.DataFrame) else found
+        digest.update(np.asarray(labels, dtype="<i8").tobytes())
+        for text in texts:
+            digest.update(sha256(text.encode(errors="surrogatepass")).digest())
+    return digest.hexdigest()
