@@ -7,10 +7,10 @@ __all__ = ['Shape', 'ARRAY_RANGES', 'BUNDLE_JSON', 'WEIGHTS_FILE', 'METADATA_FIL
            'FIELD_TYPES', 'IGNORED_SUFFIXES', 'ACCEPTED_TYPES', 'Papers', 'Labels', 'LabelledPapers', 'FAMILIES',
            'EXPORTED_FAMILIES', 'RENAMED_SETTINGS', 'OLD_SETTINGS', 'Estimator', 'check_is_fitted', 'BadBundle',
            'save_arrays', 'load_arrays', 'write_bundle', 'read_bundle', 'BadSettings', 'check_types', 'to_plain',
-           'check_ranges', 'check_choices', 'HeldOut', 'FamilyAttributes', 'ModelFamily', 'Persistable',
-           'CalibratedFamily', 'OutOfFold', 'Predictor', 'ProbabilityClassifier', 'GroupClassifier', 'Classifier',
-           'holdout_split', 'family_class', 'rename_settings', 'new_classifier', 'save_classifier', 'load_classifier',
-           'request_digest']
+           'encoder_name', 'public_settings', 'check_ranges', 'check_choices', 'HeldOut', 'FamilyAttributes',
+           'ModelFamily', 'Persistable', 'CalibratedFamily', 'OutOfFold', 'Predictor', 'ProbabilityClassifier',
+           'GroupClassifier', 'Classifier', 'holdout_split', 'family_class', 'rename_settings', 'new_classifier',
+           'save_classifier', 'load_classifier', 'request_digest']
 
 # %% ../../nbs/04_classifiers/01_classifier.ipynb #e38fc5bc
 import json
@@ -451,6 +451,37 @@ def to_plain(
     if isinstance(value, list | tuple):
         return type(value)(to_plain(one) for one in value)
     return value
+
+# %% ../../nbs/04_classifiers/01_classifier.ipynb #e59934c8
+# a name on the hub, with or without its owner
+_HUB_NAME = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
+
+
+def encoder_name(
+    encoder: str,  # a short name, a name on the hub, or a folder
+) -> str:  # of a folder only its last name
+    "An encoder as it may be called where others read it."
+    folder = Path(encoder)
+    if encoder and folder.is_dir():
+        return folder.resolve().name or "encoder"
+    if _HUB_NAME.fullmatch(encoder):
+        return encoder
+    return re.split(r"[\\/]+", encoder.rstrip("\\/"))[-1]
+
+
+def public_settings(
+    settings: Mapping[str, Any],  # by name, those of members or of a search too
+) -> dict[str, Any]:  # the same, without paths
+    "Settings as they may be written where others read them."
+    shown: dict[str, Any] = {}
+    for name, value in settings.items():
+        if isinstance(value, Mapping):
+            value = public_settings(value)
+        elif name.rpartition(".")[2] == "encoder" and isinstance(value, str):
+            # a search may have several, with commas between them
+            value = ",".join(map(encoder_name, value.split(",")))
+        shown[name] = value
+    return shown
 
 # %% ../../nbs/04_classifiers/01_classifier.ipynb #b7d2e002
 def check_ranges(
@@ -926,8 +957,8 @@ def _description(
         "family": classifier.family,
         "level": "group",
         "labels": list(LABELS),
-        "settings": to_plain(classifier.get_params()),
-        "fitted": to_plain(classifier.fitted_),
+        "settings": public_settings(to_plain(classifier.get_params())),
+        "fitted": public_settings(to_plain(classifier.fitted_)),
         "calibration": classifier.calibration_.to_dict(),
         "thresholds": [
             {"accuracy": accuracy, **found._asdict()}

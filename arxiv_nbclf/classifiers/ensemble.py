@@ -27,6 +27,7 @@ from arxiv_nbclf.classifiers.base import (
     holdout_split,
     load_classifier,
     new_classifier,
+    public_settings,
     request_digest,
     to_plain,
 )
@@ -228,7 +229,7 @@ def blend_record(
 ) -> dict[str, Any]:  # plain JSON values
     "What a bundle stores about a blend."
     names = [member.family for member in members]
-    fitted = {m.family: m.get_params() | m.fitted_ for m in members}
+    fitted = {m.family: public_settings(m.get_params() | m.fitted_) for m in members}
     return {
         "weights": dict(zip(names, weights.round(3).tolist(), strict=True)),
         "offsets": dict(zip(LABELS, offsets.round(3).tolist(), strict=True)),
