@@ -7,15 +7,15 @@ from typing import Any
 import pytest
 
 pytest.importorskip("torch")
-from tiny_models import tiny_encoder  # noqa: E402
+from tiny_models import tiny_encoder
 
-from arxiv_nbclf import runs  # noqa: E402
-from arxiv_nbclf.classifiers.base import load_classifier  # noqa: E402
-from arxiv_nbclf.core.basics import CannotWrite, FolderExists  # noqa: E402
-from arxiv_nbclf.data.papers import read_papers  # noqa: E402
-from arxiv_nbclf.data.synthetic import sample  # noqa: E402
-from arxiv_nbclf.deployment.export import export_model  # noqa: E402
-from arxiv_nbclf.preprocessing import paper_texts  # noqa: E402
+from arxiv_nbclf import runs
+from arxiv_nbclf.classifiers.base import load_classifier
+from arxiv_nbclf.core.basics import CannotWrite, FolderExists
+from arxiv_nbclf.data.papers import read_papers
+from arxiv_nbclf.data.synthetic import sample
+from arxiv_nbclf.deployment.export import export_model
+from arxiv_nbclf.preprocessing import paper_texts
 
 TABLE = read_papers(sample(300)).papers
 PRIVATE = "home-of-ann"

@@ -277,7 +277,7 @@ def in_range(
     found = np.asarray(values)
     if found.dtype.kind not in "fi":
         return False
-    return not found.size or bool(low <= found.min() and found.max() <= high)
+    return not found.size or low <= float(found.min()) <= float(found.max()) <= high
 
 # %% ../../nbs/04_classifiers/00_calibration.ipynb #3c703da6
 def _read_matrix(
