@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import load_file, save_file
 
@@ -189,6 +189,7 @@ def test_arrays(bundles: dict[str, Path], which: str, name: int, array: int, val
     try_arrays(bundles[which], name, array, value, how, at)
 
 
+@example(which="hybrid", name=3, way=3, value="", gone=False)  # a tokenizer that fails when it is used
 @given(which=st.sampled_from(["hybrid", "ensemble"]), **WAYS)
 @settings(max_examples=60, **BOUNDED)
 def test_values_of_an_encoder_and_of_members(deep: dict[str, Path], which: str, name: int, way: int, value: Any, gone: bool) -> None:
@@ -253,3 +254,23 @@ def test_native_code_gives_no_label_of_nan(bundles: dict[str, Path]) -> None:
     for score in (model.predict, model.predict_proba, model.decision_function, fastest_predictor(model)[0].predict_proba):
         with pytest.raises(BadScores, match="paper 0: .* are not finite"):
             score(many)
+
+
+def spoil(path: Path, change: str) -> None:
+    "Change a tokenizer so that it loads, and fails when it reads."
+    record = json.loads(path.read_text(encoding="utf-8"))
+    if change == "ids beyond the vocabulary":
+        record["model"]["vocab"] = {word: number + 1_000_000 for word, number in record["model"]["vocab"].items()}
+    elif change == "no tokens at all":
+        record["model"]["vocab"] = {"[UNK]": 1}
+    else:
+        record["model_max_length"] = ""
+    path.write_text(json.dumps(record), encoding="utf-8")
+
+
+@pytest.mark.parametrize("change", ["ids beyond the vocabulary", "no tokens at all", "no length"])
+def test_tokenizers_that_fail_when_they_read(deep: dict[str, Path], change: str, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(deep["hybrid"], tmp_path / "model"))
+    spoil(folder / "encoder" / ("tokenizer_config.json" if change == "no length" else "tokenizer.json"), change)
+    refit(folder)
+    check(folder)

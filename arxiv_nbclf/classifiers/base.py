@@ -549,6 +549,8 @@ class FamilyAttributes:
     distributed: ClassVar[bool] = False
     # where a fit may keep checkpoints to resume from
     work_folder: Path | None = None
+    # the bundle that it was loaded from; None: it was fitted here
+    loaded_from: Path | None = None
     # whether embeddings may be cached on disk
     keep_features: bool = True
     # called after each epoch; what it raises ends the fit
@@ -743,8 +745,16 @@ class Predictor(OutOfFold):
         self,
         papers: Papers,  # to score
     ) -> np.ndarray:  # (n_papers, 8), the highest wins
-        "Scores that may become labels. Raises `BadScores`."
-        return check_finite(self._all_scores(papers))
+        "Scores that may become labels. Raises `BadScores` and `BadBundle`."
+        try:
+            return check_finite(self._all_scores(papers))
+        except ArxivNbclfError:
+            raise
+        except Exception as error:
+            if self.loaded_from is None:  # a program's own mistake is shown whole
+                raise
+            problem = f"cannot score these papers ({error}); save the model again"
+            raise BadBundle(error_line(self.loaded_from, problem)) from error
 
     def _predict_ids(
         self,
@@ -1025,7 +1035,9 @@ def load_classifier(
         folder = folder / "model"
     record = read_bundle(folder)
     try:
-        return _restore(folder, record)
+        classifier = _restore(folder, record)
+        classifier.loaded_from = folder
+        return classifier
     except ArxivNbclfError:
         raise
     except Exception as error:  # invalid numbers may raise anything
