@@ -22,8 +22,14 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 import pandas as pd
 
-from .classifiers.base import Classifier, load_classifier
-from .classifiers.encoders import length_measures
+from arxiv_nbclf.classifiers.base import (
+    BUNDLE_JSON,
+    Classifier,
+    load_classifier,
+    public_settings,
+)
+from .classifiers.encoders import length_measures, request_settings
+from .classifiers.ensemble import fit_or_resume
 from .classifiers.selection import choose_family, make_classifier
 from arxiv_nbclf.core.basics import (
     CHECKPOINT_FOLDER,
@@ -32,6 +38,7 @@ from arxiv_nbclf.core.basics import (
     FolderExists,
     check_folder_free,
     check_writable,
+    file_sha256,
     find_finished_run,
     is_secondary_process,
     log,
@@ -118,7 +125,8 @@ def prepare_run(
     chosen = family + (f" (auto: {reason})" if reason else "")
     log.info("%d papers; family %s; %s", len(prepared.papers), chosen, machine())
     known = {"family": family, "source": prepared.record["source"]}
-    return RunInputs(Path(out), requested | known, prepared, classifier, timings)
+    asked = request_settings(requested) | known
+    return RunInputs(Path(out), asked, prepared, classifier, timings)
 
 # %% ../nbs/10_runs.ipynb #17000006
 @dataclass(frozen=True, eq=False)
@@ -149,13 +157,9 @@ def fit_once(
     folder: Path,  # the run folder in the making
 ) -> FittedModel:
     "Fit the model and save it, or load it if an interrupted run has saved it."
-    if (folder / "model" / "bundle.json").is_file():
-        log.info("the model in %s is finished: it is loaded", folder / "model")
-        return FittedModel(load_classifier(folder / "model"))
-    classifier = inputs.classifier
-    classifier.work_folder = folder / CHECKPOINT_FOLDER
-    _fit(classifier, inputs.prepared).save(folder / "model")
-    return FittedModel(classifier)
+    train, validation = map(inputs.prepared.subset, ("train", "validation"))
+    fitted = fit_or_resume(inputs.classifier, train, validation, folder)
+    return FittedModel(fitted)
 
 # %% ../nbs/10_runs.ipynb #17000008
 def _fit_baseline(
@@ -208,15 +212,15 @@ def _record(
     timings: dict[str, float],  # seconds per stage; later stages are still added
 ) -> dict[str, Any]:  # plain JSON
     "The content of `run.json`."
-    fitted = dict(classifier.fitted_)
+    fitted, own = dict(classifier.fitted_), public_settings(classifier.get_params())
     epochs = _epochs(fitted)
     return {
         "asked": requested,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "family": classifier.family,
         "level": "group",
-        "encoder": classifier.get_params().get("encoder"),
-        "settings": classifier.get_params() | fitted,
+        "encoder": own.get("encoder"),
+        "settings": own | public_settings(fitted),
         "training": epochs,
         **data,
         "versions": versions(),
@@ -237,11 +241,21 @@ def _run_record(
 # %% ../nbs/10_runs.ipynb #17000011
 def _place(
     out: str | Path,  # the run folder
-) -> dict[str, str]:  # name, and folder as it was given if it is relative
+) -> dict[str, str]:  # name, and folder as it was given if it lies below this one
     "The name and the folder of a run as its report shows them."
-    out = Path(out)
-    folder = out.name if out.is_absolute() else out.as_posix()
-    return {"name": out.name, "folder": folder}
+    out, name = Path(out), Path(out).resolve().name
+    outside = out.is_absolute() or ".." in out.parts
+    return {"name": name, "folder": name if outside else out.as_posix()}
+
+
+def _model_record(
+    model: str | Path,  # a run folder or a bundle
+) -> dict[str, str]:  # model: its folder; model_sha256: of its bundle.json
+    "A model as the record of an evaluation shows it."
+    inner = Path(model) / "model"
+    folder = inner if (inner / BUNDLE_JSON).is_file() else Path(model)
+    digest = file_sha256(folder / BUNDLE_JSON)
+    return {"model": _place(model)["folder"], "model_sha256": digest}
 
 # %% ../nbs/10_runs.ipynb #17001f00
 def _write_tables(
@@ -367,9 +381,8 @@ def _fit_along(
     inputs = prepare_run(papers, out, requested)
     classifier, folder = inputs.classifier, partial_folder(out)
     _wait_for_main(folder, timeout_s)
-    if classifier.distributed and not (folder / "model" / "bundle.json").is_file():
-        classifier.work_folder = folder / CHECKPOINT_FOLDER
-        _fit(classifier, inputs.prepared)
+    if classifier.distributed:
+        fit_once(inputs, folder)
     n_train = inputs.prepared.record["n_train"]
     record = {"asked": requested, "family": classifier.family, "n_train": n_train}
     return Run(Path(out), record)
@@ -522,7 +535,7 @@ def evaluate_bundle(
     with stage("prepare", timings):
         prepared = _prepare_unseen(papers, classifier, model, strict)
     source = prepared.record["source"]
-    requested = {"verb": "evaluate", "model": str(model), "source": source}
+    requested = {"verb": "evaluate", **_model_record(model), "source": source}
     inputs = RunInputs(Path(out), requested, prepared, classifier, timings)
     fitted, context = FittedModel(classifier), EvaluationContext(prepared, classifier)
     with run_folder(out, requested) as folder:
@@ -558,7 +571,7 @@ def _open_study(
         "split_digest": record["split_digest"],
         "papers": [source.get("sha256") for source in record["source"]],
     }
-    request = search.search_request() | same
+    request = request_settings(search.search_request()) | same
     storage = open_storage(place.storage or folder / STUDY_FILE, place.heartbeat)
     study = open_study(storage, place.name, request, search.objective != "log_loss")
     names = search.space.hyperparameters

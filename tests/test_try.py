@@ -220,3 +220,11 @@ def test_model_fits_the_page(site: Path, tmp_path: Path) -> None:
     words = LinearClassifier(bits=10).fit(papers, label_ids(papers)).save(tmp_path / "words")
     with pytest.raises(BadBundle, match="no model that a browser can run"):
         write_try_model(tmp_path / "try", words)
+
+
+@pytest.mark.parametrize("spoilt", ["bias[0] = NaN", "bias[3] = Infinity", "weights[2][5] = -1e309"])
+def test_page_gives_no_label_where_numbers_are_none(browser: str, site: Path, spoilt: str) -> None:
+    script = f"arxivNbclfModel.bundle.calibration.{spoilt};" + typed("Galaxies and dark matter halos", "We measure the redshift of galaxies.")
+    page = shown(browser, site, script)
+    assert part(page, "verdict").startswith("The model is damaged: its scores are not finite numbers")
+    assert part(page, "reasons") == "" and "%" not in part(page, "bars")

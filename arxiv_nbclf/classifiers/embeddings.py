@@ -27,6 +27,7 @@ import numpy as np
 
 from arxiv_nbclf.classifiers.encoders import (
     Encoder,
+    NoEncoder,
     accelerator,
     describe_encoder,
     load_encoder,
@@ -611,6 +612,18 @@ def _store(
     return True
 
 # %% ../../nbs/04_classifiers/06_embeddings.ipynb #9e91d391
+def _check_features(
+    values: np.ndarray,  # (n_texts, width)
+    encoder: Encoder,  # that they come from
+) -> np.ndarray:  # the same
+    "Refuse features that are NaN or infinite. Raises `NoEncoder`."
+    if bad := int((~np.isfinite(values).all(axis=1)).sum()):
+        problem = f"its features of {bad} of {len(values)} texts are not finite"
+        hint = "take another encoder, or precision=fp32"
+        raise NoEncoder(error_line(encoder.name, f"{problem}; {hint}"))
+    return values
+
+
 def _compute(
     texts: dict[bytes, str],  # by key
     job: EncodingJob,  # what to do, and with which settings
@@ -624,7 +637,9 @@ def _compute(
             # half a surrogate pair is no text to a tokenizer
             clean = [texts[key].encode("utf-8", "replace").decode() for key in piece]
             tokens = tokenize(tokenizer, clean, job.max_length, job.truncation)
-            values = pool(tokens, bar.update).astype(CACHE_DTYPE)
+            with np.errstate(over="ignore"):
+                values = pool(tokens, bar.update).astype(CACHE_DTYPE)
+            _check_features(values, job.encoder)
             cut = _was_truncated(tokens, clean, tokenizer, job.max_length).tolist()
             new = dict(zip(piece, zip(values, cut, strict=True), strict=True))
             rows |= new
@@ -660,7 +675,7 @@ def encoder_features(
     width = -1 if keys else describe_encoder(encoder).width
     values = np.array([rows[key][0] for key in keys], dtype=np.float32)
     return Features(
-        values.reshape(len(keys), width),
+        _check_features(values.reshape(len(keys), width), encoder),
         truncated=sum(rows[key][1] for key in keys),
         computed=len(missing),
         cached=len(different) - len(missing),

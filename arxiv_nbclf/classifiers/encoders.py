@@ -5,15 +5,15 @@
 # %% auto #0
 __all__ = ['ENCODERS', 'CONFIG', 'WEIGHTS', 'TOKENIZERS', 'FILES', 'MAX_CONFIG_VALUE', 'LOCAL_ONLY', 'MINILM_SHA256',
            'MINILM_PACKAGE', 'Accelerator', 'accelerator', 'NoEncoder', 'Encoder', 'quiet_transformers',
-           'load_tokenizer', 'load_encoder', 'load_for_classification', 'find_encoder', 'Backbone', 'describe_encoder',
-           'copy_encoder', 'tokenizer_file', 'token_counter', 'length_measures']
+           'load_tokenizer', 'load_encoder', 'load_for_classification', 'find_encoder', 'request_settings', 'Backbone',
+           'describe_encoder', 'copy_encoder', 'tokenizer_file', 'token_counter', 'length_measures']
 
 # %% ../../nbs/04_classifiers/05_encoders.ipynb #b65a4c5b
 import json
 import os
 import platform
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from hashlib import sha256
@@ -24,6 +24,7 @@ from pathlib import Path
 from shutil import copyfile
 from typing import TYPE_CHECKING, Any
 
+from .base import public_settings
 from arxiv_nbclf.core.basics import (
     ArxivNbclfError,
     CannotWrite,
@@ -541,6 +542,14 @@ def _download(
 _REPOSITORY = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
 
 
+def _is_folder(
+    name: Any,  # a setting
+) -> bool:  # False for a short name, and for a name on the hub
+    "Whether an encoder was requested as a folder."
+    is_name = isinstance(name, str) and name and name not in ENCODERS
+    return bool(is_name) and Path(name).is_dir()
+
+
 def find_encoder(
     name: str,  # a folder, a short name out of ENCODERS, or a name on the hub
     timeout_s: float = 4.0,  # seconds to wait for the hub's first response
@@ -549,7 +558,7 @@ def find_encoder(
 
     Raises `NoEncoder` and `MissingExtra`.
     """
-    if name and name not in ENCODERS and Path(name).is_dir():
+    if _is_folder(name):
         return _open_folder(name, Path(name))
     repository = ENCODERS.get(name, name)
     if not _REPOSITORY.fullmatch(repository):
@@ -563,6 +572,19 @@ def find_encoder(
     if repository == ENCODERS["minilm"] and (folder := _packaged()):
         return _open_packaged(name, folder)
     return _open_folder(name, _download(name, repository, timeout_s))
+
+# %% ../../nbs/04_classifiers/05_encoders.ipynb #5d03a39a
+def request_settings(
+    settings: Mapping[str, Any],  # as requested, by name; those of members too
+) -> dict[str, Any]:  # plain JSON
+    "Settings as the record of a request has them: folders by name and digest."
+    shown = public_settings(settings)
+    for name, value in settings.items():
+        if isinstance(value, Mapping):
+            shown[name] = request_settings(value)
+        elif name == "encoder" and _is_folder(value):
+            shown["encoder_digest"] = find_encoder(value).digest
+    return shown
 
 # %% ../../nbs/04_classifiers/05_encoders.ipynb #6c3bad11
 @dataclass(frozen=True)

@@ -30,6 +30,7 @@ from arxiv_nbclf.classifiers.calibration import (
     Calibration,
     MatrixScaling,
     Temperature,
+    check_finite,
     softmax,
 )
 from ..classifiers.encoders import ENCODERS, quiet_transformers
@@ -78,7 +79,7 @@ def float32_scores(
     recipe, tokenizer = classifier.resolved(), classifier.tokenizer_
     tokens = tokenize(tokenizer, texts, recipe.max_length, recipe.truncation)
     scores = score_tokens(classifier.model_, tokens, tokenizer.pad_token_id)
-    return scores + classifier.offsets_
+    return check_finite(scores + classifier.offsets_)
 
 # %% ../../nbs/09_deployment/04_export.ipynb #1bbf8267
 def as_matrix(
@@ -239,7 +240,7 @@ def pipeline_probabilities(
     for row, answer in enumerate(classify(readable)):
         for part in answer:
             found[row, label2id[part["label"]]] = part["score"]
-    return found
+    return check_finite(found)
 
 # %% ../../nbs/09_deployment/04_export.ipynb #f71e35e5
 # for transformers; a graph; an int8 graph; a cascade of faster stages

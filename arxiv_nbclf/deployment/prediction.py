@@ -441,6 +441,20 @@ def _is_column(
     return listed or getattr(values, "ndim", 0) == 1
 
 
+def _as_table(
+    titles: list[str],  # in order
+    abstracts: list[str],  # in the same order
+    index: pd.Index | None = None,  # of the table
+) -> pd.DataFrame:  # title and summary
+    "Texts as a table; half a surrogate pair, which no table holds, becomes a ?."
+    both = {"title": titles, "summary": abstracts}
+    columns = {
+        name: [text.encode("utf-8", "replace").decode() for text in texts]
+        for name, texts in both.items()
+    }
+    return pd.DataFrame(columns, index=index, dtype="str")
+
+
 def _pair(
     titles: Any,  # in order
     abstracts: Any,  # in the same order
@@ -450,12 +464,8 @@ def _pair(
         raise BadPrediction(
             f"{len(titles)} titles but {len(abstracts)} abstracts: give one for each"
         )
-    columns = {
-        "title": as_texts(titles, "title"),
-        "summary": as_texts(abstracts, "summary"),
-    }
-    index = titles.index if isinstance(titles, pd.Series) else None
-    return pd.DataFrame(columns, index=index, dtype="str")
+    texts = as_texts(titles, "title"), as_texts(abstracts, "summary")
+    return _as_table(*texts, titles.index if isinstance(titles, pd.Series) else None)
 
 # %% ../../nbs/09_deployment/00_prediction.ipynb #f163761d
 def _as_papers(
@@ -540,7 +550,7 @@ def predict(
     if isinstance(given, pd.DataFrame):
         return predict_table(classifier, given, top=top, abstain_below=abstain_below)
     threshold = abstention_threshold(classifier, abstain_below)
-    one = pd.DataFrame([given], columns=["title", "summary"], dtype="str")
+    one = _as_table([given[0]], [given[1]])
     (found,), (abstained,), (reason,) = _predict_texts(classifier, one, threshold)
     return Prediction(
         dict(zip(LABELS, found.round(6).tolist(), strict=True)),

@@ -25,6 +25,7 @@ from arxiv_nbclf.classifiers.base import (
     Papers,
     check_types,
     load_arrays,
+    request_digest,
     save_arrays,
 )
 from arxiv_nbclf.classifiers.encoders import (
@@ -66,7 +67,6 @@ from arxiv_nbclf.training.trainer import (
     isolated_state,
     last_checkpoint,
     new_trainer,
-    request_digest,
     score_tokens,
     trainer_state,
 )

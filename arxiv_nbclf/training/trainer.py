@@ -4,13 +4,12 @@
 
 # %% auto #0
 __all__ = ['MANIFEST_FILE', 'REQUEST_FILE', 'LOSS_CHECK_STEPS', 'EpochCallback', 'CPU_TOKENS', 'CARD_TOKENS', 'write_manifest',
-           'is_complete', 'request_digest', 'trainer_state', 'checkpoints', 'last_checkpoint', 'is_finished_training',
+           'is_complete', 'trainer_state', 'checkpoints', 'last_checkpoint', 'is_finished_training',
            'checkpoint_callback', 'cannot_write', 'fixed_length_dataset', 'LengthBucketBatches',
            'discriminative_learning_rates', 'TrainingDiverged', 'new_trainer', 'epoch_logger', 'isolated_state',
            'tensorboard_folder', 'checkpoint_folder', 'score_batch', 'score_tokens']
 
 # %% ../../nbs/05_training/01_trainer.ipynb #99502269
-import hashlib
 import json
 import os
 import random
@@ -88,20 +87,6 @@ def is_complete(
         return manifest == _digests(folder)
     except (OSError, ValueError):
         return False
-
-# %% ../../nbs/05_training/01_trainer.ipynb #c076a45c
-def request_digest(
-    settings: dict[str, Any],  # plain JSON values: everything that changes the result
-    # texts and label ids: of training, of validation
-    *papers: tuple[list[str], np.ndarray],
-) -> str:  # 64 hexadecimal digits
-    "Identify a training by its settings and papers."
-    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
-    for texts, labels in papers:
-        digest.update(np.asarray(labels, dtype="<i8").tobytes())
-        for text in texts:
-            digest.update(hashlib.sha256(text.encode(errors="surrogatepass")).digest())
-    return digest.hexdigest()
 
 # %% ../../nbs/05_training/01_trainer.ipynb #ee9a17c7
 def trainer_state(

@@ -29,6 +29,7 @@ from arxiv_nbclf.classifiers.base import (
     Classifier,
     LabelledPapers,
     load_classifier,
+    public_settings,
     rename_settings,
 )
 from ..classifiers.calibration import cross_calibrate, softmax
@@ -570,12 +571,16 @@ def best_classifier(
         "judged_by": search.search_request()["judged by"],
         "sampler": search.sampler,
         "pruner": search.pruner,
-        "space": search.space.to_dict(),
+        "space": public_settings(search.space.to_dict()),
         "finished": len(finished_trials(study)),
         "trials": {
             state: int(states.get(state, 0)) for state in ("complete", "pruned", "fail")
         },
-        "best": {"trial": study.best_trial.number, "value": value, "settings": values},
+        "best": {
+            "trial": study.best_trial.number,
+            "value": value,
+            "settings": public_settings(values),
+        },
         "seconds": round(float(table.seconds.sum()), 1),
         "check": _check_best(search, values, value, train_papers),
     }

@@ -119,10 +119,16 @@ const arxivNbclf = (() => {
     return sum + model.intercepts[group];
   });
 
+  /** Numbers that may become a label or probabilities: NaN has no place among them. */
+  const finite = (numbers) => {
+    if (numbers.every(Number.isFinite)) return numbers;
+    throw new RangeError("The model is damaged: its scores are not finite numbers, so there is no answer.");
+  };
+
   const argmax = (numbers) => numbers.indexOf(Math.max(...numbers)); // the first of equals
 
   const softmax = (numbers) => {
-    const most = Math.max(...numbers), powers = numbers.map((number) => Math.exp(number - most));
+    const most = Math.max(...finite(numbers)), powers = numbers.map((number) => Math.exp(number - most));
     const sum = powers.reduce((a, b) => a + b);
     return powers.map((power) => power / sum);
   };
@@ -158,7 +164,7 @@ const arxivNbclf = (() => {
 
   /** Everything about one text. */
   const classify = (model, text) => {
-    const seen = features(model, text), found = scores(model, seen.values), winner = argmax(found);
+    const seen = features(model, text), found = finite(scores(model, seen.values)), winner = argmax(found);
     const units = contributions(model, seen, winner);
     const enough = knowsEnough(model, prepare(model, text));
     return {winner, scores: found, probabilities: calibrate(model, found), units, constant: model.intercepts[winner], enough};

@@ -46,6 +46,16 @@
   const whole = (share) => `${Math.round(100 * share)}\u00a0%`;
   const signed = (value) => `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(4)}`;
 
+  /** The answer to a text, or an error with the sentence that is shown instead. */
+  const answerTo = (model, text) => {
+    try {
+      return arxivNbclf.classify(model, text);
+    } catch (error) {
+      if (error instanceof RangeError) return error;
+      throw error;
+    }
+  };
+
   /** What is said of an answer: the winner, and whether it is sure. */
   const verdict = ({bundle: {labels}, names, sure}, {winner, probabilities, enough}, gone) => {
     const group = labels[winner], share = probabilities[winner];
@@ -96,9 +106,10 @@
     const show = () => {
       const title = byId("title").value, summary = byId("abstract").value;
       const text = arxivNbclf.join(model, title, summary), words = arxivNbclf.tokens(model, arxivNbclf.prepare(model, text));
-      const gone = arxivNbclf.isWithdrawn(model, summary), answer = words.length ? arxivNbclf.classify(model, text) : null;
+      const gone = arxivNbclf.isWithdrawn(model, summary), found = words.length ? answerTo(model, text) : null;
+      const failed = found instanceof RangeError, answer = failed ? null : found;
       const {line, doubt} = answer ? verdict(packed, answer, gone) :
-        {line: title.trim() || summary.trim() ? "No word yet that the model could lean on." : "Waiting for a title or an abstract.", doubt: ""};
+        failed ? {line: found.message, doubt: ""} : {line: title.trim() || summary.trim() ? "No word yet that the model could lean on." : "Waiting for a title or an abstract.", doubt: ""};
       byId("verdict").textContent = line;
       byId("doubt").textContent = doubt;
       byId("doubt").hidden = !doubt;
