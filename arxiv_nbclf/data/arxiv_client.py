@@ -20,6 +20,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import unquote, urlencode, urljoin, urlsplit
@@ -427,11 +428,19 @@ class FetchedWindow:
         cls,
         record: dict[str, Any],  # from `record`
     ) -> Self:
-        "The same from plain JSON values."
-        return cls(
-            **record
-            | {"window": TimeWindow(*map(datetime.fromisoformat, record["window"]))}
-        )
+        "The same from plain JSON values. Raises `ValueError` and `TypeError`."
+        window = TimeWindow(*map(datetime.fromisoformat, record["window"]))
+        done = cls(**record | {"window": window})
+        if window.start.tzinfo or window.end.tzinfo or window.minutes < 1:
+            raise ValueError("no window")
+        if type(done.total) is not int or type(done.papers) is not int:
+            raise TypeError("no counts")
+        texts = done.query, done.file or "", done.group or ""
+        if not all(isinstance(text, str) for text in texts):
+            raise TypeError("no texts")
+        if done.file is not None and (Path(done.file).name or None) != done.file:
+            raise ValueError("no file of this folder")
+        return done
 
 # %% ../../nbs/01_data/07_arxiv_client.ipynb #fa872936
 def write_finished(
@@ -447,12 +456,14 @@ def read_finished(
     path: Path,  # the record
 ) -> list[FetchedWindow]:  # none if there is no record, or none that can be read
     "Read the record of finished windows."
+    if not path.is_file():
+        return []
     try:
         return [
             FetchedWindow.of_record(record)
             for record in json.loads(path.read_text(encoding="utf-8"))["windows"]
         ]
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
         return []
 
 # %% ../../nbs/01_data/07_arxiv_client.ipynb #d64591d6
@@ -636,8 +647,8 @@ def _request(
     host, until = urlsplit(address).hostname, time.monotonic() + seconds
     for _ in range(MAX_REDIRECTS + 1):
         try:
-            left = until - time.monotonic()
-            response, data = call_with_timeout(left, lambda: _answer(manager, address))
+            left, answer = until - time.monotonic(), partial(_answer, manager, address)
+            response, data = call_with_timeout(left, answer)
         except TimeoutError as error:
             with suppress(OSError, AttributeError, ValueError):  # it may be closed
                 manager.hang_up()
