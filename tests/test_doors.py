@@ -1,12 +1,24 @@
 "What strangers hand in: links in shared folders, machines without a home or locks, servers that hold a client."
 
+import json
 import os
+import shlex
+import subprocess
+import sys
+import threading
 from pathlib import Path
 
+import pandas as pd
 import pytest
+from arxiv_server import FAULTS, _status, serve_papers, write_feed
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
 
+from arxiv_nbclf import read_papers, sample
 from arxiv_nbclf.cli import main
-from arxiv_nbclf.core.basics import LOCK_FILE, partial_folder
+from arxiv_nbclf.core.basics import LOCK_FILE, ArxivNbclfError, one_line, partial_folder
+from arxiv_nbclf.data.arxiv_client import ApiClient
+from arxiv_nbclf.data.arxiv_feed import RefusedFeed, parse_feed
 
 PLANTED = ("partial link", "lock link", "dangling lock", "record link", "lock pipe", "work link", "study hard link")
 
@@ -59,3 +71,138 @@ def test_a_link_above_the_folder_is_the_users_own(tmp_path: Path) -> None:
     (tmp_path / "data").symlink_to(tmp_path / "disk")
     assert main(["explore", "sample", "--out", str(tmp_path / "data" / "out")]) == 0
     assert (tmp_path / "disk" / "out" / "index.html").is_file()
+
+
+GREEK = '{"aid": "Ω-1", "title": "On the Ω-spectrum of é 𝛼 rings", "summary": "Spectra of rings, in algebra."}\n'
+
+
+def in_shell(
+    *words: str,  # of the command line
+    redirect: str = "",  # for the shell
+    **variables: str,  # of the environment
+) -> subprocess.CompletedProcess[bytes]:
+    "Run the command in a shell, which can close its streams."
+    line = shlex.join([sys.executable, "-c", "import sys; from arxiv_nbclf.cli import main; sys.exit(main())", *words])
+    return subprocess.run(f"{line} {redirect}", shell=True, capture_output=True, env=os.environ | variables)
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "ascii", "latin-1"])
+def test_a_stream_that_knows_no_greek_gets_all_of_it(encoding: str, tmp_path: Path) -> None:
+    (tmp_path / "papers.jsonl").write_text(GREEK, encoding="utf-8")
+    done = in_shell("predict", str(tmp_path / "papers.jsonl"), PYTHONIOENCODING=encoding)
+    assert done.returncode == 0
+    assert json.loads(done.stdout.decode(encoding))["aid"] == "Ω-1"
+    assert in_shell("predict", "--help", PYTHONIOENCODING=encoding).returncode == 0
+    failed = in_shell("predict", "Ωμέγα.csv", PYTHONIOENCODING=encoding)
+    assert failed.returncode == 2
+    assert failed.stderr.decode(encoding).splitlines()[-1] == r"arxiv-nbclf: \u03a9\u03bc\u03ad\u03b3\u03b1.csv: no such file or folder"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="has another shell")
+@pytest.mark.parametrize(
+    ("words", "redirect", "status", "printed"),
+    [
+        (["predict", "PAPERS"], ">&-", 2, ("", "arxiv-nbclf: standard output is closed: name a file as --out FILE")),
+        (["predict", "PAPERS"], "2>&-", 0, ('{"aid"', "")),
+        (["predict", "none.csv"], "2>&-", 2, ("", "")),
+        (["predict", "PAPERS"], ">&- 2>&-", 2, ("", "")),
+        (["predict", "-"], "<&-", 2, ("", "arxiv-nbclf: standard input: there is no line in it")),
+        (["predict", "PAPERS", "--out", "OUT"], "<&- >&- 2>&-", 0, ("", "")),
+        (["predict", "sample"], "| true", 0, ("", "compact")),
+        (["--help"], "| true", 0, ("", "")),
+    ],
+)
+def test_a_closed_stream_is_one_line_at_most(words: list[str], redirect: str, status: int, printed: tuple[str, str], tmp_path: Path) -> None:
+    (tmp_path / "papers.jsonl").write_text(GREEK, encoding="utf-8")
+    places = {"PAPERS": str(tmp_path / "papers.jsonl"), "OUT": str(tmp_path / "out.csv")}
+    done = in_shell(*[places.get(word, word) for word in words], redirect=redirect)
+    assert done.returncode == status
+    out, err = done.stdout.decode(), done.stderr.decode()
+    assert "Traceback" not in err
+    last = (err.splitlines() or [""])[-1]
+    assert (out[: len(printed[0])], last[: len(printed[1])]) == printed
+    if "OUT" in words:
+        assert (tmp_path / "out.csv").read_text(encoding="utf-8").startswith('"aid"')
+
+
+@pytest.fixture(scope="module")
+def papers() -> pd.DataFrame:
+    "Some hundred papers."
+    return read_papers(sample(300)).papers
+
+
+QUERY = {"search_query": "(cat:cs.*)", "start": 0, "max_results": 50}
+HOLDS = {
+    "endless": "longer than 33,554,432 bytes",
+    "gzip bomb": "longer than 33,554,432 bytes",
+    "endless 503": "is busy",
+    "dripping": "not answered completely within 0.6 s",
+    "dripping head": "not answered completely within 0.6 s",
+    "dripping chunk": "not answered completely within 0.6 s",
+    "endless 100": "not answered completely within 0.6 s",
+    "many headers": "got more than 100 headers",
+    "endless header": "got more than 65536 bytes",
+}
+
+
+@pytest.mark.parametrize("fault", HOLDS)
+def test_no_server_holds_the_client(fault: str, papers: pd.DataFrame) -> None:
+    threads = set(threading.enumerate())
+    with serve_papers(papers, always=fault) as arxiv, ApiClient(arxiv.api, delay=0, max_tries=2, timeout=0.2) as client:
+        with pytest.raises(ArxivNbclfError, match=HOLDS[fault]):
+            client.fetch(**QUERY)
+        left = [thread for thread in set(threading.enumerate()) - threads if thread.name.endswith("(run)")]
+        for thread in left:
+            thread.join(10)
+        assert not any(thread.is_alive() for thread in left)
+    assert len(arxiv.asked) == (1 if "33,554,432" in HOLDS[fault] else 2)
+
+
+@pytest.mark.parametrize("place", ["http://localhost/", "http://127.0.0.1:1/", "file:///etc/passwd", "https://evil.example/", "//169.254.169.254/", "http://[::1"])
+def test_a_redirect_elsewhere_is_not_followed(place: str, papers: pd.DataFrame, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(FAULTS, "elsewhere", _status(302, Location=place))
+    with serve_papers(papers, always="elsewhere") as arxiv, ApiClient(arxiv.api, delay=0) as client:
+        with pytest.raises(RefusedFeed, match="127.0.0.1 redirects to"):
+            client.fetch(**QUERY)
+    assert len(arxiv.asked) == 1
+
+
+FEED = write_feed(read_papers(sample(3)).papers, total=17, start=14)
+WORDS = [b"<", b">", b"&", b"<entry>", b"</entry>", b"<![CDATA[", b"<!--", b"<?", b"&#0;", b"&#xD800;", b"&#x10FFFF;", b"\xff", b"\x00", b"\xef\xbb\xbf", b"9" * 5_000]
+WORDS += [b"<!DOCTYPE x [<!ENTITY a 'b'>]>", b"9999-99-99T99:99:99Z", b"-1", b"1e9", b"\xe2\x80\xae", b"http://arxiv.org/api/errors#x", b"xmlns='x'", b"cs.CL,,,,", b"\xc2\xa0"]
+ENCODINGS = [b"UTF-8", b"UTF-16", b"latin-1", b"klingon", b"hex", b"idna", b"utf-7", b"cp037", b"ascii", b"unicode_escape"]
+
+
+@st.composite
+def mutated(
+    draw: st.DrawFn,
+    data: bytes,  # something real
+    words: list[bytes],  # to be put into it
+) -> bytes:
+    "Bytes of which a few stretches are replaced."
+    for _ in range(draw(st.integers(1, 4))):
+        start = draw(st.integers(0, len(data)))
+        length = draw(st.integers(0, 200))
+        data = data[:start] + draw(st.sampled_from(words) | st.binary(max_size=8)) + data[start + length :]
+    return data
+
+
+BOUNDED = settings(max_examples=150, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+
+
+@BOUNDED
+@given(mutated(FEED, WORDS) | st.binary(max_size=300), st.sampled_from(ENCODINGS))
+@example(FEED, b"klingon")
+@example(FEED, b"hex")
+@example(b"<feed>" * 100_000, b"UTF-8")
+@example(FEED.replace(b"<entry>", b"<entry>" * 9_999).replace(b"</entry>", b"</entry>" * 9_999), b"UTF-8")
+@example(b'<!DOCTYPE f [<!ENTITY a "ha"><!ENTITY b "&a;&a;">]><f>&b;</f>', b"UTF-8")
+def test_any_bytes_are_a_feed_or_one_line(data: bytes, encoding: bytes) -> None:
+    data = data.replace(b"UTF-8", encoding, 1)
+    try:
+        feed = parse_feed(data)
+    except ArxivNbclfError as error:
+        assert "\n" not in one_line(error)
+        return
+    assert 0 <= len(feed.papers) <= feed.n_entries
+    assert feed.papers.aid.notna().all()
