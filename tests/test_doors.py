@@ -6,7 +6,9 @@ import shlex
 import subprocess
 import sys
 import threading
+from datetime import datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pandas as pd
 import pytest
@@ -16,9 +18,24 @@ from hypothesis import strategies as st
 
 from arxiv_nbclf import read_papers, sample
 from arxiv_nbclf.cli import main
-from arxiv_nbclf.core.basics import LOCK_FILE, ArxivNbclfError, one_line, partial_folder
-from arxiv_nbclf.data.arxiv_client import ApiClient
+from arxiv_nbclf.core.basics import (
+    LOCK_FILE,
+    ArxivNbclfError,
+    FolderExists,
+    one_line,
+    open_partial,
+    partial_folder,
+)
+from arxiv_nbclf.data.arxiv_client import (
+    ApiClient,
+    FetchedWindow,
+    TimeWindow,
+    read_finished,
+    write_finished,
+)
 from arxiv_nbclf.data.arxiv_feed import RefusedFeed, parse_feed
+from arxiv_nbclf.data.harvest import _read_part, _requests, record_path
+from arxiv_nbclf.data.tables import write_table
 
 PLANTED = ("partial link", "lock link", "dangling lock", "record link", "lock pipe", "work link", "study hard link")
 
@@ -161,9 +178,12 @@ def test_no_server_holds_the_client(fault: str, papers: pd.DataFrame) -> None:
 @pytest.mark.parametrize("place", ["http://localhost/", "http://127.0.0.1:1/", "file:///etc/passwd", "https://evil.example/", "//169.254.169.254/", "http://[::1"])
 def test_a_redirect_elsewhere_is_not_followed(place: str, papers: pd.DataFrame, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(FAULTS, "elsewhere", _status(302, Location=place))
-    with serve_papers(papers, always="elsewhere") as arxiv, ApiClient(arxiv.api, delay=0) as client:
-        with pytest.raises(RefusedFeed, match="127.0.0.1 redirects to"):
-            client.fetch(**QUERY)
+    with (
+        serve_papers(papers, always="elsewhere") as arxiv,
+        ApiClient(arxiv.api, delay=0) as client,
+        pytest.raises(RefusedFeed, match="127.0.0.1 redirects to"),
+    ):
+        client.fetch(**QUERY)
     assert len(arxiv.asked) == 1
 
 
@@ -206,3 +226,75 @@ def test_any_bytes_are_a_feed_or_one_line(data: bytes, encoding: bytes) -> None:
         return
     assert 0 <= len(feed.papers) <= feed.n_entries
     assert feed.papers.aid.notna().all()
+
+
+APRIL = TimeWindow(datetime(2025, 4, 1), datetime(2025, 4, 8))
+RECORD = {"requests": [{"verb": "harvest"}], "windows": [FetchedWindow(APRIL, "cat:cs.CL", 3, 3, "natural.parquet").record()]}
+JSON = st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9), lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3), max_leaves=6)
+JSON_WORDS = [b"{", b"}", b"[", b"]", b'"', b",", b"null", b"-1", b"1e999", b"NaN", b"9" * 5_000, b'"2025-04-01T00:00Z"', b'"../x"', b"\xff", b"[" * 50_000]
+
+
+@st.composite
+def records(
+    draw: st.DrawFn,
+) -> bytes:
+    "The record of a harvest with an entry that is another, or with other bytes."
+    if draw(st.booleans()):
+        return draw(mutated(json.dumps(RECORD).encode(), JSON_WORDS))
+    record = json.loads(json.dumps(RECORD))
+    place = draw(st.sampled_from([record, record["windows"][0], record["requests"][0]]))
+    place[draw(st.sampled_from([*place, "more"]))] = draw(JSON)
+    return json.dumps(record).encode()
+
+
+@BOUNDED
+@given(records())
+@example(b"[" * 50_000)
+@example(json.dumps({"windows": [RECORD["windows"][0] | {"total": "3"}], "requests": "abc"}).encode())
+@example(json.dumps({"windows": [RECORD["windows"][0] | {"file": "../../x.parquet"}]}).encode())
+@example(json.dumps({"windows": [RECORD["windows"][0] | {"window": ["2025-04-01T00:00Z", "2025-04-08T00:00Z"]}]}).encode())
+def test_any_record_of_a_harvest_is_read_or_left(data: bytes) -> None:
+    with TemporaryDirectory() as folder:
+        out = Path(folder) / "papers.parquet"
+        record_path(out).write_bytes(data)
+        found = read_finished(record_path(out))
+        assert all(done.window.minutes > 0 for done in found)
+        assert sum(done.missing_papers for done in found) >= 0
+        assert all((done.file or "x") == Path(done.file or "x").name for done in found)
+        write_finished(record_path(out), sorted(found, key=lambda done: (done.query, done.window)), requests=_requests(out))
+        assert read_finished(record_path(out)) == sorted(found, key=lambda done: (done.query, done.window))
+
+
+@BOUNDED
+@given(mutated(json.dumps({"asked": {"verb": "harvest", "ids": ["2504.00001"]}}).encode(), JSON_WORDS))
+@example(b'{"asked": []}')
+@example(b'{"asked":' * 50_000)
+def test_any_request_is_resumed_or_refused(data: bytes) -> None:
+    with TemporaryDirectory() as folder:
+        out = Path(folder) / "papers.parquet"
+        partial_folder(out).mkdir()
+        (partial_folder(out) / "run.json").write_bytes(data)
+        try:
+            open_partial(out, {"verb": "harvest", "ids": ["2504.00001"]})
+        except FolderExists as error:
+            assert "run.json" in str(error) or "begun for something else" in str(error)
+
+
+def part_bytes() -> bytes:
+    "A file of papers, as a harvest leaves it in its partial folder."
+    with TemporaryDirectory() as folder:
+        write_table(parse_feed(FEED).papers, Path(folder) / "part.parquet")
+        return (Path(folder) / "part.parquet").read_bytes()
+
+
+PART = part_bytes()
+
+
+@settings(BOUNDED, max_examples=60)
+@given(mutated(PART, [b"PAR1", b"\x00" * 8, b"\xff" * 8]))
+def test_any_part_of_a_harvest_is_read_or_fetched_again(data: bytes) -> None:
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "part.parquet"
+        path.write_bytes(data)
+        part = _read_part(path)
+        assert part is None or {"aid", "title", "summary", "withdrawn"} <= set(part)

@@ -148,13 +148,20 @@ def export_onnx(
     return Path(path)
 
 # %% ../../nbs/04_classifiers/06_embeddings.ipynb #dc7a6ed8
+def _runtime() -> Any:  # the module
+    "ONNX Runtime, without the usage statistics that it would send over the network."
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # it is read on import
+    import onnxruntime
+
+    return onnxruntime
+
+
 def _open_session(
     path: str | Path,  # an .onnx file
     threads: int,  # 0: as many as the machine has
 ) -> Any:  # an InferenceSession
     "Load a graph into ONNX Runtime. Raises `BadGraph`."
-    import onnxruntime
-
+    onnxruntime = _runtime()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     # made for inputs of one shape, and ours all differ
@@ -212,6 +219,8 @@ def quantize(
     """
     require_extra("train", "onnx", "onnxruntime")
     import onnx
+
+    _runtime()
     from onnxruntime.quantization import quantize_dynamic
     from onnxruntime.quantization.quant_utils import add_pre_process_metadata
 
