@@ -136,6 +136,11 @@ FAULTS: dict[str, Fault] = {
     "bomb": _body(lambda body: b'<!DOCTYPE feed [<!ENTITY a "ha"><!ENTITY b "&a;&a;">]>' + body),
     "too long": _body(lambda body: body + b" " * MAX_FEED_BYTES),
     "web page": _body(lambda body: b"<html>Please log in</html>"),
+    "error": _body(lambda body: body.replace(b"/abs/", b"/api/errors#", 1)),
+}
+
+
+HOLDS: dict[str, Fault] = {  # a server that would keep a client busy, and a compressed answer that is in order
     "endless": _parts(lambda body: chain([body], repeat(_MANY))),
     "endless 503": _parts(lambda body: repeat(_MANY), 503),
     "dripping": _parts(_slowly),
@@ -146,7 +151,6 @@ FAULTS: dict[str, Fault] = {
     "endless 100": _parts(lambda body: repeat(b"HTTP/1.1 100 Continue\r\n\r\n"), 0),
     "gzip bomb": _parts(lambda body: [gzip.compress(body), *repeat(_BLANK, 64)], Content_Encoding="gzip"),
     "gzip": _parts(lambda body: [gzip.compress(body)], Content_Encoding="gzip"),
-    "error": _body(lambda body: body.replace(b"/abs/", b"/api/errors#", 1)),
 }
 
 
@@ -172,7 +176,7 @@ class ArxivServer:
         page = found.iloc[start : start + most]
         right: Answer = (200, {}, write_feed(page, len(found), start))
         name = self.faults.get(len(self.asked), self.always)
-        return FAULTS[name](right, page, question) if name else right
+        return (FAULTS | HOLDS)[name](right, page, question) if name else right
 
 
 def _handler(
@@ -214,7 +218,7 @@ class _Server(ThreadingHTTPServer):
 @contextmanager
 def serve_papers(
     papers: pd.DataFrame,  # a papers table, dates included
-    faults: Sequence[str] | dict[int, str] = (),  # names in FAULTS, for the first requests ("" for none) or by number of the request
+    faults: Sequence[str] | dict[int, str] = (),  # names in FAULTS or HOLDS, for the first requests ("" for none) or by number of the request
     always: str | None = None,  # a fault at every request
 ) -> Iterator[ArxivServer]:  # its `api` is the address
     "Answer as arXiv's API does, on this machine, as long as the block runs."

@@ -415,6 +415,8 @@ def find_finished_run(
     resumable_file: str,  # name of the file in it to continue with
 ) -> Path | None:  # the file; None if the folder is not finished or lacks it
     "The file with which a run continues a finished one. Raises `FolderExists`."
+    if out.is_symlink():  # renaming it would leave the run behind it
+        return None
     try:
         earlier_request = _read_request(out)
     except (OSError, ValueError):
