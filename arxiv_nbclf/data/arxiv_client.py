@@ -483,7 +483,7 @@ class EmptyPages(RetriesExhausted):
 
 # %% ../../nbs/01_data/07_arxiv_client.ipynb #d645b0c5
 MAX_EMPTY_PAGES = 4  # times that a page may come back empty
-MAX_SLOW_ANSWERS = 3  # times that an answer may take too long
+MAX_SLOW_ANSWERS = 2  # times that an answer may take too long
 
 
 class _TemporaryFault(Exception):
@@ -639,7 +639,7 @@ def _answer(
 def _request(
     manager: Any,  # a pool manager of urllib3
     address: str,  # with the query
-    seconds: float = 180.0,  # in which the answer has to be complete
+    seconds: float = 120.0,  # in which the answer has to be complete
 ) -> bytes:  # the feed
     "One request. Raises `_TemporaryFault` and `RefusedFeed`."
     from urllib3.exceptions import HTTPError
@@ -707,7 +707,7 @@ class ApiClient:
         api: str = API,  # its address
         delay: float = 3.0,  # seconds between requests, arXiv's rule
         max_tries: int = 8,  # of a request, before giving up
-        # seconds to wait for an answer to begin; all of it has three times as long
+        # seconds to wait for an answer to begin; all of it has twice as long
         timeout: float = 60.0,
     ) -> None:
         require_extra("harvest", "urllib3", "defusedxml")
@@ -725,7 +725,7 @@ class ApiClient:
             retry_after_max=600,
         )
         self.connection = _connection(api, timeout)
-        self.seconds = 3 * timeout
+        self.seconds = 2 * timeout
 
     def __enter__(self) -> "ApiClient":
         return self
