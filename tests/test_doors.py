@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from datetime import datetime
+from errno import ENOLCK, ENOSYS, EOPNOTSUPP
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -86,8 +87,20 @@ def test_what_was_put_under_a_name_is_refused_and_kept(what: str, verb: str, tmp
 def test_a_link_above_the_folder_is_the_users_own(tmp_path: Path) -> None:
     (tmp_path / "disk").mkdir()
     (tmp_path / "data").symlink_to(tmp_path / "disk")
-    assert main(["explore", "sample", "--out", str(tmp_path / "data" / "out")]) == 0
-    assert (tmp_path / "disk" / "out" / "index.html").is_file()
+    assert main(["predict", "sample", "--out", str(tmp_path / "data" / "out")]) == 0
+    assert (tmp_path / "disk" / "out" / "_run.json").is_file()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="locks in another way")
+@pytest.mark.parametrize("code", [ENOLCK, ENOSYS, EOPNOTSUPP])
+def test_a_file_system_without_locks_is_a_warning(code: int, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def flock(*_: object) -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr("fcntl.flock", flock)
+    assert main(["predict", "sample", "--out", str(tmp_path / "out")]) == 0
+    assert f"{os.strerror(code)}; see to it that no second process works there" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
 GREEK = '{"aid": "Ω-1", "title": "On the Ω-spectrum of é 𝛼 rings", "summary": "Spectra of rings, in algebra."}\n'
