@@ -23,13 +23,14 @@ import logging
 import os
 import re
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from . import __version__
-from .core.basics import ArxivNbclfError, is_secondary_process
+from .core.basics import ArxivNbclfError, is_secondary_process, one_line
 
 # %% ../nbs/11_cli.ipynb #5ecfe9aa
 ABOUT = (
@@ -84,7 +85,21 @@ class _Stderr(logging.Handler):
     ) -> None:
         from tqdm import tqdm
 
-        tqdm.write(self.format(record), file=sys.stderr)
+        with suppress(OSError, ValueError):  # a full disk or a closed pipe
+            tqdm.write(self.format(record), file=sys.stderr)
+
+
+def _prepare_streams() -> None:
+    "Let nothing that is printed fail: a stream may be closed, or not know a letter."
+    for number in range(3):
+        with suppress(OSError):
+            os.fstat(number)
+            continue
+        os.open(os.devnull, os.O_RDWR)  # no file of ours gets the number of a stream
+    sys.stdin = sys.stdin or open(os.devnull)  # noqa: SIM115
+    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
+    if getattr(sys.stdout, "errors", "") == "strict":
+        sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
 
 
 def _log_to_stderr() -> None:
@@ -119,7 +134,7 @@ def _error_line(
     if isinstance(error, MemoryError):
         return "not enough memory: take a smaller table, or a machine with more", 2
     if isinstance(error, (ArxivNbclfError, OSError)):
-        return " ".join(str(error).split()), 2
+        return one_line(error), 2
     if hasattr(error, "format_message"):  # the option parser's own errors
         hint = "(--help, also after a verb, shows what there is)"
         return f"{error.format_message()} {hint}", 2
@@ -131,6 +146,7 @@ def main(
 ) -> int:  # exit status: 0 done, 2 refused, 130 interrupted
     "Run the command `arxiv-nbclf`."
     words = sys.argv[1:] if arguments is None else arguments
+    _prepare_streams()
     _log_to_stderr()
     try:
         command = [word for word in words if word != "--debug"]  # it may stand anywhere
@@ -138,14 +154,15 @@ def main(
         if status == 130:  # what typer returns after Ctrl-C
             raise KeyboardInterrupt
         return status
-    except BrokenPipeError:  # stdout was closed, as by head
+    except (BrokenPipeError, SystemExit):  # stdout was closed, as by head
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except (Exception, KeyboardInterrupt) as error:
         found = _error_line(error)
         if found is None or "--debug" in words:
             raise
-        print(f"arxiv-nbclf: {_with_options(found[0], words)}", file=sys.stderr)
+        with suppress(OSError):  # a full disk
+            print(f"arxiv-nbclf: {_with_options(found[0], words)}", file=sys.stderr)
         return found[1]
 
 # %% ../nbs/11_cli.ipynb #827119fe

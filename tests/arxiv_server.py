@@ -1,13 +1,16 @@
 """A server on this machine that answers as arXiv's API does, with the faults of the real one, to try harvests on."""
 
+import gzip
 import re
 import threading
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from html import escape
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import chain, repeat
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -66,7 +69,8 @@ def matching(
     return found.sort_values(["published", "aid"])
 
 
-Answer = tuple[int, dict[str, str], bytes]  # status, headers, body
+# status (0: the body is all that is sent, as it is), headers, body (or parts of it, sent one after the other until nobody reads)
+Answer = tuple[int, dict[str, str], bytes | Iterable[bytes]]
 Fault = Callable[[Answer, pd.DataFrame, dict[str, str]], Answer]  # the right answer, its papers, the question → what is sent
 
 
@@ -95,6 +99,25 @@ def _page(
     return fault
 
 
+def _slowly(
+    data: bytes,
+) -> Iterator[bytes]:
+    "A byte at a time."
+    for byte in data:
+        time.sleep(0.1)
+        yield bytes([byte])
+
+
+def _parts(
+    make: Callable[[bytes], Iterable[bytes]],  # of the right body
+    status: int = 200,
+    **headers: str,
+) -> Fault:
+    "Answer in parts."
+    return lambda answer, papers, question: (status, {name.replace("_", "-"): text for name, text in headers.items()}, make(answer[2]))
+
+
+_OK, _MANY, _BLANK = b"HTTP/1.1 200 OK\r\n", b"x" * 65_536, gzip.compress(b" " * (1 << 20))
 FAULTS: dict[str, Fault] = {
     "empty page": _page(lambda papers: papers.head(0)),
     "nothing found": _body(lambda body: write_feed(pd.DataFrame(), 0)),
@@ -114,6 +137,20 @@ FAULTS: dict[str, Fault] = {
     "too long": _body(lambda body: body + b" " * MAX_FEED_BYTES),
     "web page": _body(lambda body: b"<html>Please log in</html>"),
     "error": _body(lambda body: body.replace(b"/abs/", b"/api/errors#", 1)),
+}
+
+
+HOLDS: dict[str, Fault] = {  # a server that would keep a client busy, and a compressed answer that is in order
+    "endless": _parts(lambda body: chain([body], repeat(_MANY))),
+    "endless 503": _parts(lambda body: repeat(_MANY), 503),
+    "dripping": _parts(_slowly),
+    "dripping head": _parts(lambda body: chain([_OK], _slowly(b"X-Filler: x\r\n" * 99_999)), 0),
+    "dripping chunk": _parts(lambda body: chain([_OK, b"Transfer-Encoding: chunked\r\n\r\n"], _slowly(b"0" * 99_999)), 0),
+    "many headers": _parts(lambda body: chain([_OK], repeat(b"X-Filler: x\r\n")), 0),
+    "endless header": _parts(lambda body: chain([_OK, b"X-Filler: "], repeat(_MANY)), 0),
+    "endless 100": _parts(lambda body: repeat(b"HTTP/1.1 100 Continue\r\n\r\n"), 0),
+    "gzip bomb": _parts(lambda body: [gzip.compress(body), *repeat(_BLANK, 64)], Content_Encoding="gzip"),
+    "gzip": _parts(lambda body: [gzip.compress(body)], Content_Encoding="gzip"),
 }
 
 
@@ -139,7 +176,7 @@ class ArxivServer:
         page = found.iloc[start : start + most]
         right: Answer = (200, {}, write_feed(page, len(found), start))
         name = self.faults.get(len(self.asked), self.always)
-        return FAULTS[name](right, page, question) if name else right
+        return (FAULTS | HOLDS)[name](right, page, question) if name else right
 
 
 def _handler(
@@ -154,14 +191,16 @@ def _handler(
             question = {name: texts[0] for name, texts in parse_qs(urlsplit(self.path).query).items()}
             server.connections.add(self.client_address)
             status, headers, body = server.answer(question)
-            if status:
-                self.send_response(status)
-                for name, text in ({"Content-Length": str(len(body))} | headers).items():
-                    self.send_header(name, text)
-                self.end_headers()
-                with suppress(OSError):  # whoever asked may have heard enough
-                    self.wfile.write(body)
-            self.close_connection = status == 0 or len(body) < int(headers.get("Content-Length", 0))
+            whole = isinstance(body, bytes)
+            with suppress(OSError):  # whoever asked may have heard enough
+                if status:
+                    self.send_response(status)
+                    for name, text in (({"Content-Length": str(len(body))} if whole else {}) | headers).items():
+                        self.send_header(name, text)
+                    self.end_headers()
+                for part in [body] if whole else body:
+                    self.wfile.write(part)
+            self.close_connection = status == 0 or not whole or len(body) < int(headers.get("Content-Length", 0))
 
         def log_message(self, *_: Any) -> None:
             pass
@@ -179,7 +218,7 @@ class _Server(ThreadingHTTPServer):
 @contextmanager
 def serve_papers(
     papers: pd.DataFrame,  # a papers table, dates included
-    faults: Sequence[str] | dict[int, str] = (),  # names in FAULTS, for the first requests ("" for none) or by number of the request
+    faults: Sequence[str] | dict[int, str] = (),  # names in FAULTS or HOLDS, for the first requests ("" for none) or by number of the request
     always: str | None = None,  # a fault at every request
 ) -> Iterator[ArxivServer]:  # its `api` is the address
     "Answer as arXiv's API does, on this machine, as long as the block runs."

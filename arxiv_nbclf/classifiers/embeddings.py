@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b
 from importlib.util import find_spec
+from itertools import chain
 from pathlib import Path
 from secrets import token_hex
 from tempfile import TemporaryDirectory
@@ -148,13 +149,20 @@ def export_onnx(
     return Path(path)
 
 # %% ../../nbs/04_classifiers/06_embeddings.ipynb #dc7a6ed8
+def _runtime() -> Any:  # the module
+    "ONNX Runtime, without the usage statistics that it would send over the network."
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # it is read on import
+    import onnxruntime
+
+    return onnxruntime
+
+
 def _open_session(
     path: str | Path,  # an .onnx file
     threads: int,  # 0: as many as the machine has
 ) -> Any:  # an InferenceSession
     "Load a graph into ONNX Runtime. Raises `BadGraph`."
-    import onnxruntime
-
+    onnxruntime = _runtime()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     # made for inputs of one shape, and ours all differ
@@ -212,6 +220,8 @@ def quantize(
     """
     require_extra("train", "onnx", "onnxruntime")
     import onnx
+
+    _runtime()
     from onnxruntime.quantization import quantize_dynamic
     from onnxruntime.quantization.quant_utils import add_pre_process_metadata
 
@@ -251,11 +261,28 @@ def choose_precision(
 
 # %% ../../nbs/04_classifiers/06_embeddings.ipynb #f9ff3f52
 def cache_folder() -> Path:  # it need not be there yet
-    "Where features and quantized encoders are stored."
+    "Where features and quantized encoders are stored. Raises `CannotWrite`."
     if chosen := os.environ.get("ARXIV_NBCLF_CACHE"):
         return Path(chosen)
-    of_user = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    try:
+        of_user = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    except RuntimeError as error:  # a user without an entry, as in many containers
+        problem = "there is no home folder for the cache: set ARXIV_NBCLF_CACHE"
+        raise CannotWrite(f"{problem} to a folder") from error
     return Path(of_user) / "arxiv_nbclf"
+
+
+def _cached(
+    *names: str,  # of folders, and perhaps of a file
+) -> Path:  # it need not be there yet
+    "A place in the cache. Raises `CannotWrite` if it is, or is behind, a link."
+    place = cache_folder()
+    for name in names:
+        place = place / name
+        if place.is_symlink():
+            problem = "is a link: remove it, or set ARXIV_NBCLF_CACHE to another folder"
+            raise CannotWrite(error_line(place, problem))
+    return place
 
 # %% ../../nbs/04_classifiers/06_embeddings.ipynb #6afa8cb2
 def text_key(
@@ -271,11 +298,11 @@ def features_folder(
     truncation: str,  # which of them: head, or head+tail
     precision: str,  # fp32, bf16 or int8
 ) -> Path:  # in the cache folder; it need not be there yet
-    "Where the features of exactly this computation are stored."
+    "Where the features of exactly this computation are stored. Raises `CannotWrite`."
     # 1: what this notebook computes; to be raised when that changes
     request = f"{encoder.digest} {max_length} {truncation} {precision} 1"
     name = blake2b(request.encode(), digest_size=16).hexdigest()
-    return cache_folder() / "features" / name
+    return _cached("features", name)
 
 # %% ../../nbs/04_classifiers/06_embeddings.ipynb #003299dc
 # a row takes two bytes a value; values are rounded to it whether stored or not
@@ -356,7 +383,9 @@ CACHE_BYTES = 2_000_000_000  # 2.6 million rows of MiniLM
 def _cached_files() -> list[tuple[float, int, Path]]:  # time of last use, bytes, path
     "The files of the cache, the one used longest ago first."
     files = []
-    for path in cache_folder().rglob("*"):
+    cache = cache_folder()
+    parts = (cache / name for name in ("features", "encoders"))
+    for path in chain.from_iterable(part.rglob("*") for part in parts):
         with suppress(OSError):  # another process may remove the same
             if path.suffix in (".safetensors", ".onnx") and path.is_file():
                 files.append((path.stat().st_mtime, path.stat().st_size, path))
@@ -387,6 +416,8 @@ def read_features(
     for path in sorted(folder.glob("[!.]*.safetensors")):
         if len(found) == len(wanted):
             break
+        if not path.is_file():  # a pipe would be waited for
+            continue
         found |= read_feature_shard(path, wanted)
     return found
 
@@ -418,8 +449,9 @@ def _graph(
     precision: str,  # fp32 or int8
 ) -> OnnxEncoder:
     "The encoder as a function; its graph is cached where that is possible."
-    path = cache_folder() / "encoders" / encoder.digest[:32] / f"{precision}.onnx"
+    name = f"{precision}.onnx"
     try:
+        path = _cached("encoders", encoder.digest[:32], name)
         try:
             return OnnxEncoder(_onnx_file(encoder, precision, path), threads=1)
         except BadGraph:  # damaged in the cache
@@ -427,7 +459,7 @@ def _graph(
             return OnnxEncoder(_onnx_file(encoder, precision, path), threads=1)
     except (CannotWrite, OSError):  # no place to store it
         with TemporaryDirectory() as folder:
-            file = _onnx_file(encoder, precision, Path(folder) / path.name)
+            file = _onnx_file(encoder, precision, Path(folder) / name)
             return OnnxEncoder(file, threads=1)
 
 # %% ../../nbs/04_classifiers/06_embeddings.ipynb #00646d06
@@ -666,7 +698,10 @@ def encoder_features(
     different = dict(zip(keys, texts, strict=True))
     folder = None
     if cache and len(different) > CACHE_MIN_TEXTS:
-        folder = features_folder(encoder, max_length, truncation, precision)
+        try:
+            folder = features_folder(encoder, max_length, truncation, precision)
+        except CannotWrite as error:
+            log.warning("features are not stored: %s", error)
     rows = read_features(folder, set(different)) if folder else {}
     if missing := {key: text for key, text in different.items() if key not in rows}:
         workers = threads or available_cores()

@@ -302,15 +302,33 @@ def _config(
         raise NoEncoder(problem) from error
 
 
+def _give_padding(
+    tokenizer: "PreTrainedTokenizerBase",  # of an encoder
+    vocabulary: Any,  # entries of the encoder's table; None where it is unknown
+) -> None:  # or ValueError
+    "See to it that there is a token for padding, which attention leaves out anyway."
+    size = vocabulary if isinstance(vocabulary, int) else len(tokenizer)
+    for name in ("pad_token", "eos_token", "sep_token", "unk_token", "cls_token"):
+        token, number = (getattr(tokenizer, key) for key in (name, f"{name}_id"))
+        if token is not None and number is not None and 0 <= number < size:
+            if name != "pad_token":
+                tokenizer.pad_token = token
+            return
+    raise ValueError("it has no token for padding: set pad_token")
+
+
 def load_tokenizer(
     encoder: Encoder,  # from `find_encoder`
-) -> "PreTrainedTokenizerBase":  # a fast one
+) -> "PreTrainedTokenizerBase":  # a fast one, with a token for padding
     "The tokenizer of an encoder. Raises `NoEncoder`."
     require_extra("train", "transformers")
     from transformers import AutoTokenizer
 
+    vocabulary = _read_config(encoder.folder).get("vocab_size")
     try:
-        return AutoTokenizer.from_pretrained(encoder.folder, **LOCAL_ONLY)
+        tokenizer = AutoTokenizer.from_pretrained(encoder.folder, **LOCAL_ONLY)
+        _give_padding(tokenizer, vocabulary)
+        return tokenizer
     except Exception as error:  # its parsers raise errors of many kinds
         problem = f"its tokenizer cannot be loaded ({error})"
         raise NoEncoder(error_line(encoder.folder, problem)) from error
@@ -414,6 +432,8 @@ def load_for_classification(
     from transformers import AutoModelForSequenceClassification
 
     config = _config(encoder, id2label=id2label, label2id=label2id)
+    if config.pad_token_id is None:  # the head of a decoder needs it
+        config.pad_token_id = load_tokenizer(encoder).pad_token_id
     if dropout is not None:
         for key in config.to_dict():
             if "dropout" in key:
@@ -440,7 +460,7 @@ def _cached(
         found = snapshot_download(
             repository, allow_patterns=list(FILES), local_files_only=True
         )
-    except (OSError, HFValidationError):
+    except (OSError, HFValidationError, RuntimeError):  # RuntimeError: there is no home
         return None
     return Path(found) if _is_complete(Path(found)) else None
 
@@ -504,6 +524,8 @@ def _unreachable(
     "The error about a hub that cannot be reached, with its cause."
     by_system = isinstance(error, OSError) and error.errno
     cause = reason(error) if by_system else type(error).__name__  # type: ignore[arg-type]
+    if isinstance(error, RuntimeError):  # there is no home for the hub's cache
+        cause = f"{error} HF_HOME names a folder for its files"
     trouble = (
         f"the encoder {name} is not on this machine, and the hub cannot be reached"
     )

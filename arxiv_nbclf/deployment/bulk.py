@@ -389,9 +389,15 @@ def rejects_path(
 def _write_lines(
     predictions: pd.DataFrame,  # one row per paper
 ) -> None:
-    "Write predictions as JSON lines to stdout."
+    "Write predictions as JSON lines to stdout. Raises `BadPrediction`."
+    if sys.stdout is None:
+        raise BadPrediction("standard output is closed: name a file as out=FILE")
     if len(predictions):  # pandas writes an empty line for an empty table
         text = predictions.to_json(orient="records", lines=True, force_ascii=False)
+        try:
+            text.encode(getattr(sys.stdout, "encoding", None) or "utf-8")
+        except UnicodeEncodeError:  # JSON can spell every letter in ASCII
+            text = predictions.to_json(orient="records", lines=True, force_ascii=True)
         sys.stdout.write(text)
     sys.stdout.flush()
 
