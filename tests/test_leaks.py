@@ -285,3 +285,22 @@ def test_scores_out_of_fold_gain_nothing_from_noise(family: str, settings: dict[
         scores = classifier.out_of_fold_scores(texts, np.random.default_rng(seed).permutation(ids))
         right.append(np.mean(scores.argmax(axis=1) == np.random.default_rng(seed).permutation(ids)))  # type: ignore[union-attr]
     assert np.mean(right) < 0.125 + 0.02
+
+
+@pytest.mark.parametrize("family", ["finetuned", "ensemble"])
+def test_what_validation_chooses_is_cross_fitted(
+    prepared: PreparedPapers, settings: dict[str, dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, family: str
+) -> None:
+    """The papers of validation that calibrate are scored by what the others of them choose."""
+    from arxiv_nbclf.classifiers import ensemble
+    from arxiv_nbclf.training import finetuned
+
+    n, met, calibrate = (prepared.split == "validation").sum(), [], Classifier._calibrate
+    monkeypatch.setattr(Classifier, "_calibrate", lambda self, held_out: (met.append(held_out), calibrate(self, held_out))[1])
+    # whoever sees all of validation chooses something absurd
+    monkeypatch.setattr(finetuned, "choose_tau", lambda scores, labels, prior: 99.0 * (len(labels) == n))
+    monkeypatch.setattr(ensemble, "fit_offsets", lambda scores, labels, grid: np.full(8, 99.0 * (len(labels) == n)))
+    own = settings[family] | ({"thresholds": True} if family == "ensemble" else {})
+    classifier, _ = fitted(prepared, family, own, tmp_path / "model")
+    assert len(met[-1].scores) == n and np.abs(classifier.offsets_).max() >= 99
+    assert np.abs(met[-1].scores).max() < 90

@@ -1033,7 +1033,8 @@ def _draw_drift(
         f"Accuracy by month of the linear family, trained on older papers: {verdict}.",
         (5.4, 3.2),
         caption="The linear family, trained on older papers alone: on older papers "
-        "that were held out, and on the newest.",
+        "that were held out, and on the newest. Its C and offsets were chosen on all "
+        "training papers, of every month.",
     )
 
 # %% ../../nbs/08_report/00_sections.ipynb #d1e54c8f
