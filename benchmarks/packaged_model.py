@@ -25,9 +25,8 @@ from arxiv_nbclf.classifiers.calibration import calibration_error
 from arxiv_nbclf.classifiers.linear import (
     STOP_WORDS,
     accuracy_plus_macro_f1,
-    fit_offsets,
+    choose_C,
     fold,
-    out_of_fold_margins,
     tfidf_builder,
 )
 from arxiv_nbclf.classifiers.native import count_natively, new_hasher
@@ -62,8 +61,7 @@ def search(
     labels, found = label_ids(papers), []
     features = tfidf_builder(count_natively(papers, new_hasher(fold, STOP_WORDS, pairs=True, separator=" ")))
     for C, class_weight in GRID:
-        margins = out_of_fold_margins(features, labels, (C,), class_weight)[0]
-        predicted = (margins + fit_offsets(margins, labels)).argmax(axis=1)
+        predicted = choose_C(features, labels, (C,), class_weight)[2].argmax(axis=1)
         row: dict[str, Any] = {"C": C, "class_weight": class_weight}
         for name, part in (("all", slice(None)), ("first_table", slice(first))):
             accuracy = float(np.mean(predicted[part] == labels[part]))

@@ -180,3 +180,127 @@ def test_a_run_tests_on_what_it_did_not_fit(prepared: PreparedPapers) -> None:
     assert sum(map(len, parts.values())) == len(set().union(*parts.values())) == len(split)
     assert isinstance(prepared.papers, pd.DataFrame) and label_ids(prepared.papers).tolist() == prepared.labels.tolist()
     assert read_papers(prepared.papers).papers.aid.tolist() == prepared.papers.aid.tolist()
+
+
+# From here on a file of papers goes through the functions that a user calls.
+# What may follow from other papers in validation: calibration (in bundle.json), and
+CHOSEN_BY_VALIDATION = {
+    "linear": [],
+    "hybrid": [],
+    "finetuned": ["offsets.safetensors"],  # how much of the prior to give back; the epoch is held fixed, there is one
+    "ensemble": ["weights.safetensors", "members/finetuned/offsets.safetensors"],  # the blend; members' weights stay
+}
+LINEAR_SEARCH: dict[str, Any] = {"trials": 4, "space": ["C=0.1..1:log"], "check_folds": 0}
+
+
+@pytest.fixture(scope="module")
+def tables(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Tables that differ in texts and labels of one side of the split alone, which goes by time."""
+    from arxiv_nbclf import write_table
+    from arxiv_nbclf.preprocessing import split_papers
+
+    folder = tmp_path_factory.mktemp("tables")
+    papers, others = (read_papers(sample(260, seed=seed)).papers for seed in (3, 8))
+    split = split_papers(papers, plan="time")
+    found = {"same": folder / "same.parquet"}
+    write_table(papers, found["same"])
+    for side in ("train", "validation", "test"):
+        changed, own = papers.copy(), (split == side).to_numpy()
+        for name in ("title", "summary", "main_category", "categories"):
+            # the other papers' order is turned, so that their labels do not fit their texts
+            turned = np.roll(others[name].to_numpy(), 7 if "categor" in name else 0)
+            changed.loc[own, name] = turned[own]
+        found[side] = folder / f"{side}.parquet"
+        write_table(changed, found[side])
+        assert (label_ids(changed)[own] != label_ids(papers)[own]).mean() > 0.3
+        assert (split_papers(changed, plan="time") == split).all()
+    return found
+
+
+@pytest.fixture(scope="module")
+def bundle(tables: dict[str, Path], settings: dict[str, dict[str, Any]], tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """Makes the model of a table, once; a linear one is also scored and reported on."""
+    import torch
+
+    torch.set_num_threads(1)
+    made: dict[Any, Path] = {}
+
+    def make(table: str, family: str, **search: Any) -> Path:
+        key = table, family, repr(search)
+        if key not in made:
+            out = tmp_path_factory.mktemp(f"{family}-{table}") / "run"
+            function = runs.tune if search else runs.run if family == "linear" else runs.train
+            fixed = {"bits": 10} if search else settings[family]
+            function(tables[table], out, family=family, split="time", settings=fixed, **search)
+            made[key] = out / "model"
+        return made[key]
+
+    return make
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_bundle_knows_nothing_of_test(bundle: Any, family: str) -> None:
+    one, other = bundle("same", family), bundle("test", family)
+    assert files(one) == files(other) and description(one) == description(other)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_weights_know_nothing_of_validation(bundle: Any, family: str) -> None:
+    one, other, learnt = (bundle(table, family) for table in ("same", "validation", "train"))
+    chosen = CHOSEN_BY_VALIDATION[family]
+    assert files(one, *chosen) == files(other, *chosen) and files(one, *chosen)
+    assert description(one)["calibration"] != description(other)["calibration"], "it is what they are calibrated by"
+    assert files(one, *chosen) != files(learnt, *chosen), "or else the tests show nothing"
+
+
+@pytest.mark.parametrize("folds", [0, 2])
+def test_a_search_knows_nothing_of_test(bundle: Any, folds: int) -> None:
+    pytest.importorskip("optuna")
+    one, other = (bundle(table, "linear", folds=folds, **LINEAR_SEARCH) for table in ("same", "test"))
+    assert files(one) == files(other) and description(one) == description(other)
+    assert trials(one) == trials(other)
+
+
+def test_a_search_by_folds_knows_nothing_of_validation(bundle: Any) -> None:
+    pytest.importorskip("optuna")
+    one, other = (bundle(table, "linear", folds=2, **LINEAR_SEARCH) for table in ("same", "validation"))
+    assert files(one) == files(other) and trials(one) == trials(other)
+    by_validation = (bundle(table, "linear", folds=0, **LINEAR_SEARCH) for table in ("same", "validation"))
+    assert len({str(trials(folder)) for folder in by_validation}) == 2, "or else the tests show nothing"
+
+
+def trials(bundle: Path) -> list[Any]:
+    """What a search has tried, and the scores."""
+    found = json.loads((bundle.parent / "run.json").read_text())["tuning"]["table"]
+    return [[row["trial"], row["value"], row["C"]] for row in found]
+
+
+@pytest.mark.parametrize("family", ["linear", "hybrid"])
+def test_scores_out_of_fold_gain_nothing_from_noise(family: str, settings: dict[str, dict[str, Any]]) -> None:
+    """C and offsets that are chosen on the papers that they score make labels without any meaning look learnable."""
+    texts, right = [f"word{i} of{i}" for i in range(240)], []
+    ids = np.repeat(np.arange(8), 30)
+    for seed in range(4):
+        classifier = new_classifier(family, **settings[family] | {"seed": seed, "C": None, "folds": 2})
+        scores = classifier.out_of_fold_scores(texts, np.random.default_rng(seed).permutation(ids))
+        right.append(np.mean(scores.argmax(axis=1) == np.random.default_rng(seed).permutation(ids)))  # type: ignore[union-attr]
+    assert np.mean(right) < 0.125 + 0.02
+
+
+@pytest.mark.parametrize("family", ["finetuned", "ensemble"])
+def test_what_validation_chooses_is_cross_fitted(
+    prepared: PreparedPapers, settings: dict[str, dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, family: str
+) -> None:
+    """The papers of validation that calibrate are scored by what the others of them choose."""
+    from arxiv_nbclf.classifiers import ensemble
+    from arxiv_nbclf.training import finetuned
+
+    n, met, calibrate = (prepared.split == "validation").sum(), [], Classifier._calibrate
+    monkeypatch.setattr(Classifier, "_calibrate", lambda self, held_out: (met.append(held_out), calibrate(self, held_out))[1])
+    # whoever sees all of validation chooses something absurd
+    monkeypatch.setattr(finetuned, "choose_tau", lambda scores, labels, prior: 99.0 * (len(labels) == n))
+    monkeypatch.setattr(ensemble, "fit_offsets", lambda scores, labels, grid: np.full(8, 99.0 * (len(labels) == n)))
+    own = settings[family] | ({"thresholds": True} if family == "ensemble" else {})
+    classifier, _ = fitted(prepared, family, own, tmp_path / "model")
+    assert len(met[-1].scores) == n and np.abs(classifier.offsets_).max() >= 99
+    assert np.abs(met[-1].scores).max() < 90

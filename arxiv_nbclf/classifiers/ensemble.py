@@ -4,12 +4,14 @@
 
 # %% auto #0
 __all__ = ['OFFSET_GRID', 'FIT_FILE', 'blend_weights', 'blend', 'log_probabilities', 'make_member', 'fit_digest', 'stored_model',
-           'fit_or_resume', 'EnsembleSettings', 'fit_members', 'blend_record', 'EnsembleScores', 'EnsembleClassifier']
+           'fit_or_resume', 'EnsembleSettings', 'fit_members', 'blend_record', 'EnsembleScores', 'Blend', 'fit_blend',
+           'EnsembleClassifier']
 
 # %% ../../nbs/04_classifiers/08_ensemble.ipynb #f76ad0f8
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -31,16 +33,10 @@ from arxiv_nbclf.classifiers.base import (
     request_digest,
     to_plain,
 )
-from .calibration import Temperature, fit_temperature, in_range
+from .calibration import Temperature, cross_fit, fit_temperature, in_range
 from .encoders import find_encoder
 from .linear import fit_offsets
-from arxiv_nbclf.core.basics import (
-    CHECKPOINT_FOLDER,
-    error_line,
-    is_secondary_process,
-    log,
-    write_json,
-)
+from ..core.basics import CHECKPOINT_FOLDER, error_line, is_secondary_process, log, write_json
 from ..preprocessing import LABELS
 
 # %% ../../nbs/04_classifiers/08_ensemble.ipynb #967a5988
@@ -293,6 +289,44 @@ class EnsembleScores(EnsembleSettings):
             problem = f"its members are {', '.join(found)}; copy the folder again"
             raise BadBundle(error_line(folder, problem))
 
+# %% ../../nbs/04_classifiers/08_ensemble.ipynb #64f9a86f
+@dataclass(frozen=True, eq=False)
+class Blend:
+    "Temperatures, weights and offsets that turn members' scores into one score."
+
+    temperatures: np.ndarray  # (n_members,)
+    weights: np.ndarray  # (n_members,), summing to 1
+    offsets: np.ndarray  # (8,)
+
+    def __call__(
+        self,
+        scores: np.ndarray,  # (n_papers, n_members, 8)
+    ) -> np.ndarray:  # (n_papers, 8)
+        "The logarithm of the blended probabilities, with offsets."
+        scales = [Temperature(value) for value in self.temperatures.tolist()]
+        own = np.stack([scale(scores[:, i]) for i, scale in enumerate(scales)])
+        return log_probabilities(blend(own, self.weights)) + self.offsets
+
+# %% ../../nbs/04_classifiers/08_ensemble.ipynb #1d13c79f
+def fit_blend(
+    scores: np.ndarray,  # (n_papers, n_members, 8) of held-out papers
+    labels: np.ndarray,  # (n_papers,) their label ids
+    offsets: bool = False,  # whether offsets are fitted; zeros otherwise
+) -> Blend:
+    "Choose temperatures, weights and offsets."
+    own = scores.swapaxes(0, 1)
+    scales = [fit_temperature(member, labels) for member in own]
+    probabilities = np.stack(
+        [scale(member) for scale, member in zip(scales, own, strict=True)]
+    )
+    temperatures = np.array([scale.temperature for scale in scales])
+    found = Blend(
+        temperatures, blend_weights(probabilities, labels), np.zeros(len(LABELS))
+    )
+    if not offsets:
+        return found
+    return replace(found, offsets=fit_offsets(found(scores), labels, OFFSET_GRID))
+
 # %% ../../nbs/04_classifiers/08_ensemble.ipynb #1f091c1b
 @dataclass(eq=False)
 class EnsembleClassifier(EnsembleScores):
@@ -312,23 +346,11 @@ class EnsembleClassifier(EnsembleScores):
         self.members_ = fit_members(self, (texts, labels), validation)
         if is_secondary_process():
             return None
-        scores = self._fit_blend(*validation)
+        own = [member.decision_function(validation[0]) for member in self.members_]
+        scores, fit = np.stack(own, axis=1), partial(fit_blend, offsets=self.thresholds)
+        found = fit(scores, validation[1])
+        self.temperatures_, self.weights_ = found.temperatures, found.weights
+        self.offsets_ = found.offsets
         self.fitted_ = blend_record(self.members_, self.weights_, self.offsets_)
-        return HeldOut(scores + self.offsets_, validation[1], includes_validation=True)
-
-    def _fit_blend(
-        self,
-        texts: list[str],  # one per paper
-        labels: np.ndarray,  # (n_papers,) label ids
-    ) -> np.ndarray:
-        "Temperatures, weights and offsets; returns the blend's scores."
-        own = [member.decision_function(texts) for member in self.members_]
-        temperatures = [fit_temperature(scores, labels).temperature for scores in own]
-        self.temperatures_ = np.array(temperatures)
-        probabilities = self._member_probabilities(texts)
-        self.weights_ = blend_weights(probabilities, labels)
-        self.offsets_ = np.zeros(len(LABELS))
-        scores = log_probabilities(blend(probabilities, self.weights_))
-        if self.thresholds:
-            self.offsets_ = fit_offsets(scores, labels, OFFSET_GRID)
-        return scores
+        held_out = cross_fit(scores, validation[1], fit)
+        return HeldOut(held_out, validation[1], includes_validation=True)

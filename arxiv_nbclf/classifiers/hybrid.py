@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['l2_normalise', 'Whitener', 'fit_whitener', 'stack_features', 'hybrid_builder', 'HybridSettings', 'embed',
-           'choose_margins', 'fit_weights', 'read_encoder', 'HybridScores', 'HybridClassifier']
+           'choose_out_of_fold', 'fit_weights', 'read_encoder', 'HybridScores', 'HybridClassifier']
 
 # %% ../../nbs/04_classifiers/07_hybrid.ipynb #0537507b
 from dataclasses import dataclass, replace
@@ -198,13 +198,13 @@ def _log_truncated(
         )
 
 # %% ../../nbs/04_classifiers/07_hybrid.ipynb #a7f0c0de
-def choose_margins(
+def choose_out_of_fold(
     classifier: HybridSettings,  # its settings and what it has learned
     counts: csr_matrix,  # (n_texts, n_buckets)
     dense: np.ndarray,  # (n_texts, width)
     labels: np.ndarray,  # (n_texts,) label ids
-) -> tuple[float, np.ndarray, np.ndarray]:  # C; (8,) offsets; (n_texts, 8) margins
-    "C, offsets and out-of-fold margins."
+) -> tuple[float, np.ndarray, np.ndarray]:  # C; (8,) offsets; (n_texts, 8) scores
+    "C, offsets and nested out-of-fold scores."
     builder = hybrid_builder(
         counts, dense, classifier.encoder_weight, classifier.components
     )
@@ -327,8 +327,8 @@ class HybridClassifier(HybridScores):
         counts, dense = count_features(texts, self.bits, self.pairs), features.values
         C, offsets, held_out = self.C, np.zeros(len(LABELS)), None
         if C is None or self.offsets or validation is None:
-            C, offsets, margins = choose_margins(self, counts, dense, labels)
-            held_out = HeldOut(margins + offsets, labels)
+            C, offsets, scores = choose_out_of_fold(self, counts, dense, labels)
+            held_out = HeldOut(scores, labels)
         (
             self.weights_,
             self.dense_weights_,
@@ -355,5 +355,4 @@ class HybridClassifier(HybridScores):
             self, self.encoder_, texts, choose_precision(self.precision)
         ).values
         counts = count_features(texts, self.bits, self.pairs)
-        _, offsets, margins = choose_margins(self, counts, dense, labels)
-        return margins + offsets
+        return choose_out_of_fold(self, counts, dense, labels)[2]

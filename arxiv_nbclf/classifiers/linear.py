@@ -29,6 +29,7 @@ from arxiv_nbclf.classifiers.base import (
     check_is_fitted,
     check_ranges,
 )
+from .calibration import cross_fit
 from arxiv_nbclf.classifiers.native import (
     SMALL_BATCH,
     count_natively,
@@ -225,22 +226,22 @@ def out_of_fold_margins(
     seed: int = 42,  # of the folds and the solver
     # called after each fold but the last: texts scored so far (n,) bool, margins
     on_fold: Callable[[np.ndarray, np.ndarray], None] | None = None,
-) -> np.ndarray:  # (len(C_grid), n_texts, 8)
+) -> np.ndarray:  # (n_texts, len(C_grid), 8)
     "Each text's margins from models fitted without its fold, for each C."
     from tqdm import tqdm
 
     parts = _stratified_folds(labels, folds, seed)
-    margins = np.empty((len(C_grid), len(labels), len(LABELS)))
+    margins = np.empty((len(labels), len(C_grid), len(LABELS)))
     seen = np.zeros(len(labels), dtype=bool)
     bar = tqdm(parts, "choosing C and offsets", unit="fold", leave=False, disable=None)
     for fit, held_out in bar:
         old, new = features(fit, held_out)
-        for trial, C in enumerate(C_grid):
+        for position, C in enumerate(C_grid):
             weights, intercepts = fit_margins(old, labels[fit], C, class_weight, seed)
-            margins[trial, held_out] = new @ weights.T + intercepts
+            margins[held_out, position] = new @ weights.T + intercepts
         seen[held_out] = True
         if on_fold and not seen.all():
-            on_fold(seen.copy(), margins[:, seen])
+            on_fold(seen.copy(), margins[seen])
     return margins
 
 # %% ../../nbs/04_classifiers/03_linear.ipynb #1cc673dc
@@ -270,30 +271,51 @@ def fit_offsets(
     for _ in range(rounds):
         before = best
         for group in np.unique(labels):
+            rivals = margins + offsets
+            rivals[:, group] = -np.inf
+            rival, highest = rivals.argmax(axis=1), rivals.max(axis=1)
             for value in grid:
-                trial = offsets.copy()
-                trial[group] = value
-                score = accuracy_plus_macro_f1(labels, (margins + trial).argmax(axis=1))
+                own = margins[:, group] + value
+                # of equal scores the first wins
+                wins = (own > highest) | ((own == highest) & (group < rival))
+                score = accuracy_plus_macro_f1(labels, np.where(wins, group, rival))
                 if score > best:
-                    best, offsets = score, trial
+                    best, offsets[group] = score, value
         if best == before:
             break
     return offsets
 
 # %% ../../nbs/04_classifiers/03_linear.ipynb #32ec0699
 def _best_C(
-    all_margins: np.ndarray,  # (len(C_grid), n_texts, 8), out of fold
+    margins: np.ndarray,  # (n_texts, len(C_grid), 8), out of fold
     labels: np.ndarray,  # (n_texts,) label ids
-    C_grid: tuple[float, ...],  # the values that were tried
     offsets: bool,  # whether group offsets are fitted; zeros otherwise
-) -> tuple[float, np.ndarray, np.ndarray]:  # C, offsets (8,), margins (n_texts, 8)
+) -> tuple[int, np.ndarray]:  # position in C_grid, offsets (8,)
     "The `C` whose margins, with their best offsets, do best."
     trials = []
-    for C, margins in zip(C_grid, all_margins, strict=True):
-        best = fit_offsets(margins, labels) if offsets else np.zeros(len(LABELS))
-        score = accuracy_plus_macro_f1(labels, (margins + best).argmax(axis=1))
-        trials.append((score, C, best, margins))
+    for position in range(margins.shape[1]):
+        scores = margins[:, position]
+        best = fit_offsets(scores, labels) if offsets else np.zeros(len(LABELS))
+        score = accuracy_plus_macro_f1(labels, (scores + best).argmax(axis=1))
+        trials.append((score, position, best))
     return max(trials, key=lambda trial: trial[0])[1:]
+
+# %% ../../nbs/04_classifiers/03_linear.ipynb #baa3a1be
+def _nested_scores(
+    margins: np.ndarray,  # (n_texts, len(C_grid), 8), out of fold
+    labels: np.ndarray,  # (n_texts,) label ids
+    offsets: bool,  # whether group offsets are fitted; zeros otherwise
+) -> np.ndarray:  # (n_texts, 8)
+    "Each text's margins and offsets, for the `C` and offsets that other texts choose."
+
+    def choose(
+        margins: np.ndarray,  # of the other texts
+        labels: np.ndarray,  # of the other texts
+    ) -> Callable[[np.ndarray], np.ndarray]:
+        position, best = _best_C(margins, labels, offsets)
+        return lambda own: own[:, position] + best
+
+    return cross_fit(margins, labels, choose)
 
 # %% ../../nbs/04_classifiers/03_linear.ipynb #32ec2588
 def choose_C(
@@ -306,22 +328,23 @@ def choose_C(
     seed: int = 42,  # of the folds and the solver
     # called after each fold but the last: texts scored so far (n,) bool, scores
     on_fold: Callable[[np.ndarray, np.ndarray], None] | None = None,
-    # C, offsets (8,), out-of-fold margins (n_texts, 8)
+    # C, offsets (8,), scores (n_texts, 8) in which a text's own label has no part
 ) -> tuple[float, np.ndarray, np.ndarray]:
-    "The `C` that does best out of fold, with its offsets and margins."
+    "The `C` that does best out of fold, with its offsets, and nested scores."
 
     def report_fold(
         seen: np.ndarray,  # (n_papers,) whether a paper has margins by now
-        margins: np.ndarray,  # (n_papers, 8)
+        margins: np.ndarray,  # (n_papers, len(C_grid), 8)
     ) -> None:
-        _, best, scores = _best_C(margins, labels[seen], C_grid, offsets)
-        on_fold(seen, scores + best)  # type: ignore[misc]
+        scores = _nested_scores(margins, labels[seen], offsets)
+        on_fold(seen, scores)  # type: ignore[misc]
 
     report = report_fold if on_fold else None
-    all_margins = out_of_fold_margins(
+    margins = out_of_fold_margins(
         features, labels, C_grid, class_weight, folds, seed, report
     )
-    return _best_C(all_margins, labels, C_grid, offsets)
+    position, best = _best_C(margins, labels, offsets)
+    return C_grid[position], best, _nested_scores(margins, labels, offsets)
 
 # %% ../../nbs/04_classifiers/03_linear.ipynb #f1689923
 def check_linear_settings(
@@ -413,7 +436,7 @@ class LinearClassifier(LinearScores):
     def _choose(
         self, counts: csr_matrix, labels: np.ndarray
     ) -> tuple[float, np.ndarray, np.ndarray]:
-        "C, offsets and out-of-fold margins."
+        "C, offsets and nested out-of-fold scores."
         grid = self.C_GRID if self.C is None else (self.C,)
         how = self.class_weight, self.offsets, self.folds, self.seed, self.on_fold
         return choose_C(tfidf_builder(counts), labels, grid, *how)
@@ -424,8 +447,7 @@ class LinearClassifier(LinearScores):
         labels: np.ndarray,  # (n_papers,) label ids
     ) -> np.ndarray:
         counts = count_features(texts, self.bits, self.pairs)
-        _, offsets, margins = self._choose(counts, labels)
-        return margins + offsets
+        return self._choose(counts, labels)[2]
 
     def _fit(
         self,
@@ -435,7 +457,7 @@ class LinearClassifier(LinearScores):
         validation: tuple[list[str], np.ndarray] | None,
     ) -> HeldOut:
         counts = count_features(texts, self.bits, self.pairs)
-        C, offsets, margins = self._choose(counts, labels)
+        C, offsets, scores = self._choose(counts, labels)
         self.idf_ = inverse_document_frequency(counts)
         weights, intercepts = fit_margins(
             tfidf(counts, self.idf_), labels, C, self.class_weight, self.seed
@@ -444,4 +466,4 @@ class LinearClassifier(LinearScores):
         self.intercepts_ = intercepts + offsets
         of_groups = dict(zip(LABELS, offsets.round(3).tolist(), strict=True))
         self.fitted_ = {"C": C, "offsets": of_groups}
-        return HeldOut(margins + offsets, labels)
+        return HeldOut(scores, labels)

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['OBJECTIVES', 'MINIMIZED', 'Report', 'BEST_MODEL_FOLDER', 'MAX_FAILURES', 'TRIAL_FAILURES', 'objective_value',
            'Search', 'trial_classifier', 'fold_probabilities', 'evaluate_trial', 'best_value', 'run_trial', 'quiet_log',
-           'run_trials', 'SearchResult', 'check_folds', 'best_classifier']
+           'run_trials', 'SearchResult', 'check_folds']
 
 # %% ../../nbs/06_tuning/02_tuning.ipynb #d0398525
 import logging
@@ -38,7 +38,7 @@ from ..core.basics import log
 from ..preprocessing import LABELS
 from ..training.finetuned import OutOfMemory
 from ..training.trainer import TrainingDiverged
-from .spaces import Space, with_values
+from .spaces import Space, default_values, with_values
 from arxiv_nbclf.tuning.studies import (
     BadStudy,
     finished_trials,
@@ -380,6 +380,29 @@ def _attempt(
         log.warning("trial %d failed: %s", trial.number, error)
         raise
 
+# %% ../../nbs/06_tuning/02_tuning.ipynb #b98c899c
+def _tries(
+    trial: "FrozenTrial",  # in any state
+    values: dict[str, Any],  # hyperparameters
+) -> bool:
+    "Whether a trial has these values, or will have."
+    queued = {} if trial.state.is_finished() else trial.system_attrs
+    return values.items() <= queued.get("fixed_params", trial.params).items()
+
+
+def _queue_default(
+    study: "Study",  # the trials so far
+    search: Search,  # the options of the search
+) -> None:
+    "Queue the first of the family's defaults that no trial has, if none is queued."
+    trials = study.get_trials(deepcopy=False)
+    if any(trial.state.name == "WAITING" for trial in trials):
+        return
+    for values in default_values(search.space, search.encoder):
+        if values and not any(_tries(trial, values) for trial in trials):
+            study.enqueue_trial(values)
+            return
+
 # %% ../../nbs/06_tuning/02_tuning.ipynb #7b3cf89a
 def _next_trial(
     study: "Study",  # the trials so far
@@ -396,6 +419,7 @@ def _next_trial(
         numbers.append(trial.number)
         return attempt(trial)
 
+    _queue_default(study, search)
     seed = search.seed + len(finished_trials(study))
     study.sampler = new_sampler(search.sampler, None if shared else seed)
     try:
@@ -512,7 +536,9 @@ class SearchResult:
         gap = self.record.get("check")
         checked = f"; by {gap['folds']} folds {gap['value']:.4f}" if gap else ""
         score = f"{objective} {best['value']:.4f}{checked}"
-        return f"best of {self.record['finished']} trials: {score} with {words}"
+        optimistic = ", optimistic" if self.record["finished"] > 1 else ""
+        n = self.record["finished"]
+        return f"best of {n} trials{optimistic}: {score} with {words}"
 
     __repr__ = __str__
 
@@ -576,15 +602,40 @@ def best_classifier(
         "trials": {
             state: int(states.get(state, 0)) for state in ("complete", "pruned", "fail")
         },
+<<<<<<< L
         "best": {
             "trial": study.best_trial.number,
             "value": value,
             "settings": public_settings(values),
         },
+=======
+        "defaults": _best_default(study, search),
+        "best": {"trial": study.best_trial.number, "value": value, "settings": values},
+>>>>>>> R
         "seconds": round(float(table.seconds.sum()), 1),
         "check": _check_best(search, values, value, train_papers),
     }
     return SearchResult(classifier, table, record, values)
+
+# %% ../../nbs/06_tuning/02_tuning.ipynb #9fbcc3b0
+def _best_default(
+    study: "Study",  # the trials so far
+    search: Search,  # the options of the search
+) -> dict[str, Any] | None:  # trial and value; None: they were not tried, or failed
+    "The best of the trials that had the family's defaults."
+    defaults = [
+        values for values in default_values(search.space, search.encoder) if values
+    ]
+    scored = [
+        (trial.value, trial.number)
+        for trial in finished_trials(study)
+        if trial.state.name == "COMPLETE"
+        and any(_tries(trial, values) for values in defaults)
+    ]
+    if not scored:
+        return None
+    value, number = (min if search.objective in MINIMIZED else max)(scored)
+    return {"trial": number, "value": value}
 
 # %% ../../nbs/06_tuning/02_tuning.ipynb #c509c8f7
 def _check_best(

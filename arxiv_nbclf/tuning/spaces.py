@@ -4,11 +4,12 @@
 
 # %% auto #0
 __all__ = ['Hyperparameter', 'SPACES', 'Interval', 'Categorical', 'Space', 'BadSpace', 'parse_hyperparameter', 'with_values',
-           'choose_space']
+           'choose_space', 'default_values']
 
 # %% ../../nbs/06_tuning/00_spaces.ipynb #e63622bb
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import product
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ..classifiers.base import BadSettings
@@ -34,6 +35,17 @@ class Interval:
         "The values that must be legal for all others to be legal."
         return self.low, self.high
 
+    def nearest(
+        self,
+        value: Any,  # of the setting
+    ) -> tuple[Any, ...]:  # one value; none if it is no number
+        "The value itself, or the end of the range that is nearer."
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return ()
+        inside = min(max(value, self.low), self.high)
+        whole = isinstance(self.low, int) and isinstance(self.high, int)
+        return (round(inside) if whole else float(inside),)
+
     def suggest(
         self,
         trial: "Trial",  # that is about to begin
@@ -57,6 +69,14 @@ class Categorical:
     def bounds(self) -> tuple[Any, ...]:
         "The values that must be legal: all."
         return self.values
+
+    def nearest(
+        self,
+        value: Any,  # of the setting
+    ) -> tuple[Any, ...]:  # one value; none if it is no choice
+        "The choice that equals a value."
+        same = [v for v in self.values if v == value and type(v) is type(value)]
+        return tuple(same[:1])
 
     def suggest(
         self,
@@ -117,7 +137,6 @@ SPACES |= {
             "encoder_weight": Interval(0.2, 2.0, log=True),
             "C": Interval(0.03, 2.0, log=True),
             "class_weight": Interval(0.25, 1.25),
-            "components": Interval(48, 192),
         },
         trials=100,
     ),
@@ -303,3 +322,42 @@ def choose_space(
     space = replace(space, hyperparameters=left)
     _check_ends(space, encoder)
     return space
+
+# %% ../../nbs/06_tuning/00_spaces.ipynb #0e36186a
+def _own_values(
+    classifier: Any,  # unfitted, of any family
+    setting: str,  # the name of one of its settings
+) -> tuple[Any, ...]:  # several if the fit chooses among them
+    "The values that a family takes where a setting is not given."
+    value = getattr(classifier, setting)
+    if value is None and setting == "C":
+        return classifier.C_GRID
+    if value is None and classifier.family == "finetuned":
+        from arxiv_nbclf.classifiers.encoders import describe_encoder, find_encoder
+        from arxiv_nbclf.training.recipes import resolve_for_encoder
+
+        recipe = classifier.resolved()
+        if setting == "learning_rate" and recipe.learning_rate is None:
+            encoder = describe_encoder(find_encoder(classifier.encoder))
+            recipe = resolve_for_encoder(recipe, encoder)
+        return (getattr(recipe, setting),)
+    return (value,)
+
+# %% ../../nbs/06_tuning/00_spaces.ipynb #e44d328d
+def default_values(
+    space: Space,  # of a search
+    encoder: str | None = None,  # for families that have one
+) -> list[dict[str, Any]]:  # values by hyperparameter, to be tried first
+    "The defaults, or what the space has nearest to them; left out where it has none."
+    classifier: Any = make_classifier(space.family, encoder, dict(space.settings))
+    owners = {"": classifier}
+    if space.family == "ensemble":
+        owners |= {one.family: one for one in classifier._new_members()}
+    found: dict[str, list[Any]] = {}
+    for name, values in space.hyperparameters.items():
+        member, _, setting = name.rpartition(".")
+        own = _own_values(owners[member], setting) if member in owners else ()
+        inside = dict.fromkeys(near for value in own for near in values.nearest(value))
+        if inside:
+            found[name] = [*inside]
+    return [dict(zip(found, row, strict=True)) for row in product(*found.values())]
