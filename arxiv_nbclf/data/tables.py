@@ -34,7 +34,7 @@ from tarfile import TarError, TarFile
 from tarfile import open as open_tar
 from typing import Any, BinaryIO, NamedTuple, Self
 from xml.parsers.expat import ExpatError, ParserCreate
-from zipfile import ZIP_DEFLATED, BadZipFile, ZipFile
+from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 from zlib import error as ZlibError
 
 import numpy as np
@@ -951,6 +951,16 @@ class _XmlSize:
 
 _KEPT = ("v", "si")
 
+# %% ../../nbs/01_data/01_tables.ipynb #7ba5dd1c
+def _check_method(
+    path: Path,  # an archive
+    member: ZipInfo,  # a file in it
+) -> None:
+    "Raise `BadPapers` for a method of packing that unzips without a limit."
+    if member.compress_type not in (ZIP_STORED, ZIP_DEFLATED):
+        problem = f"{member.filename} is zipped by a rare method, as bzip2 or LZMA"
+        raise BadPapers.at(path, f"{problem}; zip it again in the usual way")
+
 # %% ../../nbs/01_data/01_tables.ipynb #9f648069
 def _spend_workbook(
     data: bytes,  # a workbook
@@ -969,6 +979,7 @@ def _spend_workbook(
         unzipped = sum(member.file_size for member in members)
         budget.spend(2 * unzipped, f"it unzips to {unzipped:,} bytes")
         for member in members:
+            _check_method(Path(str(budget.where)), member)
             with archive.open(member) as file:
                 try:
                     parts[member.filename] = _XmlSize(file)  # type: ignore[arg-type]
@@ -1163,12 +1174,14 @@ class _Unzipped(RawIOBase):
         self,
         file: Any,  # open for reading, unzips
         path: Path,  # for messages, and for the size of the file on disk
-        step: int = 1 << 20,  # bytes to read at most
+        size: int = 0,  # unzipped, as an archive declares it; 0: unknown
     ) -> None:
-        self.file, self.path, self.step, self.place = file, path, step, 0
+        self.file, self.path, self.place = file, path, 0
         self.limit = _max_unzipped(split_member(path)[0].stat().st_size)
         if os.environ.get(_MEMORY):
             self.limit = max(self.limit, memory_limit())
+        self._move(size)
+        self.place = 0
 
     def readable(self) -> bool:  # for the buffer
         return True
@@ -1181,7 +1194,7 @@ class _Unzipped(RawIOBase):
         buffer: Any,  # to be filled
     ) -> int:  # bytes read
         "Read, unless the stream has become too long."
-        data = self.file.read(min(len(buffer), self.step))
+        data = self.file.read(len(buffer))
         self._move(self.place + len(data))
         buffer[: len(data)] = data
         return len(data)
@@ -1293,9 +1306,8 @@ def _open_member(
         info = archive.getinfo(member)
         if info.flag_bits & 1:
             raise BadPapers.at(path, "the archive has a password; unzip it first")
-        # other methods unzip all that they are given at once
-        step = 1 << 20 if info.compress_type <= ZIP_DEFLATED else 4096
-        return BufferedReader(_Unzipped(archive.open(member), path, step))
+        _check_method(path, info)
+        return BufferedReader(_Unzipped(archive.open(member), path, info.file_size))
 
 
 def packed_file(
