@@ -7,10 +7,11 @@ __all__ = ['MISSING_WORDS', 'SUFFIXES', 'MAX_EXPANSION', 'SAFE_BYTES', 'ROW_BYTE
            'CELL_BYTES', 'MAX_MEMBERS', 'MAX_CELL_CHARACTERS', 'MAX_SHEET_ROWS', 'BadPapers', 'NotText', 'text_or_none',
            'text_column', 'drop_missing', 'RawTable', 'plain_html', 'raw_frame', 'file_suffix', 'detect_format',
            'CheckedText', 'memory_limit', 'MemoryBudget', 'every_column', 'header_position', 'Header', 'find_header',
-           'DelimitedText', 'delimited_blocks', 'line_problem', 'json_bytes', 'read_json_lines', 'document_table',
-           'is_json_lines', 'read_document', 'open_parquet', 'parquet_batches', 'is_archive', 'split_member',
-           'archive_members', 'packed_file', 'open_bytes', 'file_budget', 'read_bytes', 'as_bad_papers', 'read_tables',
-           'read_table', 'source_files', 'source_budget', 'file_records', 'check_table_path', 'write_table']
+           'guard_formulas', 'unguard_formulas', 'DelimitedText', 'delimited_blocks', 'line_problem', 'json_bytes',
+           'read_json_lines', 'document_table', 'is_json_lines', 'read_document', 'open_parquet', 'parquet_batches',
+           'is_archive', 'split_member', 'archive_members', 'packed_file', 'open_bytes', 'file_budget', 'read_bytes',
+           'as_bad_papers', 'read_tables', 'read_table', 'source_files', 'source_budget', 'file_records',
+           'check_table_path', 'write_table']
 
 # %% ../../nbs/01_data/01_tables.ipynb #d9a012a4
 import csv
@@ -502,6 +503,25 @@ def find_header(
     before = "\ufeff"[:mark] + (named[0] if named else "") + text[:end]
     return Header(names, delimiter, at + 1, len(before.encode()))
 
+# %% ../../nbs/01_data/01_tables.ipynb #c80f283d
+_FORMULA = r"'*[=+\-@\t\r\n]"  # how a text begins that has an apostrophe before it
+
+
+def guard_formulas(
+    texts: pa.Array | pa.ChunkedArray,  # any text
+) -> pa.Array | pa.ChunkedArray:  # the same for a csv file
+    "Put an apostrophe before each text that a spreadsheet would compute."
+    return pc.replace_substring_regex(texts, rf"\A({_FORMULA})", r"'\1")
+
+
+def unguard_formulas(
+    texts: pa.Array | pa.ChunkedArray,  # from a csv file
+) -> pa.Array | pa.ChunkedArray:  # as they were before `guard_formulas`
+    "Take away the apostrophe that `guard_formulas` has put there."
+    if not pc.any(pc.starts_with(texts, "'")).as_py():
+        return texts
+    return pc.replace_substring_regex(texts, rf"\A'({_FORMULA})", r"\1")
+
 # %% ../../nbs/01_data/01_tables.ipynb #44dcc48b
 ROW = "row"  # name of the column of row numbers; the others are called 0, 1, …
 
@@ -537,7 +557,8 @@ class DelimitedText:
             self.rest += data
         self.header = find_header(self.rest, choose)
         self.rest = self.rest[self.header.end :]
-        names = self.header.names
+        names = unguard_formulas(pa.array(self.header.names, pa.string())).to_pylist()
+        self.header = self.header._replace(names=names)
         self.chosen = list(choose(names)) or list(range(len(names)))[:1]
 
     def read(
@@ -635,7 +656,9 @@ def delimited_blocks(
             cell = block.column(block.num_columns - 1)[-1].as_py()
             size = block.nbytes + ROW_BYTES * block.num_rows
             text.budget.spend(size, f"row {row:,}")
-            yield block.append_column(ROW, pa.array(numbers, pa.int64()))
+            texts = [unguard_formulas(column) for column in block.columns]
+            names = [*block.schema.names, ROW]
+            yield pa.record_batch([*texts, pa.array(numbers, pa.int64())], names)
     _check_end(text, cell or "", row)
 
 # %% ../../nbs/01_data/01_tables.ipynb #5f514b23
@@ -946,7 +969,7 @@ class _XmlSize:
     def bytes(self) -> int:  # without shared texts
         "The memory that the cells take."
         places = (self.bottom - self.top + 1) * (self.right - self.left + 1)
-        return CELL_BYTES * places + ROW_BYTES * self.filled if self.filled else 0
+        return CELL_BYTES * places + 2 * CELL_BYTES * self.filled if self.filled else 0
 
 
 _KEPT = ("v", "si")
@@ -1637,6 +1660,20 @@ def _arrow_table(
         problem = f"a column mixes types or holds what is no text ({error})"
         raise CannotWrite(error_line(path, problem)) from error
 
+# %% ../../nbs/01_data/01_tables.ipynb #654a8694
+def _guarded_table(
+    table: pa.Table,  # what to write as csv
+) -> pa.Table:  # texts and names of columns guarded, all else as it was
+    "A table that a spreadsheet shows as it is, without computing anything."
+    columns = []
+    for column in table.columns:
+        kind = column.type
+        kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+        text = pa.types.is_string(kind) or pa.types.is_large_string(kind)
+        columns.append(guard_formulas(column.cast(kind)) if text else column)
+    names = guard_formulas(pa.array(table.column_names, pa.string())).to_pylist()
+    return pa.table(columns, names)
+
 # %% ../../nbs/01_data/01_tables.ipynb #594678a8
 def _write_text(
     table: pa.Table,  # what to write
@@ -1646,6 +1683,7 @@ def _write_text(
     "Write csv, tsv or JSON lines in UTF-8."
     if ending in (".csv", ".tsv"):
         delimiter = "\t" if ending == ".tsv" else ","
+        table = _guarded_table(table)
         pa_csv.write_csv(table, file, pa_csv.WriteOptions(delimiter=delimiter))
         return
     for batch in table.to_batches(max_chunksize=10_000):
@@ -1695,6 +1733,10 @@ def write_table(
     path: str | Path,
 ) -> None:
     """Write a table in the format that the ending names; it appears when complete.
+
+    In csv and tsv a text that a spreadsheet would compute has an apostrophe before it,
+    which `read_table` takes away; with pandas, `frame[name].str.replace(
+    r"^'(?='*[=+@\\t\\r\\n-])", "", regex=True)` does.
 
     Raises `CannotWrite` for an unknown ending, for values that the format cannot hold,
     and if the disk is full.
