@@ -32,8 +32,11 @@ from arxiv_nbclf.data.tables import (
     MemoryBudget,
     RawTable,
     as_bad_papers,
+    check_expansion,
+    declared_bytes,
     delimited_blocks,
     detect_format,
+    expansion_limit,
     file_budget,
     file_suffix,
     is_json_lines,
@@ -45,6 +48,7 @@ from arxiv_nbclf.data.tables import (
     read_document,
     read_json_lines,
     read_tables,
+    readable_name,
     source_files,
     split_member,
 )
@@ -93,6 +97,7 @@ def _parquet_chunks(
         names, meta = file.schema_arrow.names, file.metadata
         ours = [names[position] for position in wanted_columns("prediction")(names)]
         wanted = ours or names[:1]  # without ours, names are enough for a message
+        check_expansion(path, declared_bytes(meta, wanted), expansion_limit(path))
         chunks = -(-meta.num_rows // rows)
         begin = next(
             (number for number in range(chunks) if not finished(number)), chunks
@@ -297,7 +302,7 @@ def _file_chunks(
         case _:
             parts = _json_chunks(path, rows, finished)
     for part in parts:
-        yield path.name, part
+        yield readable_name(path), part
 
 # %% ../../nbs/01_data/05_chunks.ipynb #1a7eb443
 _CERTAIN_COLUMNS = {"title": "a", "summary": "paper"}
@@ -360,7 +365,7 @@ def raw_chunks(
                 return finished(before + local)
 
             for name, table in _file_chunks(path, rows, is_finished):
-                yield table, name, path, len(files) > 1 or name != path.name
+                yield table, name, path, len(files) > 1 or name != readable_name(path)
                 number += 1
 
 # %% ../../nbs/01_data/05_chunks.ipynb #94096961

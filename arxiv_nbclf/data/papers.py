@@ -34,6 +34,7 @@ from arxiv_nbclf.data.tables import (
     plain_html,
     raw_frame,
     read_tables,
+    readable_name,
     source_budget,
     source_files,
     text_column,
@@ -670,7 +671,11 @@ def _read_file(
     "Read one file with the reader that it needs."
     keep_broken = purpose == "prediction"
     if is_snapshot(path):
-        return {path.name: read_snapshot(path, keep_broken=keep_broken, total=total)}
+        return {
+            readable_name(path): read_snapshot(
+                path, keep_broken=keep_broken, total=total
+            )
+        }
     return read_tables(path, wanted_columns(purpose), keep_broken, total)
 
 # %% ../../nbs/01_data/04_papers.ipynb #3a1ed3ff

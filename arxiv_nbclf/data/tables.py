@@ -4,13 +4,14 @@
 
 # %% auto #0
 __all__ = ['MISSING_WORDS', 'SUFFIXES', 'MAX_EXPANSION', 'SAFE_BYTES', 'ROW_BYTES', 'ColumnChooser', 'HEADER_ROWS', 'ROW',
-           'CELL_BYTES', 'MAX_MEMBERS', 'MAX_CELL_CHARACTERS', 'MAX_SHEET_ROWS', 'BadPapers', 'NotText', 'text_or_none',
-           'text_column', 'drop_missing', 'RawTable', 'plain_html', 'raw_frame', 'file_suffix', 'detect_format',
-           'CheckedText', 'memory_limit', 'MemoryBudget', 'every_column', 'header_position', 'Header', 'find_header',
-           'guard_formulas', 'unguard_formulas', 'DelimitedText', 'delimited_blocks', 'line_problem', 'json_bytes',
-           'read_json_lines', 'document_table', 'is_json_lines', 'read_document', 'open_parquet', 'parquet_batches',
-           'is_archive', 'split_member', 'archive_members', 'packed_file', 'open_bytes', 'file_budget', 'read_bytes',
-           'as_bad_papers', 'read_tables', 'read_table', 'source_files', 'source_budget', 'file_records',
+           'CSV_BLOCK', 'CELL_BYTES', 'MAX_MEMBERS', 'MAX_CELL_CHARACTERS', 'MAX_SHEET_ROWS', 'BadPapers', 'NotText',
+           'text_or_none', 'text_column', 'drop_missing', 'RawTable', 'plain_html', 'raw_frame', 'readable_name',
+           'file_suffix', 'detect_format', 'CheckedText', 'memory_limit', 'MemoryBudget', 'every_column',
+           'header_position', 'Header', 'find_header', 'guard_formulas', 'unguard_formulas', 'DelimitedText',
+           'delimited_blocks', 'line_problem', 'json_bytes', 'read_json_lines', 'document_table', 'is_json_lines',
+           'read_document', 'declared_bytes', 'open_parquet', 'parquet_batches', 'is_archive', 'split_member',
+           'archive_members', 'expansion_limit', 'check_expansion', 'packed_file', 'open_bytes', 'file_budget',
+           'read_bytes', 'as_bad_papers', 'read_tables', 'read_table', 'source_files', 'source_budget', 'file_records',
            'check_table_path', 'write_table']
 
 # %% ../../nbs/01_data/01_tables.ipynb #d9a012a4
@@ -33,6 +34,8 @@ from lzma import LZMAError, LZMAFile
 from pathlib import Path
 from tarfile import TarError, TarFile
 from tarfile import open as open_tar
+from threading import Lock
+from time import sleep
 from typing import Any, BinaryIO, NamedTuple, Self
 from xml.parsers.expat import ExpatError, ParserCreate
 from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
@@ -243,6 +246,13 @@ def raw_frame(
 
 # %% ../../nbs/01_data/01_tables.ipynb #c8902593
 SUFFIXES = (".xlsx", ".parquet", ".csv", ".tsv", ".jsonl", ".ndjson", ".json")
+
+
+def readable_name(
+    path: Path,  # any file
+) -> str:  # its name; a byte that is not UTF-8 is written as \\xe9
+    "The name of a file, as it can be written into a table or a record."
+    return os.fsencode(path.name).decode("utf-8", "backslashreplace")
 
 
 def file_suffix(
@@ -551,6 +561,7 @@ class DelimitedText:
     ) -> None:
         self.path, self.text, self.wrong = path, CheckedText(file, path), ""
         self.budget = budget or MemoryBudget(path)
+        self.lock, self.stopped = Lock(), False
         self.broken: list[tuple[int, str]] = []  # row number, what is wrong
         self.rest = b""
         while len(self.rest) < 1 << 16 and (data := self.text.read(1 << 16)):
@@ -566,8 +577,18 @@ class DelimitedText:
         size: int = -1,  # bytes to read at most, more than the beginning has
     ) -> bytes:
         "The next bytes below the header."
-        rest, self.rest = self.rest, b""
-        return rest or self.text.read(size)
+        with self.lock:
+            if self.stopped:
+                return b""
+            rest, self.rest = self.rest, b""
+            return rest or self.text.read(size)
+
+    def stop(self) -> None:
+        "End the reading ahead of Arrow, whose thread must not outlive Python."
+        self.stopped = True
+        with self.lock:  # a read that has begun ends
+            pass
+        sleep(0.01)  # and its thread leaves Python
 
     def table(
         self,
@@ -624,6 +645,9 @@ def _check_end(
     raise BadPapers.at(text.path, f"{problem}; is the file cut off?")
 
 # %% ../../nbs/01_data/01_tables.ipynb #0d696005
+CSV_BLOCK = 1 << 24  # bytes that are parsed at a time: no row is longer
+
+
 def delimited_blocks(
     text: DelimitedText,  # opened
 ) -> Iterator[pa.RecordBatch]:  # the chosen columns, the last one and ROW
@@ -635,7 +659,9 @@ def delimited_blocks(
             return
         text.rest = data.lstrip(b"\r\n")
     # only one thread counts rows
-    read = pa_csv.ReadOptions(use_threads=False, block_size=1 << 24, column_names=names)
+    read = pa_csv.ReadOptions(
+        use_threads=False, block_size=CSV_BLOCK, column_names=names
+    )
     parse = pa_csv.ParseOptions(
         delimiter=text.header.delimiter,
         newlines_in_values=True,
@@ -646,19 +672,28 @@ def delimited_blocks(
         include_columns=[names[at] for at in sorted({*text.chosen, len(names) - 1})],
     )
     row, cell = text.header.row, ""
-    with pa_csv.open_csv(pa.PythonFile(text, "r"), read, parse, convert) as reader:
-        for block in reader:
-            if not block.num_rows:
-                continue
-            skipped = (number for number, _ in text.broken)
-            numbers = _row_numbers(row + 1, block.num_rows, skipped)
-            row = int(numbers[-1])
-            cell = block.column(block.num_columns - 1)[-1].as_py()
-            size = block.nbytes + ROW_BYTES * block.num_rows
-            text.budget.spend(size, f"row {row:,}")
-            texts = [unguard_formulas(column) for column in block.columns]
-            names = [*block.schema.names, ROW]
-            yield pa.record_batch([*texts, pa.array(numbers, pa.int64())], names)
+    try:
+        with pa_csv.open_csv(pa.PythonFile(text, "r"), read, parse, convert) as reader:
+            for block in reader:
+                if not block.num_rows:
+                    continue
+                skipped = (number for number, _ in text.broken)
+                numbers = _row_numbers(row + 1, block.num_rows, skipped)
+                row = int(numbers[-1])
+                cell = block.column(block.num_columns - 1)[-1].as_py()
+                size = block.nbytes + ROW_BYTES * block.num_rows
+                text.budget.spend(size, f"row {row:,}")
+                texts = [unguard_formulas(column) for column in block.columns]
+                names = [*block.schema.names, ROW]
+                yield pa.record_batch([*texts, pa.array(numbers, pa.int64())], names)
+    except pa.ArrowInvalid as error:
+        if "straddling" not in str(error):
+            raise
+        problem = f"a row below row {row:,} is longer than {CSV_BLOCK:,} bytes"
+        hint = "is there a quotation mark that is never closed?"
+        raise BadPapers.at(text.path, f"{problem}; {hint}") from error
+    finally:
+        text.stop()
     _check_end(text, cell or "", row)
 
 # %% ../../nbs/01_data/01_tables.ipynb #5f514b23
@@ -1119,6 +1154,15 @@ def _column_parts(
                 yield part, max(part.total_uncompressed_size, width * part.num_values)
 
 
+def declared_bytes(
+    meta: pq.FileMetaData,  # of a parquet file
+    columns: Sequence[str],  # names
+) -> int:  # bytes, at least
+    "What columns will take, as a parquet file declares it."
+    parts = _column_parts(meta, columns, range(meta.num_row_groups))
+    return sum(size for _, size in parts)
+
+
 @contextmanager
 def open_parquet(
     path: Path,  # a parquet file
@@ -1178,8 +1222,7 @@ def _read_parquet(
     with open_parquet(path, data) as file:
         names, meta = file.schema_arrow.names, file.metadata
         wanted = [names[position] for position in choose(names)]
-        parts = _column_parts(meta, wanted, range(meta.num_row_groups))
-        size = sum(size for _, size in parts) + ROW_BYTES * meta.num_rows
+        size = declared_bytes(meta, wanted) + ROW_BYTES * meta.num_rows
         budget.check(size, f"{meta.num_rows:,} rows")
         if not wanted:
             return RawTable(names, [()] * len(names), range(1, meta.num_rows + 1))
@@ -1200,11 +1243,8 @@ class _Unzipped(RawIOBase):
         size: int = 0,  # unzipped, as an archive declares it; 0: unknown
     ) -> None:
         self.file, self.path, self.place = file, path, 0
-        self.limit = _max_unzipped(split_member(path)[0].stat().st_size)
-        if os.environ.get(_MEMORY):
-            self.limit = max(self.limit, memory_limit())
-        self._move(size)
-        self.place = 0
+        self.limit = expansion_limit(path)
+        check_expansion(path, size, self.limit)
 
     def readable(self) -> bool:  # for the buffer
         return True
@@ -1217,7 +1257,7 @@ class _Unzipped(RawIOBase):
         buffer: Any,  # to be filled
     ) -> int:  # bytes read
         "Read, unless the stream has become too long."
-        data = self.file.read(len(buffer))
+        data = self.file.read(min(len(buffer), 1 << 20))
         self._move(self.place + len(data))
         buffer[: len(data)] = data
         return len(data)
@@ -1236,10 +1276,7 @@ class _Unzipped(RawIOBase):
         place: int,  # in bytes
     ) -> None:
         "Note a new place."
-        if place > self.limit:
-            problem = f"unzips to more than {MAX_EXPANSION} times its size"
-            hint = f"as no table of papers does; if you trust it, set {_MEMORY} to more"
-            raise BadPapers.at(self.path, f"{problem}, {hint} bytes than it unzips to")
+        check_expansion(self.path, place, self.limit)
         self.place = place
 
     def close(self) -> None:
@@ -1311,6 +1348,26 @@ def archive_members(
         and not _is_hidden(Path(name).name)
         and not name.startswith(("__MACOSX/", "/", "../"))
     }
+
+# %% ../../nbs/01_data/01_tables.ipynb #0a0eea7e
+def expansion_limit(
+    path: Path,  # a file or a member of an archive
+) -> int:  # in bytes
+    "To how many bytes a file on disk may be unzipped or decoded, all in all."
+    limit = _max_unzipped(split_member(path)[0].stat().st_size)
+    return max(limit, memory_limit()) if os.environ.get(_MEMORY) else limit
+
+
+def check_expansion(
+    path: Path,  # for the message
+    bytes_: int,  # unzipped or decoded, all in all
+    limit: int,  # from `expansion_limit`
+) -> None:
+    "Raise `BadPapers` for a file that swells."
+    if bytes_ > limit:
+        problem = f"unzips to more than {MAX_EXPANSION} times its size"
+        hint = f"as no table of papers does; if you trust it, set {_MEMORY} to more"
+        raise BadPapers.at(path, f"{problem}, {hint} bytes than it unzips to")
 
 # %% ../../nbs/01_data/01_tables.ipynb #63f228de
 def _open_member(
@@ -1438,8 +1495,9 @@ def read_tables(
         problem = f"not a readable {file_suffix(path)} file, or damaged ({what})"
         raise BadPapers.at(path, problem) from error
     if len(tables) < 2:
-        return {path.name: next(iter(tables.values()), RawTable([], [], []))}
-    return {f"{path.name} [{sheet}]": table for sheet, table in tables.items()}
+        return {readable_name(path): next(iter(tables.values()), RawTable([], [], []))}
+    name = readable_name(path)
+    return {f"{name} [{sheet}]": table for sheet, table in tables.items()}
 
 
 def read_table(
@@ -1532,7 +1590,7 @@ def _file_record(
         size, digest = path.stat().st_size, file_sha256(path)
     except OSError as error:
         raise BadPapers.at(path, f"cannot be read: {reason(error)}") from error
-    return {"file": path.name, "bytes": size, "sha256": digest}
+    return {"file": readable_name(path), "bytes": size, "sha256": digest}
 
 # %% ../../nbs/01_data/01_tables.ipynb #46e5d56f
 def file_records(
@@ -1703,7 +1761,8 @@ def _write_format(
     if ending == ".xlsx":
         _write_xlsx(table, part, path)
     elif ending == ".parquet":
-        pq.write_table(table, part, compression="zstd")
+        with part.open("wb") as file:
+            pq.write_table(table, file, compression="zstd")
     elif path.suffix.lower() == ".gz":
         # no name, no time: same table, same bytes
         with part.open("wb") as file, GzipFile("", "wb", 6, file, mtime=0) as zipped:
