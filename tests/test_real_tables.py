@@ -1,11 +1,15 @@
 """Tables as people have them: every way in which the same papers are written gives the same papers, and any bytes end in papers, rejects or one line."""
 
+import gzip
 import io
 import json
 import logging
+import os
+import sys
 import tarfile
 import tempfile
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import openpyxl
@@ -13,13 +17,13 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from arxiv_nbclf.core.basics import ArxivNbclfError
 from arxiv_nbclf.data.chunks import read_chunks
 from arxiv_nbclf.data.papers import read_papers
-from arxiv_nbclf.data.tables import file_records, write_table
+from arxiv_nbclf.data.tables import file_records, read_table, write_table
 
 PAPERS = pd.DataFrame({
     "id": ["2401.00001", "2401.00002", "2401.00003"], "title": ["Nets", "Primes", "Knots"],
@@ -235,3 +239,108 @@ def test_any_bytes_end_in_papers_rejects_or_one_line(ending: str, data: bytes) -
                 read()
             except ArxivNbclfError as error:
                 assert "\n" not in str(error)
+
+
+def valid_bytes(ending: str) -> bytes:
+    """A table of papers in the format of an ending."""
+    inner = ending.removesuffix(".gz") if ending.endswith(".gz") else ending
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"papers{'.jsonl' if inner == '.json' else inner}"
+        write_table(PAPERS.assign(title=["Nets", "=Primes", "“Knots”"]), path)
+        data = path.read_bytes()
+    return gzip.compress(data, mtime=0) if ending.endswith(".gz") else data
+
+
+def rewritten(data: bytes, change: Callable[[bytes], bytes]) -> bytes:
+    """An archive with one member changed, so that not only its checksum is wrong."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(data)) as source, zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in source.namelist():
+            archive.writestr(name, change(source.read(name)) if name.endswith(("sheet1.xml", "workbook.xml", "sharedStrings.xml")) else source.read(name))
+    return out.getvalue()
+
+
+PIECES = st.one_of(SPECIAL, st.binary(max_size=6), st.sampled_from([
+    b"\xe9", b"\xed\xa0\x80", b"\\ud800", b"\xff\xff\xff\x7f", b"1e999", b"-1", b"99999999999", b'r="XFD1048576"', b'r="A0"', b"<row>", b"</c>", b"<c", b't="s"', b"&x;", b"null", b"NaN", b"[[[[", b'{"a":{"b":[1]}}']))
+EDITS = st.lists(st.tuples(st.floats(0, 1), st.integers(0, 6), PIECES), min_size=1, max_size=4)
+MUTATED = [".csv", ".tsv", ".jsonl", ".json", ".parquet", ".xlsx", ".csv.gz", ".jsonl.gz", ".json.gz"]
+VALID = {ending: valid_bytes(ending) for ending in MUTATED}
+
+
+def edited(data: bytes, edits: list[tuple[float, int, bytes]]) -> bytes:
+    """Bytes with some left out and others put in their place."""
+    for place, size, piece in edits:
+        at = int(place * len(data))
+        data = data[:at] + piece + data[at + size :]
+    return data
+
+
+def check_reading(path: Path) -> None:
+    """Read a table in every way: papers and rejects, or an error of one line."""
+    for read in (lambda: read_papers(path, purpose="prediction"), lambda: read_papers(path), lambda: list(read_chunks(path, 2))):
+        try:
+            read()
+        except ArxivNbclfError as error:
+            assert "\n" not in str(error)
+            assert len(str(error)) < 500
+
+
+@pytest.mark.parametrize("ending", MUTATED)
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@given(edits=EDITS, inside=st.booleans())
+@example(edits=[(1.0, 0, b'{"title": ' + b"[" * 400 + b"]" * 400 + b', "abstract": "a"}\n')], inside=False)
+@example(edits=[(0.0, 0, b"\xe9")], inside=False)
+def test_a_damaged_table_ends_in_papers_rejects_or_one_line(ending: str, edits: list[tuple[float, int, bytes]], inside: bool) -> None:
+    data = VALID[ending]
+    if inside and ending == ".xlsx":
+        data = rewritten(data, lambda part: edited(part, edits))
+    elif inside and ending.endswith(".gz"):
+        data = gzip.compress(edited(gzip.decompress(data), edits))
+    else:
+        data = edited(data, edits)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"papers{ending}"
+        path.write_bytes(data)
+        check_reading(path)
+
+
+GUARDED = st.text(st.sampled_from("'=+-@\t\r\n\"a,;é "), max_size=8)
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.tsv", "a.csv.gz"])
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@given(texts=st.lists(GUARDED, min_size=1, max_size=6))
+@example(texts=["=1+1", "'=1+1", "''-", "'tis", "'", "@", "\t=", "\r", "-5", "+a"])
+def test_guarded_cells_come_back(name: str, texts: list[str]) -> None:
+    table = pd.DataFrame({"first": texts, "number": range(-3, len(texts) - 3), "day": pd.Timestamp("2024-01-05"), "=last": texts[::-1]})
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / name
+        write_table(table, path)
+        read = read_table(path)
+        raw = pd.read_csv(path, sep="\t" if name == "a.tsv" else ",", keep_default_na=False, dtype={"first": str})
+    assert read.names == ["first", "number", "day", "=last"]
+    assert [[cell or "" for cell in read.columns[at].to_pylist()] for at in (0, 3)] == [texts, texts[::-1]]
+    assert raw.number.tolist() == table.number.tolist()
+    assert set(raw.day) == {"2024-01-05T00:00:00"}
+    assert not [cell for cell in raw["first"] if cell[:1] in tuple("=+-@\t\r\n")]
+    assert list(raw)[-1] == "'=last"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="file names are bytes on Linux")
+@pytest.mark.parametrize("ending", MUTATED)
+def test_a_name_that_is_not_utf_8(tmp_path: Path, ending: str) -> None:
+    path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9" + ending.encode()))
+    path.write_bytes(VALID[ending])
+    with path.open("ab") as file:
+        file.write(b"" if ending in (".parquet", ".xlsx") or ending.endswith(".gz") else b"\n")
+    assert file_records(path)[0]["file"] == rf"caf\xe9{ending}"
+    read = read_papers(path)
+    assert len(read.papers) == sum(len(chunk.papers) for chunk in read_chunks(path, 2) if chunk) == 3
+    folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/out\xe9"))
+    folder.mkdir()
+    write_table(read.papers, folder / path.name)
+    assert len(read_papers(folder).papers) == 3
+    path.write_bytes(b"title\nno\n")
+    with pytest.raises(ArxivNbclfError) as caught:
+        read_papers(path)
+    str(caught.value).encode()

@@ -8,7 +8,6 @@ __all__ = ['IsFinished', 'rebatch', 'none_finished', 'json_line_chunks', 'papers
 # %% ../../nbs/01_data/05_chunks.ipynb #719b3bde
 import re
 from collections.abc import Callable, Iterator
-from io import BytesIO
 from itertools import chain, islice
 from math import inf
 from pathlib import Path
@@ -17,7 +16,6 @@ from typing import BinaryIO, NamedTuple
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from arxiv_nbclf.data.papers import (
     ReadPapers,
@@ -31,18 +29,26 @@ from arxiv_nbclf.data.tables import (
     ROW,
     BadPapers,
     DelimitedText,
+    MemoryBudget,
     RawTable,
     as_bad_papers,
+    check_expansion,
+    declared_bytes,
     delimited_blocks,
     detect_format,
+    expansion_limit,
+    file_budget,
     file_suffix,
     is_json_lines,
     open_bytes,
+    open_parquet,
+    parquet_batches,
     raw_frame,
     read_bytes,
     read_document,
     read_json_lines,
     read_tables,
+    readable_name,
     source_files,
     split_member,
 )
@@ -84,11 +90,14 @@ def _parquet_chunks(
     finished: IsFinished,  # number of a chunk in its file → whether it may be left out
 ) -> Iterator[RawTable | None]:  # None for a chunk that was left out
     "Read a parquet file in chunks."
-    where = BytesIO(read_bytes(path)) if split_member(path)[1] else path
-    with pq.ParquetFile(where, pre_buffer=False, buffer_size=1 << 20) as file:
+    budget = file_budget(path)
+    data = read_bytes(path, budget) if split_member(path)[1] else None
+    held = budget.used
+    with open_parquet(path, data) as file:
         names, meta = file.schema_arrow.names, file.metadata
         ours = [names[position] for position in wanted_columns("prediction")(names)]
         wanted = ours or names[:1]  # without ours, names are enough for a message
+        check_expansion(path, declared_bytes(meta, wanted), expansion_limit(path))
         chunks = -(-meta.num_rows // rows)
         begin = next(
             (number for number in range(chunks) if not finished(number)), chunks
@@ -100,12 +109,11 @@ def _parquet_chunks(
         group = max(0, int(np.searchsorted(starts, begin * rows, "right")) - 1)
         # rows of the group that belong to finished chunks
         surplus = begin * rows - int(starts[group])
-        batches = file.iter_batches(
-            min(rows, 8192), range(group, meta.num_row_groups), wanted
-        )
+        batches = parquet_batches(path, data, wanted, budget, min(rows, 8192), group)
         for number, part in enumerate(
             rebatch(_skip_rows(batches, surplus), rows) if begin < chunks else (), begin
         ):
+            budget.used = held
             columns = dict(zip(wanted, part.columns, strict=True))
             numbers = range(number * rows + 1, number * rows + part.num_rows + 1)
             yield (
@@ -128,6 +136,7 @@ def _skip_rows(
 def _lines(
     file: BinaryIO,  # open
     where: object,  # for messages
+    budget: MemoryBudget,  # for the lines that are kept
 ) -> Iterator[bytes]:  # lines with their ends
     "The lines of a stream. Raises `BadPapers` for one that is too long."
     while line := file.readline(MAX_SNAPSHOT_LINE_BYTES):
@@ -135,6 +144,7 @@ def _lines(
             problem = f"a line is longer than {MAX_SNAPSHOT_LINE_BYTES:,} bytes"
             hint = "this is no file of one JSON object a line"
             raise BadPapers.at(where, f"{problem}: {hint}")
+        budget.spend(len(line) + 64)  # 64: what Python adds
         yield line
 
 # %% ../../nbs/01_data/05_chunks.ipynb #14367bd3
@@ -160,6 +170,7 @@ def _line_chunks(
     where: object,  # for messages
     rows: int,  # lines of a chunk
     finished: IsFinished,  # number of a chunk in its file → whether it may be left out
+    budget: MemoryBudget,  # for a chunk
 ) -> Iterator[RawTable | None]:  # None for a chunk that was left out
     "Read lines in chunks."
     names: dict[str, None] = {}
@@ -169,14 +180,17 @@ def _line_chunks(
         if finished(number):
             yield None
         else:
-            read = read_json_lines(b"".join(part), Path(str(where)), keep_broken=True)
+            path = Path(str(where))
+            read = read_json_lines(b"".join(part), path, True, budget)
             names |= dict.fromkeys(read.names)
+            shape = f"{len(read.rows):,} rows and {len(names):,} columns"
+            budget.spend(8 * len(names) * len(read.rows), shape)
             columns = dict(zip(read.names, read.columns, strict=True))
             filled = [columns.get(name, [None] * len(read.rows)) for name in names]
             broken = [(row + before, problem) for row, problem in read.broken]
             numbers = [row + before for row in read.rows]
             yield RawTable(list(names), filled, numbers, broken)
-        number += 1
+        number, budget.used = number + 1, 0
 
 # %% ../../nbs/01_data/05_chunks.ipynb #e94b75a9
 def json_line_chunks(
@@ -185,20 +199,24 @@ def json_line_chunks(
     rows: int,  # lines of a chunk
     # number of a chunk in its file → whether it may be left out
     finished: IsFinished = none_finished,
+    budget: MemoryBudget | None = None,  # for a chunk; None: one of its own
 ) -> Iterator[RawTable | None]:  # None for a chunk that was left out
     "Read JSON in chunks: line by line, or a document that is read whole."
-    lines, start = _lines(file, where), list[bytes]()
-    while sum(1 for line in start if line.strip()) < 2 and (line := next(lines, b"")):
+    budget = budget or MemoryBudget(where)
+    lines, start, filled = _lines(file, where, budget), list[bytes](), 0
+    while filled < 2 and (line := next(lines, b"")):
         start.append(line)
+        filled += bool(line.strip())
     if start and (kind := detect_format(start[0])):
         raise BadPapers.at(where, f"these are not JSON lines but {kind}")
     if not is_json_lines(b"".join(start)):
         start += lines
-        table = read_document(b"".join(start), wanted_columns("prediction"))
+        table = read_document(b"".join(start), wanted_columns("prediction"), budget)
         if table:
             yield from _cut(table, rows, finished)
             return
-    yield from _line_chunks(chain(start, lines), where, rows, finished)
+    budget.used = 0
+    yield from _line_chunks(chain(start, lines), where, rows, finished, budget)
 
 # %% ../../nbs/01_data/05_chunks.ipynb #2a6dd1b6
 _DOCUMENT = re.compile(rb'^(?:\xef\xbb\xbf)?\s*(?:\[|\{\s*"[^"]*"\s*:\s*[\[{])')
@@ -217,7 +235,7 @@ def _json_chunks(
         yield from _cut(table, rows, finished)
         return
     with open_bytes(path) as file:
-        yield from json_line_chunks(file, path, rows, finished)
+        yield from json_line_chunks(file, path, rows, finished, file_budget(path))
 
 # %% ../../nbs/01_data/05_chunks.ipynb #7ef679be
 def _delimited_chunks(
@@ -227,7 +245,9 @@ def _delimited_chunks(
 ) -> Iterator[RawTable | None]:  # None for a chunk that was left out
     "Read text with delimiters in chunks."
     with open_bytes(path) as file:
-        text = DelimitedText(file, path, wanted_columns("prediction"))
+        text = DelimitedText(
+            file, path, wanted_columns("prediction"), file_budget(path)
+        )
         if not text.text.size:
             raise BadPapers.at(path, "the file is empty (0 bytes)")
         number, before = 0, -inf
@@ -238,7 +258,9 @@ def _delimited_chunks(
                 end = part[ROW][0].as_py() if part is not None else inf
                 broken = [one for one in text.broken if before < one[0] < end]
                 left_out, before = finished(number), end
+                text.broken = [one for one in text.broken if one[0] >= end]
                 yield None if left_out else text.table(held, broken)
+                text.budget.used = 0
                 number += 1
             held = part
 
@@ -280,7 +302,7 @@ def _file_chunks(
         case _:
             parts = _json_chunks(path, rows, finished)
     for part in parts:
-        yield path.name, part
+        yield readable_name(path), part
 
 # %% ../../nbs/01_data/05_chunks.ipynb #1a7eb443
 _CERTAIN_COLUMNS = {"title": "a", "summary": "paper"}
@@ -343,7 +365,7 @@ def raw_chunks(
                 return finished(before + local)
 
             for name, table in _file_chunks(path, rows, is_finished):
-                yield table, name, path, len(files) > 1 or name != path.name
+                yield table, name, path, len(files) > 1 or name != readable_name(path)
                 number += 1
 
 # %% ../../nbs/01_data/05_chunks.ipynb #94096961

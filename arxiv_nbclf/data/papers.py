@@ -28,11 +28,14 @@ from .synthetic import sample
 from arxiv_nbclf.data.tables import (
     MISSING_WORDS,
     BadPapers,
+    MemoryBudget,
     NotText,
     RawTable,
     plain_html,
     raw_frame,
     read_tables,
+    readable_name,
+    source_budget,
     source_files,
     text_column,
 )
@@ -663,12 +666,17 @@ def raw_papers(
 def _read_file(
     path: Path,  # a table, or the bulk snapshot
     purpose: Purpose,  # what the papers are for
+    total: MemoryBudget,  # for all files of a source
 ) -> dict[str, RawTable]:  # name → table; several for a workbook of several sheets
     "Read one file with the reader that it needs."
     keep_broken = purpose == "prediction"
     if is_snapshot(path):
-        return {path.name: read_snapshot(path, keep_broken=keep_broken)}
-    return read_tables(path, wanted_columns(purpose), keep_broken)
+        return {
+            readable_name(path): read_snapshot(
+                path, keep_broken=keep_broken, total=total
+            )
+        }
+    return read_tables(path, wanted_columns(purpose), keep_broken, total)
 
 # %% ../../nbs/01_data/04_papers.ipynb #3a1ed3ff
 def read_papers(
@@ -698,10 +706,12 @@ def read_papers(
     elif str(source) == "sample":
         read = [raw_papers(raw_frame(sample()), "sample", "sample", purpose)]
     else:
+        files = source_files(source)
+        total = source_budget(source, files)
         read = [
             raw_papers(table, name, path, purpose)
-            for path in source_files(source)
-            for name, table in _read_file(path, purpose).items()
+            for path in files
+            for name, table in _read_file(path, purpose, total).items()
         ]
     raw, broken = (
         pd.concat(parts, ignore_index=True) if len(parts) > 1 else parts[0]

@@ -24,21 +24,26 @@ import pyarrow.json as pa_json
 from tqdm import tqdm
 
 from arxiv_nbclf.data.tables import (
+    ROW_BYTES,
     BadPapers,
+    MemoryBudget,
     RawTable,
     archive_members,
     as_bad_papers,
+    file_budget,
     file_suffix,
     is_archive,
+    json_bytes,
     line_problem,
     open_bytes,
+    packed_file,
     split_member,
     text_or_none,
 )
 
 # %% ../../nbs/01_data/03_snapshot.ipynb #5876542e
 BLOCK_BYTES = 1 << 23  # bytes that are read at a time: 8 MiB
-MAX_SNAPSHOT_LINE_BYTES = 1 << 26  # the longest abstracts have some kilobytes
+MAX_SNAPSHOT_LINE_BYTES = 1 << 24  # the longest abstracts have some kilobytes
 
 # %% ../../nbs/01_data/03_snapshot.ipynb #83fe5dd0
 def _blocks(
@@ -250,8 +255,7 @@ def _progress_reader(
     if member or is_archive(path):
         sizes = archive_members(archive)
         return sizes.get(member) or sum(sizes.values()), file.tell
-    raw = getattr(file, "fileobj", file)  # gzip's own file
-    return path.stat().st_size, raw.tell
+    return path.stat().st_size, packed_file(file).tell
 
 # %% ../../nbs/01_data/03_snapshot.ipynb #bf248f26
 SNAPSHOT_COLUMNS = "id title abstract categories published version withdrawn".split()
@@ -295,6 +299,7 @@ def snapshot_parts(
     path, before = Path(path), 0
     name = f"reading {path.name}"
     with as_bad_papers(path), open_bytes(path) as file:
+        budget = file_budget(path)
         total, position = _progress_reader(path, file)
         blocks = (
             _Block(data, position(), data.count(b"\n") + (not data.endswith(b"\n")))
@@ -302,6 +307,8 @@ def snapshot_parts(
         )
         with _byte_bar(name, total) as bar:
             for block, parsed in _parsed(blocks):
+                if parsed is None:  # Python's objects take more memory than Arrow's
+                    budget.check(json_bytes(block.data), f"after line {before:,}")
                 part = _part(block, parsed, before, paper_filter)
                 if part.broken and not keep_broken:
                     row, problem = part.broken[0]
@@ -322,13 +329,19 @@ def read_snapshot(
     paper_filter: SnapshotFilter | None = None,
     # whether to list broken lines instead of stopping at the first
     keep_broken: bool = False,
+    total: MemoryBudget | None = None,  # for all files of a source
 ) -> RawTable:  # SNAPSHOT_COLUMNS; rows are line numbers, and may be none
     "Read the chosen papers of a snapshot. Raises `BadPapers`."
-    parts = list(snapshot_parts(path, paper_filter, keep_broken))
-    columns = []
+    parts, columns, budget = [], [], file_budget(Path(path))
+    for part in snapshot_parts(path, paper_filter, keep_broken):
+        rows = len(part.rows) + 2 * len(part.broken)
+        size = sum(column.nbytes for column in part.columns) + ROW_BYTES * rows
+        for one in (budget, total or budget)[: 1 + bool(total)]:
+            one.spend(size, f"{rows:,} rows more")
+        parts.append(part)
     for at, first in enumerate(parts[0].columns):
         chunks = [chunk for part in parts for chunk in part.columns[at].chunks]
         columns.append(pa.chunked_array(chunks, first.type))
-    rows = [row for part in parts for row in part.rows]
+    numbers = [row for part in parts for row in part.rows]
     broken = [line for part in parts for line in part.broken]
-    return RawTable(SNAPSHOT_COLUMNS, columns, rows, broken)
+    return RawTable(SNAPSHOT_COLUMNS, columns, numbers, broken)

@@ -24,9 +24,8 @@ from typing import Any, BinaryIO
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from pyarrow.compute import field
-from pyarrow.dataset import dataset
 
 from ..classifiers.base import Classifier
 from ..classifiers.encoders import accelerator
@@ -39,6 +38,7 @@ from arxiv_nbclf.classifiers.native import (
     new_scorer,
 )
 from arxiv_nbclf.core.basics import (
+    FolderExists,
     available_cores,
     check_folder_free,
     log,
@@ -250,19 +250,22 @@ def local_engine(
 _RUN_JSON = "_run.json"  # what begins with _ is no part of the data set
 
 
+def _rows(
+    path: Path,  # a parquet file
+) -> int:
+    "The number of rows of a shard."
+    with path.open("rb") as file:  # Arrow opens no name that is not UTF-8
+        return pq.read_metadata(file).num_rows
+
+
 def _finish(
     partial: Path,  # with all shards
     shards: int,  # how many there must be
     request: dict[str, Any],  # what was requested
 ) -> tuple[int, int]:  # papers and rejects
     "Count what is there and write the record."
-    counts = [
-        pq.read_metadata(partial / shard_name(number)).num_rows
-        for number in range(shards)
-    ]
-    rejects = sum(
-        pq.read_metadata(path).num_rows for path in partial.glob("_rejects-*.parquet")
-    )
+    counts = [_rows(partial / shard_name(number)) for number in range(shards)]
+    rejects = sum(map(_rows, partial.glob("_rejects-*.parquet")))
     write_json(
         partial / "run.json",
         {"asked": request, "papers": sum(counts), "rejects": rejects, "shards": shards},
@@ -480,6 +483,15 @@ def find_engine(
     return getattr(import_module(module), function)
 
 # %% ../../nbs/09_deployment/01_bulk.ipynb #60c89206
+def _abstained(
+    path: Path,  # a shard
+) -> int:  # papers
+    "The number of papers of a shard that are flagged as abstained."
+    with path.open("rb") as file:
+        column = pq.read_table(file, columns=["abstained"])["abstained"]
+    return pc.sum(column).as_py() or 0
+
+
 def _to_folder(
     papers: str | Path,  # a file, a folder of files, or the word sample
     model: Model | None,  # None: the packaged model
@@ -500,10 +512,8 @@ def _to_folder(
     if done.rejects:
         files = done.folder / "_rejects-*.parquet"
         log.warning("%d rows cannot be used: %s says why", done.rejects, files)
-    flags = dataset([str(path) for path in sorted(done.folder.glob("part-*.parquet"))])
-    return PredictionSummary(
-        done.papers, flags.count_rows(filter=field("abstained")), done.rejects
-    )
+    abstained = sum(map(_abstained, done.folder.glob("part-*.parquet")))
+    return PredictionSummary(done.papers, abstained, done.rejects)
 
 # %% ../../nbs/09_deployment/01_bulk.ipynb #60c8b0f5
 def _fetch_papers(
@@ -543,6 +553,10 @@ def _check_out(
         check_folder_free(out)
         if whole:
             check_table_path(out)
+            rejects = rejects_path(out)
+            if rejects.exists() or rejects.is_symlink():
+                problem = f"{rejects} is there already, perhaps of an earlier run"
+                raise FolderExists(f"{problem}: move it away, or choose another file")
     if words == ["-"] and not whole:
         what = f"standard input cannot be predicted into the folder {out}"
         raise BadPapers(f"{what}: give a file, such as {out}.parquet, or -")
