@@ -33,10 +33,21 @@ from arxiv_nbclf.classifiers.base import (
     request_digest,
     to_plain,
 )
-from .calibration import Temperature, cross_fit, fit_temperature, in_range
+from arxiv_nbclf.classifiers.calibration import (
+    Temperature,
+    cross_fit,
+    fit_temperature,
+    in_range,
+)
 from .encoders import find_encoder
 from .linear import fit_offsets
-from ..core.basics import CHECKPOINT_FOLDER, error_line, is_secondary_process, log, write_json
+from arxiv_nbclf.core.basics import (
+    CHECKPOINT_FOLDER,
+    error_line,
+    is_secondary_process,
+    log,
+    write_json,
+)
 from ..preprocessing import LABELS
 
 # %% ../../nbs/04_classifiers/08_ensemble.ipynb #967a5988

@@ -144,7 +144,8 @@ def tfidf(
 ) -> csr_matrix:
     "Sublinear tf-idf with rows of unit length."
     weighted = counts.astype(np.float64)
-    weighted.data = (1 + np.log(weighted.data)) * idf[weighted.indices]
+    # rounded, for processors differ in the last digit of a logarithm
+    weighted.data = (1 + np.log(weighted.data).round(12)) * idf[weighted.indices]
     lengths = np.sqrt(np.asarray(weighted.multiply(weighted).sum(axis=1)).ravel())
     return csr_matrix(diags_array(1 / np.maximum(lengths, 1e-12)) @ weighted)
 

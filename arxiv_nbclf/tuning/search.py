@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['OBJECTIVES', 'MINIMIZED', 'Report', 'BEST_MODEL_FOLDER', 'MAX_FAILURES', 'TRIAL_FAILURES', 'objective_value',
            'Search', 'trial_classifier', 'fold_probabilities', 'evaluate_trial', 'best_value', 'run_trial', 'quiet_log',
-           'run_trials', 'SearchResult', 'check_folds']
+           'run_trials', 'SearchResult', 'check_folds', 'best_classifier']
 
 # %% ../../nbs/06_tuning/02_tuning.ipynb #d0398525
 import logging
@@ -602,16 +602,12 @@ def best_classifier(
         "trials": {
             state: int(states.get(state, 0)) for state in ("complete", "pruned", "fail")
         },
-<<<<<<< L
+        "defaults": _best_default(study, search),
         "best": {
             "trial": study.best_trial.number,
             "value": value,
             "settings": public_settings(values),
         },
-=======
-        "defaults": _best_default(study, search),
-        "best": {"trial": study.best_trial.number, "value": value, "settings": values},
->>>>>>> R
         "seconds": round(float(table.seconds.sum()), 1),
         "check": _check_best(search, values, value, train_papers),
     }
