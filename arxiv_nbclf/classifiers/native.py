@@ -171,7 +171,7 @@ def hash_rows(
 # known when the loop is compiled, which lets eight sums be made at once
 N_GROUPS = len(LABELS)
 # of a count: 1 + ln c
-LOG_COUNTS = np.concatenate([[0.0], 1 + np.log(np.arange(1.0, 256))])
+LOG_COUNTS = np.concatenate([[0.0], 1 + np.log(np.arange(1.0, 256)).round(12)])
 
 # %% ../../nbs/04_classifiers/02_native.ipynb #e34527f3
 def score_rows(
@@ -413,7 +413,7 @@ def score_small_batch(
     scores = np.empty((len(texts), len(intercepts)))
     for row, buckets in enumerate(texts):
         hit, counts = np.unique(np.asarray(buckets, dtype=np.int64), return_counts=True)
-        values = (1 + np.log(counts)) * idf[hit]
+        values = (1 + np.log(counts).round(12)) * idf[hit]
         scores[row] = (
             weights[:, hit] @ (values / max(np.sqrt(values @ values), 1e-12))
             + intercepts
