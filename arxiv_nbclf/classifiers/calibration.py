@@ -114,7 +114,8 @@ def fit_temperature(
         return float(np.mean(np.log(np.exp(z).sum(axis=1)) - of_label))
 
     best = minimize_scalar(loss, bounds=(np.log(0.01), np.log(100)), method="bounded")
-    return Temperature(float(np.exp(best.x)))
+    # rounded, as below, so that all processors find the same
+    return Temperature(round(float(np.exp(best.x)), 6))
 
 # %% ../../nbs/04_classifiers/00_calibration.ipynb #aa7801f1
 @dataclass(frozen=True, eq=False, repr=False)
@@ -230,7 +231,7 @@ def fit_matrix_scaling(
         method="trust-exact",
         options={"gtol": 1e-3 * n**0.5},
     ).x.reshape(k + 1, k)
-    return MatrixScaling(best[:k] * sharpness, best[k])
+    return MatrixScaling((best[:k] * sharpness).round(7), best[k].round(7))
 
 # %% ../../nbs/04_classifiers/00_calibration.ipynb #b410e00c
 Calibration: TypeAlias = Temperature | MatrixScaling
@@ -498,7 +499,7 @@ def fit_thresholds(
 ) -> dict[float, Threshold]:  # wanted accuracy → where to abstain
     "The thresholds of all `ACCURACIES` that can be reached."
     right = probabilities.argmax(axis=1) == labels
-    curve = coverage_table(probabilities.max(axis=1), right)
+    curve = coverage_table(probabilities.max(axis=1).round(9), right)
     found: dict[float, Threshold] = {}
     for accuracy in ACCURACIES:
         try:
