@@ -14,7 +14,6 @@ __all__ = ['Shape', 'ARRAY_RANGES', 'BUNDLE_JSON', 'WEIGHTS_FILE', 'METADATA_FIL
 
 # %% ../../nbs/04_classifiers/01_classifier.ipynb #e38fc5bc
 import json
-import math
 import re
 import shutil
 from abc import ABC, abstractmethod
@@ -279,13 +278,15 @@ FIELD_TYPES = {
 }
 
 
-def _finite(
-    text: str,  # a number as JSON has it, or NaN or Infinity, which only Python reads
-) -> float:  # or ValueError
-    "A number out of JSON, which may neither be nor become infinite."
-    if not math.isfinite(number := float(text)):
-        raise ValueError(f"{text:.20} is no finite number")
-    return number
+def _is_finite(
+    value: Any,  # out of JSON, where Python reads NaN, Infinity and 1e999 too
+) -> bool:
+    "Whether all numbers of an entry are finite."
+    try:
+        json.dumps(value, allow_nan=False)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 _VERSION = re.compile(r"[\w.+-]{1,40}", re.ASCII)
@@ -305,8 +306,7 @@ def _read_json(
     try:
         if (size := path.stat().st_size) > MAX_BUNDLE_JSON_BYTES:
             raise ValueError(f"{size:,} bytes are more than a description has")
-        text = path.read_text(encoding="utf-8")
-        record = json.loads(text, parse_float=_finite, parse_constant=_finite)
+        record = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise BadBundle(
             error_line(path, f"cannot be read ({error}); save the model again")
@@ -347,6 +347,9 @@ def _read_description(
                 "it again",
             )
         )
+    if wrong := [key for key, value in record.items() if not _is_finite(value)]:
+        problem = f"numbers under {', '.join(wrong)} are not finite; do not use it"
+        raise BadBundle(error_line(folder / BUNDLE_JSON, problem))
     if record["labels"] != list(LABELS):
         raise BadBundle(
             error_line(
