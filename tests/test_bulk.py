@@ -19,7 +19,8 @@ from tiny_models import tiny_encoder
 from arxiv_nbclf import label_ids, new_classifier, read_papers, sample
 from arxiv_nbclf.classifiers.base import Classifier, load_classifier
 from arxiv_nbclf.classifiers.hybrid import HybridClassifier
-from arxiv_nbclf.deployment.bulk import predict_stream
+from arxiv_nbclf.core.basics import ArxivNbclfError
+from arxiv_nbclf.deployment.bulk import predict_file, predict_stream
 from arxiv_nbclf.deployment.export import export_model
 from arxiv_nbclf.deployment.onnx import BatchingMode, to_exported
 from arxiv_nbclf.deployment.prediction import predict_table
@@ -159,3 +160,13 @@ def test_a_shard_is_encoded_in_batches_of_like_lengths(place: Path, hybrid: Path
     assert sum(len(mask) for mask in batches) == stream.papers == 250
     assert max(mask.size for mask in batches) <= 1_024  # what is in memory at once
     assert sum(mask.size for mask in batches) < 1.1 * sum(mask.sum() for mask in batches)  # hardly any filling
+
+
+@pytest.mark.parametrize("name", ["papers.csv", "papers.tsv", "papers.csv.gz"])
+def test_a_latin_1_header_leaves_nothing(tmp_path: Path, name: str) -> None:
+    data = "title\tabstract\tr\xe9sum\xe9\na\tb\tc\n".replace("\t", "\t" if "tsv" in name else ",").encode("latin-1")
+    (tmp_path / name).write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
+    for out in ("o", "o.csv"):
+        with pytest.raises(ArxivNbclfError, match="byte 0xe9 at position 16 .line 1."):
+            predict_file(tmp_path / name, None, tmp_path / out)
+    assert [path.name for path in tmp_path.iterdir()] == [name]

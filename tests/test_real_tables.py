@@ -288,7 +288,7 @@ def check_reading(path: Path) -> None:
 @pytest.mark.parametrize("ending", MUTATED)
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @given(edits=EDITS, inside=st.booleans())
-@example(edits=[(1.0, 0, b'{"title": ' + b"[" * 400 + b"]" * 400 + b', "abstract": "a"}\n')], inside=False)
+@example(edits=[(1.0, 0, b'{"title": ' + b"[" * 900 + b"]" * 900 + b', "abstract": "a"}\n')], inside=False)
 @example(edits=[(0.0, 0, b"\xe9")], inside=False)
 def test_a_damaged_table_ends_in_papers_rejects_or_one_line(ending: str, edits: list[tuple[float, int, bytes]], inside: bool) -> None:
     data = VALID[ending]

@@ -109,7 +109,8 @@ def _parquet_chunks(
         group = max(0, int(np.searchsorted(starts, begin * rows, "right")) - 1)
         # rows of the group that belong to finished chunks
         surplus = begin * rows - int(starts[group])
-        batches = parquet_batches(path, data, wanted, budget, min(rows, 8192), group)
+        size = min(rows, 8192)
+        batches = parquet_batches(path, data, wanted, budget, size, group, rows + size)
         for number, part in enumerate(
             rebatch(_skip_rows(batches, surplus), rows) if begin < chunks else (), begin
         ):

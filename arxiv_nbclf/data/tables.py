@@ -31,6 +31,7 @@ from html import escape
 from io import BufferedReader, BytesIO, RawIOBase, StringIO
 from itertools import islice
 from lzma import LZMAError, LZMAFile
+from math import inf
 from pathlib import Path
 from tarfile import TarError, TarFile
 from tarfile import open as open_tar
@@ -124,7 +125,7 @@ def _cell_texts(
     for value in values:
         try:
             texts.append(text_or_none(value))
-        except ValueError as error:  # bytes may be no UTF-8
+        except (ValueError, RecursionError) as error:  # no UTF-8; lists in lists
             texts.append(None)
             problems.append(error)
     if problems and not any(texts):
@@ -1118,6 +1119,14 @@ def _read_xlsx(
     return {name: tables[name] for name in taken}
 
 # %% ../../nbs/01_data/01_tables.ipynb #e741ab51
+def _is_text(
+    kind: pa.DataType,  # of values
+) -> bool:
+    "Whether values are texts or bytes, of any length."
+    large = pa.types.is_large_string(kind) or pa.types.is_large_binary(kind)
+    return large or pa.types.is_string(kind) or pa.types.is_binary(kind)
+
+
 def _decoded_bytes(
     values: pa.Array,  # of any type
 ) -> int:  # bytes of memory
@@ -1125,7 +1134,7 @@ def _decoded_bytes(
     kind = values.type
     if pa.types.is_dictionary(kind):
         texts, total = values.dictionary, 0
-        if pa.types.is_string(texts.type) or pa.types.is_binary(texts.type):
+        if _is_text(texts.type):
             used = pc.take(pc.binary_length(texts), values.indices)
             total = pc.sum(used.cast(pa.int64())).as_py() or 0
         return 8 * len(values) + total
@@ -1175,6 +1184,44 @@ def open_parquet(
             file, read_dictionary=list(kept), pre_buffer=False, buffer_size=1 << 20
         )
 
+# %% ../../nbs/01_data/01_tables.ipynb #3b155f62
+def _text_bound(
+    file: pq.ParquetFile,  # opened so that columns keep their dictionary
+    groups: Iterable[int],  # row groups to read
+    columns: Sequence[str],  # names
+    held: int | None,  # rows that are in memory together; None: all
+) -> float:  # infinite where texts stand in lists
+    "The memory that columns take at most, by the longest text of each dictionary."
+    most, rows, sizes = 0.0, 0, [0]
+    for group in groups:
+        longest = 0.0
+        for batch in file.iter_batches(1, [group], columns):
+            for values in batch.columns:
+                if pa.types.is_nested(values.type):
+                    return inf
+                kind = values.type
+                if pa.types.is_dictionary(kind):
+                    if not _is_text(kind.value_type):
+                        return inf
+                    lengths = pc.binary_length(values.dictionary)
+                    longest += 8 + (pc.max(lengths).as_py() or inf)
+            break
+        most, rows = max(most, longest), rows + file.metadata.row_group(group).num_rows
+        parts = _column_parts(file.metadata, columns, [group])
+        sizes.append(sum(size for _, size in parts))
+    rows = rows if held is None else min(rows, held)
+    declared = (
+        sum(sizes) if held is None else 3 * max(sizes)
+    )  # of the groups of a chunk
+    return rows * (most + ROW_BYTES) + declared if rows else 0
+
+
+def _batch_bytes(
+    batch: pa.RecordBatch,  # rows
+) -> int:
+    "The memory that a batch takes when it is decoded."
+    return sum(map(_decoded_bytes, batch.columns)) + ROW_BYTES * batch.num_rows
+
 # %% ../../nbs/01_data/01_tables.ipynb #0b6874b6
 def parquet_batches(
     path: Path,  # a parquet file
@@ -1183,6 +1230,7 @@ def parquet_batches(
     budget: MemoryBudget,  # for the rows
     rows: int = 8192,  # of a batch at most
     begin: int = 0,  # the first row group to read
+    held: int | None = None,  # rows that are in memory together; None: all
 ) -> Iterator[pa.RecordBatch]:
     "Read columns of a parquet file; what a batch takes is known before it is read."
     with open_parquet(path, data) as file:
@@ -1194,16 +1242,20 @@ def parquet_batches(
             kept |= {
                 part.path_in_schema for part, _ in parts if part.has_dictionary_page
             }
+        batches = file.iter_batches(rows, groups, columns)
         with open_parquet(path, data, kept) as measured:
+            bound = _text_bound(measured, groups, columns, held)
+            if budget.used + bound <= budget.limit:
+                for batch in batches:
+                    budget.spend(_batch_bytes(batch), "rows of text")
+                    yield batch
+                return
             ahead = measured.iter_batches(rows, groups, columns)
-            batches = file.iter_batches(rows, groups, columns)
             known = given = 0
             while True:
                 while known < given + rows and (batch := next(ahead, None)) is not None:
                     known += batch.num_rows
-                    size = sum(map(_decoded_bytes, batch.columns))
-                    size += ROW_BYTES * batch.num_rows
-                    budget.spend(size, f"{known:,} rows of text")
+                    budget.spend(_batch_bytes(batch), f"{known:,} rows of text")
                 if (batch := next(batches, None)) is None:
                     return
                 given += batch.num_rows
