@@ -18,6 +18,7 @@ import venv
 import zipfile
 from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from functools import partial
 from itertools import groupby
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
@@ -127,9 +128,12 @@ def check_site() -> None:
         call(sys.executable, "-m", "pytest", "-q", "tests/test_site.py", SITE=str(Path(name) / "_docs"))
 
 
-def check_pytest() -> None:
+def check_tests(
+    half: int,  # 0 or 1: every other file, so that two processes share the work
+) -> None:
     """What notebooks tell badly."""
-    call(sys.executable, "-m", "pytest", "-q", "tests", "--ignore", "tests/test_site.py")
+    files = [path for path in sorted((ROOT / "tests").glob("test_*.py")) if path.stem != "test_site"]
+    call(sys.executable, "-m", "pytest", "-q", *files[half::2])
 
 
 def stray(
@@ -217,7 +221,8 @@ STEPS: dict[str, Callable[[], None]] = {
     "ruff": check_ruff,
     "mypy": check_mypy,
     "notebooks": check_notebooks,
-    "pytest": check_pytest,
+    "tests": partial(check_tests, 0),
+    "more tests": partial(check_tests, 1),
     "site": check_site,
     "package": check_package,
 }
