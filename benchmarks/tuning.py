@@ -84,6 +84,7 @@ def main() -> None:
         "peak_memory_gb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 2),
         "study_ms_per_trial": costs,
         "search": search.search_request(),
+        "defaults": tuned.record["defaults"],
         "best": tuned.record["best"],
         "check": tuned.record["check"],
         "test": {"untuned": figures(test[1], before), "tuned": figures(test[1], after)},
