@@ -113,7 +113,8 @@ def test_odd_tables_cost_answers_and_never_the_run(tmp_path: Path, case: str) ->
     assert missing <= report["skipped"].keys()
     assert html_errors(page) == [] and page.count("Left out: ") == len(report["skipped"].keys() - {"confidence_intervals"})
     words = ("evaluate", tmp_path / "odd.csv", "--model", tmp_path / "out", "--out", tmp_path / "again")
-    assert main(["--quiet", *map(str, words)]) == 0
+    nothing_new = case == "one text"  # all test papers are near-duplicates of training papers
+    assert main(["--quiet", *map(str, words)]) == (2 if nothing_new else 0)
 
 
 def test_markup_of_a_table_is_escaped(papers: Path, tmp_path: Path) -> None:

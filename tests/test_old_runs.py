@@ -29,6 +29,7 @@ def old_bundle(folder: Path, papers: pd.DataFrame, split: pd.Series) -> None:
     train, validation = (papers[split == name] for name in ("train", "validation"))
     classifier = new_classifier("linear", bits=12, C=0.5, class_weight=0.75)
     classifier.fit(train, label_ids(train), validation=(validation, label_ids(validation)))
+    classifier.learnt_from_ = None  # old bundles have no sketch of their papers
     classifier.save(folder)
     saved = json.loads((folder / "bundle.json").read_text())
     assert list(saved) == BUNDLE_KEYS

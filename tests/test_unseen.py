@@ -72,6 +72,7 @@ def test_training_papers_are_left_out(
     how: str,
     part: str,
     caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Of a table with all papers again and others, the run's test papers and the others are scored: by the run and by the bare bundle."""
     known, others = tables
@@ -80,7 +81,8 @@ def test_training_papers_are_left_out(
         pd.concat([AGAIN[how](known), others], ignore_index=True),
         tmp_path / "again.parquet",
     )
-    with caplog.at_level(logging.INFO):
+    monkeypatch.setattr(runs.log, "propagate", True)  # the command line takes messages to itself
+    with caplog.at_level(logging.INFO, runs.log.name):
         found = runs.evaluate_bundle(
             tmp_path / "again.parquet", model / part, tmp_path / "out"
         ).record
@@ -96,6 +98,7 @@ def test_a_bundle_without_a_sketch_says_so(
     model: Path,
     tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """An older bundle knows nothing of its papers: all are scored, with a warning."""
     classifier = load_classifier(model)
