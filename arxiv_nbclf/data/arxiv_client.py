@@ -22,6 +22,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from pathlib import Path
+from threading import Event
 from typing import Any, Self
 from urllib.parse import unquote, urlencode, urljoin, urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -613,6 +614,7 @@ def _redirected(
 def _answer(
     manager: Any,  # a pool manager of urllib3; it gets a function hang_up
     address: str,  # with the query
+    given_up: Event,  # set when nobody waits for the answer any more
 ) -> tuple[Any, bytes]:  # the response, and its body up to the limit
     "Request, and read what comes."
     pool = manager.connection_from_url(address)
@@ -622,7 +624,15 @@ def _answer(
     ) -> Any:
         "A connection that can be closed while the answer's head is read."
         made = type(pool).ConnectionCls(**options)
+        connect = made.connect
         manager.hang_up = lambda: made.sock.shutdown(socket.SHUT_RDWR)
+
+        def connect_in_time() -> None:
+            connect()
+            if given_up.is_set():
+                manager.hang_up()
+
+        made.connect = connect_in_time
         return made
 
     pool.ConnectionCls = connection
@@ -646,10 +656,13 @@ def _request(
 
     host, until = urlsplit(address).hostname, time.monotonic() + seconds
     for _ in range(MAX_REDIRECTS + 1):
+        given_up = Event()
         try:
-            left, answer = until - time.monotonic(), partial(_answer, manager, address)
+            left = until - time.monotonic()
+            answer = partial(_answer, manager, address, given_up)
             response, data = call_with_timeout(left, answer)
         except TimeoutError as error:
+            given_up.set()
             with suppress(OSError, AttributeError, ValueError):  # it may be closed
                 manager.hang_up()
             manager.clear()
