@@ -4,11 +4,13 @@
 
 # %% auto #0
 __all__ = ['SEPARATOR_TOKEN', 'SEPARATORS', 'TEXT_CLEANERS', 'MAX_NOTICE', 'WITHDRAWN', 'LABELS', 'id2label', 'label2id',
-           'TEST_SHARE', 'VALIDATION_SHARE', 'SPLITS', 'MIN_GROUP_PAPERS', 'SPLIT_PLANS', 'SHINGLE_WORDS',
-           'KEPT_SHINGLES', 'MIN_TITLE_WORDS', 'MIN_SHARED', 'UnknownOption', 'CannotSplit', 'BadTexts', 'BadLabels',
-           'as_texts', 'check_papers', 'is_withdrawal_notice', 'paper_texts', 'label_ids', 'labels_are_names',
-           'check_labels', 'split_papers', 'split_counts', 'plot_split_shares', 'near_duplicates_across',
-           'split_digest', 'text_digests', 'PaperSketch', 'PreparedPapers', 'prepare']
+           'LEVELS', 'MIN_PAPERS', 'TEST_SHARE', 'VALIDATION_SHARE', 'SPLITS', 'MIN_GROUP_PAPERS', 'SPLIT_PLANS',
+           'SHINGLE_WORDS', 'KEPT_SHINGLES', 'MIN_TITLE_WORDS', 'MIN_SHARED', 'UnknownOption', 'CannotSplit',
+           'BadTexts', 'BadLabels', 'as_texts', 'check_papers', 'is_withdrawal_notice', 'paper_texts', 'label_ids',
+           'paper_labels', 'label_classes', 'level_of', 'class_ids', 'listed_labels', 'group_matrix',
+           'labels_are_names', 'check_labels', 'label_level', 'check_categories', 'left_out_labels', 'split_papers',
+           'split_counts', 'plot_split_shares', 'near_duplicates_across', 'split_digest', 'text_digests', 'PaperSketch',
+           'PreparedPapers', 'prepare']
 
 # %% ../nbs/03_preprocessing.ipynb #8d9e17d8
 import re
@@ -37,7 +39,16 @@ from arxiv_nbclf.data.papers import (
     title_key,
 )
 from .data.tables import file_records
-from .data.taxonomy import GROUPS, group_of
+from arxiv_nbclf.data.taxonomy import (
+    ARCHIVED,
+    GROUPS,
+    UnknownCategory,
+    current_category,
+    group_of,
+    is_category,
+    split_codes,
+    unknown_category,
+)
 
 # %% ../nbs/03_preprocessing.ipynb #c3d1fa00
 class UnknownOption(ArxivNbclfError):
@@ -53,7 +64,7 @@ class BadTexts(ArxivNbclfError, TypeError):
 
 
 class BadLabels(ArxivNbclfError):
-    "The labels do not fit the papers or the eight groups."
+    "The labels do not fit the papers, or are no groups and no categories."
 
 # %% ../nbs/03_preprocessing.ipynb #3af2615d
 def as_texts(
@@ -240,8 +251,11 @@ label2id: dict[str, int] = {label: number for number, label in id2label.items()}
 
 def label_ids(
     papers: pd.DataFrame | Any,  # a papers table (main_category is read)
-) -> np.ndarray:  # int64, shape (n_papers,), places in `LABELS`
-    """Each paper's group as a number.
+    # names of groups or categories, from `label_classes`; None: the eight groups
+    classes: Sequence[str] | None = None,
+    # int64, shape (n_papers,), places in `classes`; -1: the paper's is not among them
+) -> np.ndarray:
+    """Each paper's group, or class, as a number.
 
     Raises `UnknownCategory` for a code that arXiv does not have, `BadPapers` for a
     table without main categories.
@@ -251,9 +265,97 @@ def label_ids(
     >>> label_ids(pd.DataFrame({"main_category": ["cs.LG", "math.NT"]}))
     array([0, 3])
     """
+    if classes is not None:
+        return class_ids(paper_labels(papers, level_of(classes)), classes)
     codes = _with_columns(papers, "main_category")["main_category"]
     ids = {code: label2id[group_of(code)] for code in codes.unique()}
     return np.array([ids[code] for code in codes], dtype=np.int64)
+
+# %% ../nbs/03_preprocessing.ipynb #b38e052b
+LEVELS = ("group", "category")
+
+
+def paper_labels(
+    papers: pd.DataFrame | Any,  # a papers table (main_category is read)
+    level: str = "group",  # one of LEVELS
+) -> np.ndarray:  # (n_papers,) str; "" for a paper that has no category today
+    "Each paper's group or category by name; raises `UnknownCategory`."
+    if level not in LEVELS:
+        raise UnknownOption(
+            f"there is no level {level!r}; choose one of: {', '.join(LEVELS)}"
+        )
+    codes = _with_columns(papers, "main_category")["main_category"]
+    name = group_of if level == "group" else current_category
+    names = {code: name(code) or "" for code in codes.unique()}
+    return np.array([names[code] for code in codes], dtype=np.str_)
+
+# %% ../nbs/03_preprocessing.ipynb #d30ed324
+# training papers of a category; a model learns nothing from fewer
+MIN_PAPERS = 5
+
+
+def label_classes(
+    labels: Sequence[str] | np.ndarray,  # names of groups or categories; "" for none
+    min_papers: int = MIN_PAPERS,  # of a class
+) -> tuple[str, ...]:  # sorted
+    "The names that stand at so many papers."
+    names, papers = np.unique(np.asarray(labels, dtype=np.str_), return_counts=True)
+    return tuple(names[(papers >= min_papers) & (names != "")].tolist())
+
+
+def level_of(
+    classes: Sequence[str],  # names of groups, or of categories
+) -> str:  # one of LEVELS
+    "The level that classes belong to."
+    return "group" if set(classes) <= label2id.keys() else "category"
+
+
+def class_ids(
+    labels: Sequence[str] | np.ndarray,  # (n_papers,) names
+    classes: Sequence[str],  # names of the classes
+) -> np.ndarray:  # int64 (n_papers,), places in `classes`; -1: not among them
+    "Names as numbers."
+    place = {name: number for number, name in enumerate(classes)}
+    return np.array([place.get(label, -1) for label in labels], dtype=np.int64)
+
+# %% ../nbs/03_preprocessing.ipynb #7d1a49ca
+def _label_of(
+    code: str,  # a category code, or a word that is none
+    level: str,  # one of LEVELS
+) -> str:  # "" where there is none
+    "The group or the category of today that a code belongs to."
+    if not is_category(code):
+        return code if level == "group" and code in label2id else ""
+    return (group_of(code) if level == "group" else current_category(code)) or ""
+
+
+def listed_labels(
+    papers: pd.DataFrame | Any,  # a papers table (categories and main_category)
+    classes: Sequence[str],  # names of groups, or of categories
+) -> np.ndarray:  # bool (n_papers, n_classes), the primary is among them
+    "Under which classes each paper is listed; other codes are left out."
+    table = _with_columns(papers, "categories")
+    names = [name for name in ("categories", "main_category") if name in table]
+    place, level = {name: i for i, name in enumerate(classes)}, level_of(classes)
+    columns: dict[tuple[str, ...], list[int]] = {}
+    listed = np.zeros((len(table), len(classes)), dtype=bool)
+    for row, cells in enumerate(zip(*(table[name] for name in names), strict=True)):
+        codes = tuple(split_codes([*cells]))
+        if codes not in columns:
+            found = (place.get(_label_of(code, level)) for code in codes)
+            columns[codes] = [column for column in found if column is not None]
+        listed[row, columns[codes]] = True
+    return listed
+
+# %% ../nbs/03_preprocessing.ipynb #9d47e7a6
+def group_matrix(
+    classes: Sequence[str],  # names of categories, or of groups
+) -> np.ndarray:  # float64 (n_classes, 8), 1 where a class belongs to a group
+    "What turns probabilities of classes into those of groups: `probabilities @ it`."
+    belongs = np.zeros((len(classes), len(LABELS)))
+    columns = [label2id[group_of(name)] for name in classes]
+    belongs[np.arange(len(classes)), columns] = 1
+    return belongs
 
 # %% ../nbs/03_preprocessing.ipynb #bab2b1a8
 def labels_are_names(
@@ -278,6 +380,17 @@ def _label_list(
     return [*labels]
 
 
+def _check_length(
+    papers: Any,  # the papers that the labels belong to
+    labels: list[Any],  # one per paper
+) -> None:
+    "Raise `BadLabels` unless there is one label per paper."
+    if len(labels) != len(papers):
+        raise BadLabels(
+            f"{len(papers)} papers but {len(labels)} labels: give one label per paper"
+        )
+
+
 def _wrong_label(
     labels: Any,  # one of them is neither a group's name nor an id
 ) -> str:  # a message
@@ -290,10 +403,13 @@ def _wrong_label(
         or isinstance(label, bool)
         or label not in known
     )
+    first = next(wrong, "labels are not one per paper")
+    # the nearest codes, of what looks like one
+    codes = [label for label in labels if isinstance(label, str) and "." in label]
+    near = f" ({unknown_category(codes[0])})" if codes and "is" in first else ""
     return (
-        f"{next(wrong, 'labels are not one per paper')}: labels must be "
-        f"{', '.join(LABELS)}, or ids from 0 to {len(LABELS) - 1}; label_ids(papers) "
-        "makes them"
+        f"{first}: labels must be {', '.join(LABELS)}, or ids from 0 to "
+        f"{len(LABELS) - 1}, or codes of categories{near}; label_ids(papers) makes ids"
     )
 
 # %% ../nbs/03_preprocessing.ipynb #a3c1efd1
@@ -305,10 +421,7 @@ def check_labels(
     "Label ids as an array, or `BadLabels` if no model can be fitted on them."
     labels = _label_list(labels)
     ids = np.array(labels, dtype=None if labels else np.int64)
-    if len(ids) != len(papers):
-        raise BadLabels(
-            f"{len(papers)} papers but {len(ids)} labels: give one label per paper"
-        )
+    _check_length(papers, labels)
     if ids.ndim == 1 and labels_are_names(labels):
         ids = np.array([label2id.get(name, -1) for name in labels])
     if (
@@ -324,6 +437,48 @@ def check_labels(
             "papers of others"
         )
     return ids.astype(np.int64)
+
+# %% ../nbs/03_preprocessing.ipynb #c34a60a4
+def label_level(
+    labels: Any,  # one per paper: ids or names of groups, or codes of categories
+) -> str:  # one of LEVELS
+    "The level of labels: category, if the code of one is among them."
+    names = {label for label in _label_list(labels) if isinstance(label, str)}
+    categories = any(is_category(name) for name in names - label2id.keys())
+    return "category" if categories else "group"
+
+
+def check_categories(
+    papers: Any,  # the papers that the labels belong to
+    labels: Any,  # a category's code each, active or archived
+) -> np.ndarray:  # (n_papers,) str, codes of today; "" for a divided archive
+    "Category codes of today, or `BadLabels`."
+    labels, today = _label_list(labels), dict[Any, str]()
+    _check_length(papers, labels)
+    for position, label in enumerate(labels):
+        try:
+            if isinstance(label, str) and label in today:
+                continue
+            today[label] = current_category(label) or ""
+        except (UnknownCategory, TypeError):
+            problem = unknown_category(label)
+            raise BadLabels(f"labels[{position}]: {problem}") from None
+        if label in label2id and label not in ARCHIVED:
+            raise BadLabels(
+                f"labels[{position}] is the group {label!r}, among codes of "
+                "categories: give groups alone, or codes alone"
+            )
+    return np.array([today[label] for label in labels], dtype=np.str_)
+
+# %% ../nbs/03_preprocessing.ipynb #92232e1b
+def left_out_labels(
+    labels: Sequence[str] | np.ndarray | pd.Series,  # (n_papers,) codes as given
+    ids: np.ndarray,  # (n_papers,) from `class_ids`; -1 for what is left out
+) -> dict[str, int]:  # code → papers, sorted by code
+    "How many papers of which codes belong to no class."
+    found = np.asarray(labels, dtype=object)[ids < 0]
+    names, papers = np.unique(found.astype(np.str_), return_counts=True)
+    return dict(zip(names.tolist(), papers.tolist(), strict=True))
 
 # %% ../nbs/03_preprocessing.ipynb #dc6471ff
 TEST_SHARE, VALIDATION_SHARE = 0.2, 0.1  # of all papers; of what test leaves
@@ -723,16 +878,25 @@ class PreparedPapers:
 
     papers: pd.DataFrame  # accepted papers
     rejects: pd.DataFrame  # rows that could not be used, with reasons
-    labels: np.ndarray  # (n_papers,) label ids
+    labels: np.ndarray  # (n_papers,) places in `classes`; -1: the paper is of none
     split: pd.Series  # train, validation or test for each paper
     record: dict[str, Any]  # source, rows, splits, digests: plain JSON
+    level: str = "group"  # one of LEVELS
+    classes: tuple[str, ...] = LABELS  # names of the labels
+
+    @property
+    def names(self) -> np.ndarray:
+        "The papers' groups or categories, those that are no class too: (n_papers,)."
+        return paper_labels(self.papers, self.level)
 
     def subset(
         self,
         name: str,  # train, validation or test
     ) -> tuple[pd.DataFrame, np.ndarray]:  # its papers and label ids
-        "The papers and labels of one split."
+        "The papers and labels of one split; only test has papers without a class."
         chosen = (self.split == name).to_numpy()
+        if name != "test":
+            chosen = chosen & (self.labels >= 0)
         return self.papers[chosen], self.labels[chosen]
 
     def __repr__(self) -> str:
@@ -752,6 +916,36 @@ def _source_record(
     rows = pd.util.hash_pandas_object(papers, index=False).to_numpy()
     return [{"file": "a table in memory", "sha256": sha256(rows.tobytes()).hexdigest()}]
 
+# %% ../nbs/03_preprocessing.ipynb #011e44ab
+def _classes_of(
+    papers: pd.DataFrame,  # a papers table
+    split: pd.Series,  # what `split_papers` made of it
+    level: str,  # one of LEVELS
+    min_papers: int,  # training papers of a category that is a class
+    # classes; their ids (n_papers,); code → papers that belong to none
+) -> tuple[tuple[str, ...], np.ndarray, dict[str, int]]:
+    "Classes by training papers, and what they leave out. Raises `CannotSplit`."
+    names = paper_labels(papers, level)
+    if level == "group":
+        return LABELS, class_ids(names, LABELS), {}
+    classes = label_classes(names[(split == "train").to_numpy()], min_papers)
+    if len(classes) < 2:
+        raise CannotSplit(
+            f"{len(classes)} categories have {min_papers} training papers, so there "
+            "is nothing to tell apart; add papers, or lower min_papers"
+        )
+    ids = class_ids(names, classes)
+    given = np.where(names == "", papers["main_category"].astype(str), names)
+    if left_out := left_out_labels(given, ids):
+        log.info(
+            "%d papers are of %d categories with fewer than %d training papers, or of "
+            "divided archives: no model is fitted on them, and all count as errors",
+            sum(left_out.values()),
+            len(left_out),
+            min_papers,
+        )
+    return classes, ids, left_out
+
 # %% ../nbs/03_preprocessing.ipynb #235d96b7
 def prepare(
     # a file, a folder of files, the word sample, or a table in memory
@@ -759,15 +953,21 @@ def prepare(
     split: str = "seed",  # the strategy: seed, stable or time
     seed: int = 42,  # of the split
     strict: bool = False,  # whether a rejected row is an error
+    level: str = "group",  # of the labels: one of LEVELS
+    min_papers: int = MIN_PAPERS,  # training papers of a category that is a class
 ) -> PreparedPapers:  # with labels, split and the record of how
     "Read a table, check it and split it."
     papers, rejects = read_papers(source)
     report_rejects(rejects, len(papers), strict)
     splits = split_papers(papers, plan=split, seed=seed)
+    classes, labels, left_out = _classes_of(papers, splits, level, min_papers)
     across = near_duplicates_across(papers, splits)
     if len(across):
         log.info("%d near-duplicate titles are in more than one split", len(across))
     record = {
+        "level": level,
+        "n_classes": len(classes),
+        "left_out_classes": left_out,
         "source": _source_record(source, papers),
         "synthetic": isinstance(source, str) and source == "sample",
         "rows": len(papers) + len(rejects),
@@ -779,4 +979,4 @@ def prepare(
         **{f"n_{name}": int((splits == name).sum()) for name in SPLITS},
         "near_duplicates_across": len(across),
     }
-    return PreparedPapers(papers, rejects, label_ids(papers), splits, record)
+    return PreparedPapers(papers, rejects, labels, splits, record, level, classes)
