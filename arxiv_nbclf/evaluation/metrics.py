@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['MAX_CLASS_NOTES', 'METRIC_NAMES', 'LEVEL_METRICS', 'Ratio', 'class_scores', 'Scores', 'scores_from_confusion',
            'score', 'true_ranks', 'plot_confusion', 'plot_f1', 'LevelTerms', 'level_values', 'LevelScores',
-           'score_level', 'align_classes', 'evaluate']
+           'score_level', 'align_classes', 'evaluation_classes', 'answered_classes', 'evaluate_level', 'evaluate']
 
 # %% ../../nbs/07_evaluation/00_evaluation.ipynb #85af514a
 import math
@@ -21,8 +21,20 @@ from scipy.sparse import csr_matrix, hstack
 from ..classifiers.calibration import BadScores, check_predictions
 from ..core.pages import COLORS
 from ..data.papers import papers_table
-from ..data.taxonomy import GROUPS, group_of
-from ..preprocessing import label_ids
+from arxiv_nbclf.data.taxonomy import (
+    GROUPS,
+    current_category,
+    is_category,
+    split_codes,
+)
+from arxiv_nbclf.preprocessing import (
+    class_ids,
+    group_matrix,
+    label_ids,
+    level_of,
+    listed_labels,
+    paper_labels,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -405,14 +417,6 @@ LEVEL_METRICS = {
     "listed_hierarchical_f1": "listed codes: hierarchical F1",
 }
 
-# %% ../../nbs/07_evaluation/00_evaluation.ipynb #ee08bad3
-def _group_matrix(
-    classes: Sequence[str],  # codes of categories
-) -> np.ndarray:  # float64 (n_classes, 8): 1 where a class belongs to a group
-    "Which group each class belongs to."
-    places = [GROUPS.index(group_of(code)) for code in classes]
-    return np.eye(len(GROUPS))[places]
-
 # %% ../../nbs/07_evaluation/00_evaluation.ipynb #01d1dc77
 Ratio = tuple[np.ndarray, np.ndarray]  # (n,) each: what is summed above, and below
 
@@ -713,7 +717,7 @@ def score_level(
     Raises `BadScores`, and `UnknownCategory` where a class is no category.
     """
     true, shares = check_predictions(labels, probabilities, classes)
-    groups, codes, notes = _group_matrix(classes), None, []
+    groups, codes, notes = group_matrix(classes), None, []
     if listed is not None:
         codes = _listed_codes(true, shares, listed, listed_probabilities, decided)
         if listed_probabilities is None:
@@ -743,6 +747,19 @@ def align_classes(
     wide[:, [places[name] for name in known]] = probabilities
     return wide
 
+# %% ../../nbs/07_evaluation/00_evaluation.ipynb #f44aa79c
+def evaluation_classes(
+    known: Sequence[str],  # names of the model's classes
+    papers: pd.DataFrame,  # to be scored; categories and main_category are read
+) -> tuple[str, ...]:  # sorted; the eight groups for a model of groups
+    "The classes that a model is scored in: its own, and those of the papers."
+    if level_of(known) == "group":
+        return GROUPS
+    names = [name for name in ("categories", "main_category") if name in papers]
+    codes = {code for name in names for code in split_codes([*papers[name].unique()])}
+    today = (current_category(code) for code in codes if is_category(code))
+    return tuple(sorted({*known, *filter(None, today)}))
+
 # %% ../../nbs/07_evaluation/00_evaluation.ipynb #7da8953b
 class _HasProbabilities(Protocol):
     "What predicts probabilities, as every classifier of this library does."
@@ -750,22 +767,59 @@ class _HasProbabilities(Protocol):
     def predict_proba(
         self,
         papers: pd.DataFrame,  # a papers table
-    ) -> np.ndarray: ...  # (n_papers, 8)
+    ) -> np.ndarray: ...  # (n_papers, n_classes)
+
+
+def answered_classes(
+    # fitted; without `labels_` its columns are the groups
+    classifier: _HasProbabilities,
+) -> tuple[str, ...]:  # names of the columns of `predict_proba`
+    "The groups, or the categories that a model has learnt and answers in."
+    known = tuple(map(str, getattr(classifier, "labels_", GROUPS)))
+    level = getattr(classifier, "answer_level", lambda: level_of(known))()
+    return GROUPS if level == "group" else known
+
+# %% ../../nbs/07_evaluation/00_evaluation.ipynb #a4da4722
+def evaluate_level(
+    classifier: _HasProbabilities,  # fitted; it has `labels_` and answers in categories
+    # papers with their categories, none of them seen in training
+    papers: pd.DataFrame | Any,
+) -> LevelScores:  # of categories, groups and listed codes on these papers
+    """Score a model of categories; papers without a category of today are left out.
+
+    Raises `BadScores` if there is no paper, or a probability is not a finite number.
+    """
+    papers, known = papers_table(papers), answered_classes(classifier)
+    names = paper_labels(papers, "category")
+    papers, names = papers[names != ""], names[names != ""]
+    classes = evaluation_classes(known, papers)
+    given = align_classes(classifier.predict_proba(papers), known, classes)
+    chances = None
+    if getattr(classifier, "listed_", None) is not None:
+        chances = classifier.predict_listed_proba(papers)  # type: ignore[attr-defined]
+        chances = align_classes(chances, known, classes)
+    under = listed_labels(papers, classes)
+    return score_level(class_ids(names, classes), given, classes, under, chances)
 
 # %% ../../nbs/07_evaluation/00_evaluation.ipynb #5104370a
 def evaluate(
-    # fitted; its columns of probabilities in the order of the groups
+    # fitted; its columns in the order of the groups, or of its `labels_`
     classifier: _HasProbabilities,
     # papers with their main_category, none of them seen in training
     papers: pd.DataFrame | Any,
 ) -> Scores:  # metrics on these papers
-    """Score a fitted classifier on papers whose groups are known.
+    """Score a fitted classifier on papers whose groups or categories are known.
 
-    Raises `BadScores` if there is no paper, or a probability is not a finite number.
+    Of a model of categories all papers that have a category today are scored, those of
+    categories that it does not know as errors. Raises `BadScores` if there is no paper,
+    or a probability is not a finite number.
 
     Example
     -------
     >>> evaluate(load_classifier("bundle"), read_papers("papers.csv").papers)
     """
     papers = papers_table(papers)
+    known = answered_classes(classifier)
+    if level_of(known) == "category":
+        return evaluate_level(classifier, papers).categories
     return score(label_ids(papers), classifier.predict_proba(papers))
