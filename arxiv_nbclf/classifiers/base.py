@@ -857,8 +857,8 @@ class OutOfFold(LabelledFamily):
         ids = self._learn_labels(papers, labels)
         if (ids < 0).any():
             raise BadLabels(
-                f"{(ids < 0).sum()} of {len(ids)} papers are of no class (rare categories, "
-                "or archives that were divided): leave them out"
+                f"{(ids < 0).sum()} of {len(ids)} papers are of no class (rare "
+                "categories, or archives that were divided): leave them out"
             )
         return self._held_out_scores(self._texts(papers), ids)
 

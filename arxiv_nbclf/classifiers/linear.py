@@ -337,7 +337,8 @@ def choose_C(
     # called after each fold but the last: texts scored so far (n,) bool, scores
     on_fold: Callable[[np.ndarray, np.ndarray], None] | None = None,
     n_classes: int = len(LABELS),  # as in fit_margins
-    # C, offsets (n_classes,), scores (n_texts, n_classes) in which a text's own label has no part
+    # C, offsets (n_classes,), scores (n_texts, n_classes) in which a text's own label
+    # has no part
 ) -> tuple[float, np.ndarray, np.ndarray]:
     "The `C` that does best out of fold, with its offsets, and nested scores."
 
