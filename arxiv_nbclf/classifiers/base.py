@@ -5,12 +5,14 @@
 # %% auto #0
 __all__ = ['Shape', 'ARRAY_RANGES', 'BUNDLE_JSON', 'WEIGHTS_FILE', 'METADATA_FILES', 'BUNDLE_FORMAT', 'MAX_BUNDLE_JSON_BYTES',
            'FIELD_TYPES', 'IGNORED_SUFFIXES', 'ACCEPTED_TYPES', 'Papers', 'Labels', 'LabelledPapers', 'FAMILIES',
-           'EXPORTED_FAMILIES', 'RENAMED_SETTINGS', 'OLD_SETTINGS', 'SKETCH_FILE', 'Estimator', 'check_is_fitted',
-           'BadBundle', 'save_arrays', 'read_safetensors', 'load_arrays', 'write_bundle', 'read_bundle', 'BadSettings',
-           'check_types', 'to_plain', 'encoder_name', 'public_settings', 'check_ranges', 'check_choices', 'HeldOut',
-           'FamilyAttributes', 'ModelFamily', 'Persistable', 'CalibratedFamily', 'OutOfFold', 'Predictor',
-           'ProbabilityClassifier', 'GroupClassifier', 'Classifier', 'holdout_split', 'family_class', 'rename_settings',
-           'new_classifier', 'save_classifier', 'load_classifier', 'request_digest']
+           'EXPORTED_FAMILIES', 'RENAMED_SETTINGS', 'OLD_SETTINGS', 'SKETCH_FILE', 'LISTED_FILE', 'Estimator',
+           'check_is_fitted', 'BadBundle', 'save_arrays', 'read_safetensors', 'load_arrays', 'write_bundle',
+           'read_bundle', 'BadSettings', 'check_types', 'to_plain', 'encoder_name', 'public_settings', 'check_ranges',
+           'check_choices', 'HeldOut', 'check_level', 'FamilyAttributes', 'ModelFamily', 'Persistable',
+           'CalibratedFamily', 'LabelledFamily', 'OutOfFold', 'LevelledFamily', 'Predictor', 'ProbabilityClassifier',
+           'GroupClassifier', 'FitTexts', 'FittableClassifier', 'Classifier', 'holdout_split', 'family_class',
+           'rename_settings', 'new_classifier', 'saved_settings', 'save_classifier', 'load_classifier',
+           'request_digest']
 
 # %% ../../nbs/04_classifiers/01_classifier.ipynb #e38fc5bc
 import json
@@ -48,14 +50,16 @@ from arxiv_nbclf.classifiers.calibration import (
     MAX_WEIGHT,
     TEMPERATURE_RANGE,
     Calibration,
+    ListedModel,
     Temperature,
     Threshold,
     check_finite,
     cross_calibrate,
-    fit_matrix_scaling,
+    fit_calibration,
     fit_thresholds,
     in_range,
     read_calibration,
+    softmax,
 )
 from arxiv_nbclf.core.basics import (
     ArxivNbclfError,
@@ -64,20 +68,32 @@ from arxiv_nbclf.core.basics import (
     check_folder_free,
     error_line,
     file_sha256,
+    log,
     reason,
     write_json,
 )
+from ..data.taxonomy import CURRENT_CATEGORIES, group_of
 from arxiv_nbclf.preprocessing import (
     LABELS,
+    LEVELS,
+    MIN_PAPERS,
     SEPARATOR_TOKEN,
     SEPARATORS,
     TEXT_CLEANERS,
     BadLabels,
     BadTexts,
     PaperSketch,
+    check_categories,
     check_labels,
     check_papers,
+    class_ids,
+    group_matrix,
+    label_classes,
+    label_level,
     labels_are_names,
+    left_out_labels,
+    level_of,
+    listed_labels,
     paper_texts,
 )
 
@@ -318,6 +334,16 @@ def _read_json(
     return record
 
 # %% ../../nbs/04_classifiers/01_classifier.ipynb #1f364a02
+def _are_classes(
+    labels: list[Any],  # as bundle.json has them
+) -> bool:
+    "Whether labels are the eight groups, or categories of today, sorted."
+    if labels == list(LABELS):
+        return True
+    known = all(isinstance(one, str) and one in CURRENT_CATEGORIES for one in labels)
+    return known and len(labels) > 1 and labels == sorted({*labels})
+
+
 def _read_description(
     folder: Path,  # a bundle
 ) -> dict[str, Any]:  # with entries of the kinds that we write
@@ -350,12 +376,10 @@ def _read_description(
     if wrong := [key for key, value in record.items() if not _is_finite(value)]:
         problem = f"numbers under {', '.join(wrong)} are not finite; do not use it"
         raise BadBundle(error_line(folder / BUNDLE_JSON, problem))
-    if record["labels"] != list(LABELS):
-        raise BadBundle(
-            error_line(
-                folder, f"has labels {record['labels']!r:.100}, expected {list(LABELS)}"
-            )
-        )
+    if not _are_classes(record["labels"]):
+        problem = f"has labels {record['labels']!r:.100}, expected {list(LABELS)}"
+        problem = f"{problem}, or categories of today in order; save the model again"
+        raise BadBundle(error_line(folder, problem))
     return record
 
 # %% ../../nbs/04_classifiers/01_classifier.ipynb #4f721b27
@@ -532,10 +556,13 @@ LabelledPapers: TypeAlias = tuple[Papers, Labels]
 class HeldOut:
     "Scores of papers that a model was not fitted on: what it is calibrated by."
 
-    scores: np.ndarray  # (n, 8), the highest wins
+    scores: np.ndarray  # (n, n_classes), the highest wins
     labels: np.ndarray  # (n,) label ids
     # whether the papers given to `fit` as validation are among them
     includes_validation: bool = False
+    # (n,) which papers they are: places in the training papers and, after those, in
+    # the validation papers; None: not known
+    rows: np.ndarray | None = None
 
     def joined(
         self,
@@ -546,7 +573,23 @@ class HeldOut:
             np.vstack([self.scores, more.scores]),
             np.concatenate([self.labels, more.labels]),
         )
-        return HeldOut(*both, self.includes_validation or more.includes_validation)
+        rows = None
+        if self.rows is not None and more.rows is not None:
+            rows = np.concatenate([self.rows, more.rows])
+        with_validation = self.includes_validation or more.includes_validation
+        return HeldOut(*both, with_validation, rows)
+
+# %% ../../nbs/04_classifiers/01_classifier.ipynb #542dacec
+def check_level(
+    classifier: Any,  # with level and min_papers, as all families have them
+) -> None:
+    "Raise `BadSettings` unless level and min_papers can be meant."
+    if classifier.level not in (None, *LEVELS):
+        raise BadSettings(
+            f"level={brief(classifier.level)} is not known: take one of "
+            f"{', '.join(LEVELS)}, or None for that of the labels"
+        )
+    check_ranges(classifier, {"min_papers": (1, 1_000_000)})
 
 # %% ../../nbs/04_classifiers/01_classifier.ipynb #70729235
 class FamilyAttributes:
@@ -556,6 +599,14 @@ class FamilyAttributes:
     text_plan: str  # a setting that all families share: one of TEXT_CLEANERS
     # between title and abstract; a setting of families that count words
     separator: str = SEPARATOR_TOKEN
+    # settings of all families, too; level: None is that of the labels, group learns
+    # categories where labels are codes, and answers in groups
+    level: str | None = None
+    min_papers: int = MIN_PAPERS  # training papers of a category that is learnt
+    # the classes that were learnt: a column of scores each
+    labels_: tuple[str, ...] = LABELS
+    # from probabilities to those of being listed; None: not known
+    listed_: ListedModel | None = None
     # whether several processes can fit one model together
     distributed: ClassVar[bool] = False
     # where a fit may keep checkpoints to resume from
@@ -571,6 +622,11 @@ class FamilyAttributes:
     # called with the texts (n,) that have out-of-fold scores
     on_fold: Callable[[np.ndarray, np.ndarray], None] | None = None
 
+    @property
+    def learnt_level(self) -> str:
+        "What the classes are: group or category."
+        return level_of(self.labels_)
+
     def _texts(
         self,
         papers: Papers,  # a papers table, or a list of texts
@@ -580,6 +636,7 @@ class FamilyAttributes:
 
     def _check_settings(self) -> None:
         check_types(self)
+        check_level(self)
         check_choices(self, {"text_plan": [*TEXT_CLEANERS], "separator": SEPARATORS})
 
 # %% ../../nbs/04_classifiers/01_classifier.ipynb #829072ee
@@ -590,7 +647,7 @@ class ModelFamily(FamilyAttributes, ABC):
     def _fit(
         self,
         texts: list[str],  # one a paper
-        labels: np.ndarray,  # (n_texts,) label ids, two groups at least
+        labels: np.ndarray,  # (n_texts,) ids: places in `labels_`, two at least
         # texts and label ids to choose by, never to fit on
         validation: tuple[list[str], np.ndarray] | None,
     ) -> HeldOut | None:  # scores of other papers to calibrate on, if there are any
@@ -600,8 +657,8 @@ class ModelFamily(FamilyAttributes, ABC):
     def _scores(
         self,
         texts: list[str],  # one a paper
-    ) -> np.ndarray:  # (n_texts, 8), the highest wins
-        "Score each group for each text."
+    ) -> np.ndarray:  # (n_texts, n_classes), the highest wins
+        "Score each class for each text."
 
     def _array_shapes(self) -> dict[str, Shape]:
         "The arrays that fitting leaves behind, each as an attribute NAME_."
@@ -628,7 +685,7 @@ class ModelFamily(FamilyAttributes, ABC):
         self,
         texts: list[str],  # one a paper
         labels: np.ndarray,  # (n_texts,) label ids
-    ) -> np.ndarray | None:  # (n_texts, 8); None if the family makes none
+    ) -> np.ndarray | None:  # (n_texts, n_classes); None if the family makes none
         "Score each text by a model that was fitted on others."
         return None
 
@@ -668,55 +725,141 @@ class CalibratedFamily(Estimator, Persistable):
         "Set calibration, thresholds and held-out probabilities."
         self.calibration_: Calibration = Temperature()
         self.thresholds_: dict[float, Threshold] = {}
+        # of the groups, if those are sums over categories
+        self.group_thresholds_: dict[float, Threshold] = {}
         # of training papers if scored out of fold, then of validation; not saved
         self.held_out_proba_: np.ndarray | None = None
+        # (n,) which papers those are: as in `HeldOut`
+        self.held_out_rows_: np.ndarray | None = None
         if held_out:
             scores, y_true = held_out.scores, held_out.labels
-            self.calibration_ = fit_matrix_scaling(scores, y_true)
+            self.calibration_ = fit_calibration(scores, y_true)
             self.held_out_proba_ = cross_calibrate(scores, y_true)
-            self.thresholds_ = fit_thresholds(self.held_out_proba_, y_true)
+            self.held_out_rows_ = held_out.rows
+            self._fit_thresholds(self.held_out_proba_, y_true)
+
+    def _fit_thresholds(
+        self,
+        probabilities: np.ndarray,  # (n, n_classes), held out
+        y_true: np.ndarray,  # (n,) ids
+    ) -> None:
+        "Set the thresholds of the level that is answered in, and those of groups."
+        self.thresholds_ = fit_thresholds(probabilities, y_true)
+        if self.learnt_level == "category":
+            sums = group_matrix(self.labels_)
+            groups = sums.argmax(axis=1)[y_true]
+            self.group_thresholds_ = fit_thresholds(probabilities @ sums, groups)
+            if self.level == "group":
+                self.thresholds_ = self.group_thresholds_
 
     def threshold(
         self,
         accuracy: float = ABSTENTION_ACCURACY,  # wanted of the covered papers
+        # of the answers: group for the sums of categories; None: as the model answers
+        level: str | None = None,
     ) -> float:  # as `predict` takes it to abstain below
         "The confidence at which so many are right. Raises `BadSettings`."
         check_is_fitted(self)
-        if enough := [known for known in self.thresholds_ if known >= accuracy - 1e-9]:
-            return self.thresholds_[min(enough)].threshold
+        summed = level == "group" and self.learnt_level == "category"
+        thresholds = self.group_thresholds_ if summed else self.thresholds_
+        if enough := [known for known in thresholds if known >= accuracy - 1e-9]:
+            return thresholds[min(enough)].threshold
         reached = (
-            f"the highest that it has one for is {max(self.thresholds_)}"
-            if self.thresholds_
+            f"the highest that it has one for is {max(thresholds)}"
+            if thresholds
             else "it was calibrated on too few"
         )
         raise BadSettings(
             f"the model has no threshold for an accuracy of {accuracy}: {reached}"
         )
 
+# %% ../../nbs/04_classifiers/01_classifier.ipynb #33137814
+def _log_left_out(
+    codes: Mapping[str, int],  # code → papers
+    min_papers: int,  # that a category needs
+) -> None:
+    "Report papers that are not learnt from."
+    if not codes:
+        return
+    most = sorted(codes, key=lambda code: -codes[code])[:5]
+    named = ", ".join(f"{code} {codes[code]}" for code in most)
+    log.info(
+        "%d papers are not learnt from: their categories have fewer than %d papers, or "
+        "are archives that were divided (%s%s)",
+        sum(codes.values()),
+        min_papers,
+        named,
+        ", …" if len(codes) > len(most) else "",
+    )
+
+
+class LabelledFamily(CalibratedFamily):
+    "From labels as users give them to ids of the classes that are learnt."
+
+    def _learn_labels(
+        self,
+        papers: Any,  # training papers
+        labels: Labels,  # (n_papers,) names or ids of groups, or codes of categories
+    ) -> np.ndarray:  # (n_papers,) ids; -1: the paper is of no class
+        "Set `labels_`, and return the ids. Raises `BadLabels`."
+        if label_level(labels) == "group":
+            if self.level == "category":
+                raise BadLabels(
+                    "level='category' needs codes of categories, such as cs.LG, and "
+                    "these labels are groups"
+                )
+            self.labels_ = LABELS
+            return check_labels(papers, labels)
+        names = check_categories(papers, labels)
+        classes = label_classes(names, self.min_papers)
+        if len(classes) < 2:
+            raise BadLabels(
+                f"{len(classes)} categories have {self.min_papers} papers or more, and "
+                "two are needed: add papers, or lower min_papers"
+            )
+        self.labels_ = classes
+        return class_ids(names, classes)
+
+    def _known_ids(
+        self,
+        papers: Any,  # validation papers
+        labels: Labels,  # (n_papers,) of the level that is learnt
+    ) -> np.ndarray:  # (n_papers,) ids; -1: the paper is of no class
+        "Labels as places in `labels_`. Raises `BadLabels`."
+        if self.learnt_level == "group":
+            return check_labels(papers, labels, groups=1)
+        return class_ids(check_categories(papers, labels), self.labels_)
+
 # %% ../../nbs/04_classifiers/01_classifier.ipynb #493ce4a4
-class OutOfFold(CalibratedFamily):
+class OutOfFold(LabelledFamily):
     "Scores of each training paper by a model that was not fitted on it."
 
     def out_of_fold_proba(
         self,
         papers: Papers,  # to fit on
-        labels: Labels,  # (n_papers,) groups' names or label ids
-    ) -> np.ndarray | None:  # float (n_papers, 8); None if the family makes none
+        labels: Labels,  # (n_papers,) as `fit` takes them
+        # float (n_papers, n_classes), of `labels_`; None if the family makes none
+    ) -> np.ndarray | None:
         "Out-of-fold probabilities, calibrated by other papers too."
         scores = self.out_of_fold_scores(papers, labels)
         if scores is None:
             return None
-        return cross_calibrate(scores, check_labels(papers, labels))
+        return cross_calibrate(scores, self._known_ids(papers, labels))
 
     def out_of_fold_scores(
         self,
         papers: Papers,  # to fit on
-        labels: Labels,  # (n_papers,) groups' names or label ids
-    ) -> np.ndarray | None:  # float (n_papers, 8), the highest wins; None as above
-        "Out-of-fold scores, before calibration."
+        labels: Labels,  # (n_papers,) as `fit` takes them
+    ) -> np.ndarray | None:  # float (n_papers, n_classes), the highest wins; as above
+        "Out-of-fold scores, before calibration; sets `labels_`. Raises `BadLabels`."
         papers = check_papers(papers)
-        ids = check_labels(papers, labels)
         self._make_settings_plain()
+        ids = self._learn_labels(papers, labels)
+        if (ids < 0).any():
+            raise BadLabels(
+                f"{(ids < 0).sum()} of {len(ids)} papers are of no class (rare "
+                "categories, or archives that were divided): leave them out"
+            )
         return self._held_out_scores(self._texts(papers), ids)
 
     def _make_settings_plain(self) -> None:
@@ -725,39 +868,69 @@ class OutOfFold(CalibratedFamily):
         self._check_settings()
 
 # %% ../../nbs/04_classifiers/01_classifier.ipynb #aca1c294
-class Predictor(OutOfFold):
-    "From papers to scores and probabilities of the eight groups."
+class LevelledFamily(OutOfFold):
+    "The level of answers, and the classes that they have."
 
     # a clone that a tool of scikit-learn made: its classes are those that occur
     _only_seen: bool = False
 
-    def _label_ids(self) -> np.ndarray:
+    def answer_level(
+        self,
+        level: str | None = None,  # that is wanted; None: as the settings say
+    ) -> str:  # group or category
+        "The level of an answer. Raises `BadSettings` for one that was not learnt."
+        if level not in (None, *LEVELS):
+            raise BadSettings(
+                f"level={brief(level)} is not known: take one of {', '.join(LEVELS)}"
+            )
+        if level == "category" and self.learnt_level == "group":
+            raise BadSettings(
+                "the model has learnt groups and knows no categories: fit it on codes "
+                "such as cs.LG, or leave out level='category'"
+            )
+        return level or ("group" if self.level == "group" else self.learnt_level)
+
+    def _label_ids(
+        self,
+        level: str | None = None,  # as in `answer_level`
+    ) -> np.ndarray:
         "The ids of the columns."
-        every = np.arange(len(LABELS))
-        return getattr(self, "seen_", every) if self._only_seen else every
+        if self.answer_level(level) == self.learnt_level:
+            every = np.arange(len(self.labels_))
+            return getattr(self, "seen_", every) if self._only_seen else every
+        occur = group_matrix(self.labels_).any(axis=0)
+        return np.flatnonzero(occur) if self._only_seen else np.arange(len(LABELS))
 
     def _named(
         self,
-        ids: np.ndarray,  # label ids
+        ids: np.ndarray,  # of groups or categories
+        level: str | None = None,  # as in `answer_level`
     ) -> np.ndarray:  # names, if the model was fitted on names
-        named = getattr(self, "fitted_", {}).get("labels") == "names"
-        return np.array(LABELS)[ids] if named else ids
+        "What users see of ids."
+        if getattr(self, "fitted_", {}).get("labels") != "names":
+            return ids
+        groups = self.answer_level(level) == "group"
+        return np.array(LABELS if groups else self.labels_)[ids]
+
+# %% ../../nbs/04_classifiers/01_classifier.ipynb #bf61b055
+class Predictor(LevelledFamily):
+    "From papers to scores and probabilities of the classes."
 
     def _all_scores(
         self,
         papers: Papers,  # to score
-    ) -> np.ndarray:  # (n_papers, 8), the highest wins
+    ) -> np.ndarray:  # (n_papers, n_classes), the highest wins
         "Scores before calibration."
         check_is_fitted(self)
         found = check_papers(papers)
         if not len(found):
-            return np.empty((0, len(LABELS)))
+            return np.empty((0, len(self.labels_)))
         return self._scores(self._texts(found))
 
     def _finite_scores(
         self,
         papers: Papers,  # to score
-    ) -> np.ndarray:  # (n_papers, 8), the highest wins
+    ) -> np.ndarray:  # (n_papers, n_classes), the highest wins
         "Scores that may become labels. Raises `BadScores` and `BadBundle`."
         try:
             return check_finite(self._all_scores(papers))
@@ -769,12 +942,31 @@ class Predictor(OutOfFold):
             problem = f"cannot score these papers ({error}); save the model again"
             raise BadBundle(error_line(self.loaded_from, problem)) from error
 
+    def _probabilities(
+        self,
+        papers: Papers,  # to predict
+        level: str | None = None,  # as in `answer_level`
+    ) -> np.ndarray:  # (n_papers, n_classes), or (n_papers, 8): sums over categories
+        check_is_fitted(self)
+        wanted, ids = self.answer_level(level), self._label_ids(level)
+        found = self.calibration_(self._finite_scores(papers))
+        if wanted != self.learnt_level:
+            found = found @ group_matrix(self.labels_)
+        if len(ids) == found.shape[1]:
+            return found
+        found = np.maximum(found[:, ids], 1e-300)
+        return found / found.sum(axis=1, keepdims=True)
+
     def _predict_ids(
         self,
         papers: Papers,  # to predict
-    ) -> np.ndarray:  # (n_papers,) label ids
-        ids = self._label_ids()
-        return ids[self._finite_scores(papers)[:, ids].argmax(axis=1)]
+        level: str | None = None,  # as in `answer_level`
+    ) -> np.ndarray:  # (n_papers,) ids of groups or of categories
+        check_is_fitted(self)
+        ids = self._label_ids(level)
+        if self.learnt_level == "group":  # calibration keeps the highest score
+            return ids[self._finite_scores(papers)[:, ids].argmax(axis=1)]
+        return ids[self._probabilities(papers, level).argmax(axis=1)]
 
 # %% ../../nbs/04_classifiers/01_classifier.ipynb #0db7dfb2
 class ProbabilityClassifier(Predictor):
@@ -782,29 +974,49 @@ class ProbabilityClassifier(Predictor):
 
     @property
     def classes_(self) -> np.ndarray:
-        "The label of each column: all eight in order; of a clone, those it has seen."
+        "The label of each column: all in order; of a clone, those it has seen."
         return self._named(self._label_ids())
 
     def decision_function(
         self,
         papers: Papers,  # to score
-    ) -> np.ndarray:  # (n_papers, 8), the highest wins
+    ) -> np.ndarray:  # (n_papers, n_classes); the highest wins, but for biases
         "Scores before calibration."
-        scores = self._finite_scores(papers)[:, self._label_ids()]
+        scores = self._finite_scores(papers)
+        if self.answer_level() != self.learnt_level:
+            sums = softmax(scores) @ group_matrix(self.labels_)
+            scores = np.log(sums.clip(1e-300))
+        scores = scores[:, self._label_ids()]
         # scikit-learn's form for two classes
         return np.diff(scores)[:, 0] if scores.shape[1] == 2 else scores
 
     def predict_proba(
         self,
         papers: Papers,  # to predict
-    ) -> np.ndarray:  # float (n_papers, 8), in label order
-        "Calibrated probabilities."
-        scores = self._finite_scores(papers)  # checks that it is fitted
-        found, ids = self.calibration_(scores), self._label_ids()
-        if len(ids) == len(LABELS):
-            return found
-        found = np.maximum(found[:, ids], 1e-300)
-        return found / found.sum(axis=1, keepdims=True)
+        # group: sums, where categories were learnt; None: as the model answers
+        level: str | None = None,
+    ) -> np.ndarray:  # float (n_papers, n_classes), in the order of `classes_`
+        "Calibrated probabilities; raises `BadSettings` for a level that it has not."
+        return self._probabilities(papers, level)
+
+    def predict_listed_proba(
+        self,
+        papers: Papers,  # to predict
+    ) -> np.ndarray:  # float (n_papers, n_classes), in the order of `labels_`
+        """The probability of being listed under each category, as primary or not.
+
+        Never below that of being the primary. Raises `BadSettings` if the model has
+        learnt groups, or from papers without a column `categories`.
+        """
+        check_is_fitted(self)
+        if self.listed_ is None:
+            why = (
+                "has learnt groups: fit it on codes of categories"
+                if self.learnt_level == "group"
+                else "was fitted without held-out papers that have a column categories"
+            )
+            raise BadSettings(f"no probabilities of being listed: the model {why}")
+        return self.listed_(self._probabilities(papers, "category"))
 
 # %% ../../nbs/04_classifiers/01_classifier.ipynb #6cb62841
 class GroupClassifier(ProbabilityClassifier):
@@ -813,24 +1025,47 @@ class GroupClassifier(ProbabilityClassifier):
     def predict(
         self,
         papers: Papers,  # to predict
+        level: str | None = None,  # group or category; None: as the model answers
     ) -> np.ndarray:  # (n_papers,) label ids, or names
-        "The most probable group of each paper."
-        return self._named(self._predict_ids(papers))
+        "The most probable class of each paper."
+        return self._named(self._predict_ids(papers, level), level)
+
+    def _truth(
+        self,
+        labels: Labels,  # (n_papers,) true labels, of either level
+        n_papers: int,  # how many there must be
+    ) -> tuple[np.ndarray, str]:  # (n_papers,) names, and their level
+        "True labels of the level that they can be compared at."
+        papers = range(n_papers)
+        if label_level(labels) == "group":
+            return np.array(LABELS)[check_labels(papers, labels, groups=1)], "group"
+        names = check_categories(papers, labels)
+        if self.answer_level() == "category":
+            return names, "category"
+        if self.learnt_level == "group":
+            names = np.full(n_papers, "")  # an alias counts for its own group
+        pairs = zip(names, labels, strict=True)
+        return np.array([group_of(today or code) for today, code in pairs]), "group"
 
     def score(
         self,
         papers: Papers,  # to predict
-        labels: Labels,  # (n_papers,) true labels: groups' names or ids
+        labels: Labels,  # (n_papers,) true labels: names or ids of groups, or codes
         sample_weight: Sequence[float] | np.ndarray | None = None,  # (n_papers,)
     ) -> float:  # 0 to 1
-        "Accuracy; papers and labels belong together by position."
+        """Accuracy; papers and labels belong together by position.
+
+        Groups are compared with groups, also where categories were learnt. A code that
+        is no class of the model counts as an error.
+        """
         from sklearn.metrics import accuracy_score
 
-        found = self._predict_ids(papers)
-        if not len(found):
+        if not (n_papers := len(check_papers(papers))):
             raise BadLabels("there are no papers to score")
-        ids = check_labels(found, labels, groups=1)
-        return float(accuracy_score(ids, found, sample_weight=sample_weight))
+        truth, level = self._truth(labels, n_papers)
+        ids = self._predict_ids(papers, level)
+        names = np.array(LABELS if level == "group" else self.labels_)[ids]
+        return float(accuracy_score(truth, names, sample_weight=sample_weight))
 
     def __sklearn_clone__(self) -> Self:
         clone = type(self)(**deepcopy(self.get_params()))
@@ -846,41 +1081,120 @@ def _check_any_text(
     if not any(map(str.strip, texts)):
         raise BadTexts(f"all {len(papers)} texts are empty: nothing can be learnt")
 
+# %% ../../nbs/04_classifiers/01_classifier.ipynb #05778bb3
+@dataclass(frozen=True, eq=False)
+class FitTexts:
+    "Texts with their labels, those without a class left out."
+
+    texts: list[str]  # one a paper
+    ids: np.ndarray  # (n_texts,) places in `labels_`
+    # bool (n_texts, n_classes): under which classes each is listed; None: not known
+    listed: np.ndarray | None = None
+
+    @classmethod
+    def of(
+        cls,
+        texts: list[str],  # one a paper
+        ids: np.ndarray,  # (n_papers,); -1: of no class
+        papers: Papers,  # as they were given
+        classes: tuple[str, ...],  # `labels_`
+    ) -> Self:
+        "The texts that have a class."
+        table = papers.to_pandas() if hasattr(papers, "to_pandas") else papers
+        several = isinstance(table, pd.DataFrame) and "categories" in table
+        known, kept = several and level_of(classes) == "category", ids >= 0
+        listed = listed_labels(table, classes)[kept] if known else None
+        if not kept.all():
+            texts = [text for text, keep in zip(texts, kept, strict=True) if keep]
+        return cls(texts, ids[kept], listed)
+
 # %% ../../nbs/04_classifiers/01_classifier.ipynb #ab5b50d7
-class Classifier(GroupClassifier):
+class FittableClassifier(GroupClassifier):
+    "The steps of a fit."
+
+    def _validation(
+        self,
+        validation: LabelledPapers | None,  # papers and labels
+    ) -> FitTexts | None:  # None: there are none that have a class
+        "Validation papers as they are chosen by. Raises `BadLabels`."
+        if validation is None:
+            return None
+        if not isinstance(validation, tuple | list) or len(validation) != 2:
+            raise BadLabels("validation must be a pair: papers, and their labels")
+        if not len(papers := check_papers(validation[0])):
+            return None
+        ids = self._known_ids(papers, validation[1])
+        found = FitTexts.of(self._texts(papers), ids, validation[0], self.labels_)
+        return found if found.texts else None
+
+    def _held_out(
+        self,
+        train: FitTexts,  # what is fitted on
+        others: FitTexts | None,  # what is chosen by
+    ) -> HeldOut | None:
+        "Fit, and return scores to calibrate by, with those of validation."
+        chosen_by = (others.texts, others.ids) if others else None
+        held_out = self._fit(train.texts, train.ids, chosen_by)
+        if others and not (held_out and held_out.includes_validation):
+            rows = len(train.ids) + np.arange(len(others.ids))
+            more = HeldOut(self._scores(others.texts), others.ids, True, rows)
+            held_out = held_out.joined(more) if held_out else more
+        return held_out
+
+    def _fit_listed(
+        self,
+        train: FitTexts,  # what was fitted on
+        others: FitTexts | None,  # what was chosen by
+    ) -> None:
+        "Learn from held-out papers which codes are listed beside the primary one."
+        self.listed_, rows = None, self.held_out_rows_
+        if rows is None or self.held_out_proba_ is None or train.listed is None:
+            return
+        listed, known = train.listed, rows < len(train.ids)
+        if others and others.listed is not None:
+            listed, known = np.vstack([listed, others.listed]), rows >= 0
+        if known.any():
+            shares = self.held_out_proba_[known]
+            self.listed_ = ListedModel.fit(shares, listed[rows[known]])
+
+# %% ../../nbs/04_classifiers/01_classifier.ipynb #efcdc9ad
+class Classifier(FittableClassifier):
     "From papers (a table or a list of texts) to probabilities."
 
     def fit(
         self,
         papers: Papers,  # training papers
-        labels: Labels,  # (n_papers,) groups' names or label ids, in the papers' order
+        # (n_papers,) names or ids of groups, or codes of categories, in the papers'
+        # order
+        labels: Labels,
         # to choose by and calibrate on; absent: the family holds out its own
         validation: LabelledPapers | None = None,
     ) -> Self:  # the classifier itself, fitted
-        "Fit on labelled papers, then calibrate on others."
-        given, papers = [papers], check_papers(papers)
-        _check_any_text(papers)
-        ids = check_labels(papers, labels)
+        """Fit on labelled papers, then calibrate on others.
+
+        Codes of the past count as those of today. Papers of a category with fewer than
+        `min_papers` papers, or of an archive that was divided, are left out and logged.
+        """
+        given, checked = [papers], check_papers(papers)
+        _check_any_text(checked)
         self._make_settings_plain()
+        ids = self._learn_labels(checked, labels)
         # what the family chose by itself, as JSON
         self.fitted_: dict[str, Any] = {}
-        self.seen_ = np.unique(ids)
-        chosen_by = None
-        if validation is not None:
-            if not isinstance(validation, tuple | list) or len(validation) != 2:
-                raise BadLabels("validation must be a pair: papers, and their labels")
-            others = check_papers(validation[0])
-            if len(others):
-                given.append(validation[0])
-                found = check_labels(others, validation[1], groups=1)
-                chosen_by = self._texts(others), found
-        held_out = self._fit(self._texts(papers), ids, chosen_by)
-        if chosen_by is not None and not (held_out and held_out.includes_validation):
-            more = HeldOut(self._scores(chosen_by[0]), chosen_by[1], True)
-            held_out = held_out.joined(more) if held_out else more
+        self.seen_ = np.unique(ids[ids >= 0])
+        left_out = left_out_labels(labels, ids)
+        _log_left_out(left_out, self.min_papers)
+        texts = self._texts(checked)
+        train = FitTexts.of(texts, ids, papers, self.labels_)
+        if (others := self._validation(validation)) and validation:
+            given.append(validation[0])
+        held_out = self._held_out(train, others)
         if labels_are_names(labels):
             self.fitted_ = self.fitted_ | {"labels": "names"}
+        if left_out:
+            self.fitted_ = self.fitted_ | {"left_out": left_out}
         self._calibrate(held_out)
+        self._fit_listed(train, others)
         self.learnt_from_ = PaperSketch.of(*given)
         return self
 
@@ -973,26 +1287,45 @@ def new_classifier(
     return cls(**renamed)
 
 # %% ../../nbs/04_classifiers/01_classifier.ipynb #dc3b24d4
+def saved_settings(
+    classifier: Classifier,  # with its settings
+) -> dict[str, Any]:  # plain JSON
+    "The settings that identify a model; those of a level only where they count."
+    settings = to_plain(classifier.get_params())
+    if classifier.learnt_level == "group" and classifier.level is None:
+        for name in ("level", "min_papers"):
+            settings.pop(name, None)
+    return settings
+
+
+def _as_rows(
+    thresholds: Mapping[float, Threshold],  # accuracy → threshold
+) -> list[dict[str, float]]:  # plain JSON
+    "Thresholds as bundle.json has them."
+    pairs = thresholds.items()
+    return [{"accuracy": accuracy, **found._asdict()} for accuracy, found in pairs]
+
+
 def _description(
     classifier: Classifier,  # fitted
 ) -> dict[str, Any]:  # plain JSON
     "What `bundle.json` says about a classifier."
-    return {
+    record = {
         "library_version": version("arxiv_nbclf"),
         "family": classifier.family,
-        "level": "group",
-        "labels": list(LABELS),
-        "settings": public_settings(to_plain(classifier.get_params())),
+        "level": classifier.learnt_level,
+        "labels": list(classifier.labels_),
+        "settings": public_settings(saved_settings(classifier)),
         "fitted": public_settings(to_plain(classifier.fitted_)),
         "calibration": classifier.calibration_.to_dict(),
-        "thresholds": [
-            {"accuracy": accuracy, **found._asdict()}
-            for accuracy, found in classifier.thresholds_.items()
-        ],
+        "thresholds": _as_rows(classifier.thresholds_),
     }
+    if classifier.learnt_level == "category":
+        record["group_thresholds"] = _as_rows(classifier.group_thresholds_)
+    return record
 
 # %% ../../nbs/04_classifiers/01_classifier.ipynb #dc3b43c3
-SKETCH_FILE = "learnt_from.safetensors"
+SKETCH_FILE, LISTED_FILE = "learnt_from.safetensors", "listed.safetensors"
 
 
 def save_classifier(
@@ -1008,6 +1341,8 @@ def save_classifier(
         classifier._save_weights(part)
         if classifier.learnt_from_ is not None:
             save_arrays(part / SKETCH_FILE, {"hashes": classifier.learnt_from_.hashes})
+        if classifier.listed_ is not None:
+            save_arrays(part / LISTED_FILE, classifier.listed_.arrays())
 
     return write_bundle(Path(folder), write_files, _description(classifier))
 
@@ -1048,9 +1383,14 @@ def _restore(
     classifier = new_classifier(record["family"], **old | record["settings"])
     classifier._check_settings()
     classifier.fitted_ = dict(record.get("fitted", {}))
+    classifier.labels_, classes = tuple(record["labels"]), len(record["labels"])
     classifier._load_weights(folder)
-    classifier.calibration_ = read_calibration(record["calibration"], len(LABELS))
+    classifier.calibration_ = read_calibration(record["calibration"], classes)
     classifier.thresholds_ = _read_thresholds(record.get("thresholds", []))
+    of_groups = record.get("group_thresholds", [])
+    classifier.group_thresholds_ = _read_thresholds(of_groups)
+    if (path := folder / LISTED_FILE).is_file():
+        classifier.listed_ = ListedModel.read(read_safetensors(path), classes)
     classifier.learnt_from_ = _load_sketch(folder)
     return classifier
 

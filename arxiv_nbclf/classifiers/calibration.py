@@ -786,8 +786,10 @@ class ListedModel:
         both = x[rows].ravel(), listed[rows].ravel()
         shared = _fit_logistic(*both, np.array([1.0, 0.0]), np.full(2, 1e-3))
         pull = np.array([20.0, 1.0])  # as so many papers hold slope and bias
-        columns = [_fit_logistic(*own, shared, pull) for own in zip(x.T, listed.T)]
-        return cls(*np.array(columns).round(4).T)
+        columns = [
+            _fit_logistic(*own, shared, pull) for own in zip(x.T, listed.T, strict=True)
+        ]
+        return cls(*np.array(columns).round(4).T.copy())
 
     def __call__(
         self,

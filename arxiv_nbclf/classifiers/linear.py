@@ -29,7 +29,7 @@ from arxiv_nbclf.classifiers.base import (
     check_is_fitted,
     check_ranges,
 )
-from .calibration import cross_fit
+from .calibration import MAX_MATRIX_CLASSES, cross_fit
 from arxiv_nbclf.classifiers.native import (
     SMALL_BATCH,
     count_natively,
@@ -38,7 +38,7 @@ from arxiv_nbclf.classifiers.native import (
     new_scorer,
     score_small_batch,
 )
-from ..preprocessing import LABELS, check_papers
+from ..preprocessing import LABELS, MIN_PAPERS, check_papers
 
 # %% ../../nbs/04_classifiers/03_linear.ipynb #3146748b
 _MARKS = re.compile("[\u0300-\u036f]+")
@@ -161,8 +161,10 @@ def fit_margins(
     # p of the class weights n**-p: 0 is none, 1 is "balanced"
     class_weight: float = 1.0,
     seed: int = 42,  # of the solver's coordinate order
-) -> tuple[np.ndarray, np.ndarray]:  # weights (8, n_buckets) and intercepts (8,)
-    "One-against-rest linear support vector machines for all eight groups."
+    n_classes: int = len(LABELS),  # groups or categories, those without texts too
+    # weights (n_classes, n_buckets) and intercepts (n_classes,)
+) -> tuple[np.ndarray, np.ndarray]:
+    "One-against-rest linear support vector machines for all classes."
     from sklearn.svm import LinearSVC
 
     present, n = np.unique(labels, return_counts=True)
@@ -172,8 +174,8 @@ def fit_margins(
     svm.fit(features, labels)
     # with two groups there is one vector for both
     signs = np.array([-1, 1]) if len(present) == 2 else np.ones(len(present))
-    weights = np.zeros((len(LABELS), features.shape[1]))
-    intercepts = np.full(len(LABELS), ABSENT_CLASS_SCORE)
+    weights = np.zeros((n_classes, features.shape[1]))
+    intercepts = np.full(n_classes, ABSENT_CLASS_SCORE)
     weights[present] = signs[:, None] * svm.coef_
     intercepts[present] = signs * svm.intercept_
     return weights, intercepts
@@ -227,18 +229,20 @@ def out_of_fold_margins(
     seed: int = 42,  # of the folds and the solver
     # called after each fold but the last: texts scored so far (n,) bool, margins
     on_fold: Callable[[np.ndarray, np.ndarray], None] | None = None,
-) -> np.ndarray:  # (n_texts, len(C_grid), 8)
+    n_classes: int = len(LABELS),  # as in fit_margins
+) -> np.ndarray:  # (n_texts, len(C_grid), n_classes)
     "Each text's margins from models fitted without its fold, for each C."
     from tqdm import tqdm
 
     parts = _stratified_folds(labels, folds, seed)
-    margins = np.empty((len(labels), len(C_grid), len(LABELS)))
+    margins = np.empty((len(labels), len(C_grid), n_classes))
     seen = np.zeros(len(labels), dtype=bool)
     bar = tqdm(parts, "choosing C and offsets", unit="fold", leave=False, disable=None)
     for fit, held_out in bar:
         old, new = features(fit, held_out)
         for position, C in enumerate(C_grid):
-            weights, intercepts = fit_margins(old, labels[fit], C, class_weight, seed)
+            how = C, class_weight, seed, n_classes
+            weights, intercepts = fit_margins(old, labels[fit], *how)
             margins[held_out, position] = new @ weights.T + intercepts
         seen[held_out] = True
         if on_fold and not seen.all():
@@ -250,8 +254,8 @@ def accuracy_plus_macro_f1(
     labels: np.ndarray,  # (n_texts,) true label ids
     predicted: np.ndarray,  # (n_texts,) predicted label ids
 ) -> float:  # 0 … 2
-    "Accuracy plus macro F1 over the groups that occur in either."
-    n = len(LABELS)
+    "Accuracy plus macro F1 over the classes that occur in either."
+    n = 1 + max(np.max(labels, initial=0), np.max(predicted, initial=0))
     confusion = np.bincount(labels * n + predicted, minlength=n * n).reshape(n, n)
     right, total = confusion.diagonal(), confusion.sum(axis=0) + confusion.sum(axis=1)
     return float(
@@ -260,12 +264,12 @@ def accuracy_plus_macro_f1(
 
 # %% ../../nbs/04_classifiers/03_linear.ipynb #688f962f
 def fit_offsets(
-    margins: np.ndarray,  # (n_texts, 8), out of fold
+    margins: np.ndarray,  # (n_texts, n_classes), out of fold
     labels: np.ndarray,  # (n_texts,) label ids
     # values tried for each group
     grid: tuple[float, ...] = tuple(np.linspace(-0.4, 0.4, 17).tolist()),
     rounds: int = 3,  # at most this often around the groups
-) -> np.ndarray:  # (8,), to be added to the margins
+) -> np.ndarray:  # (n_classes,), to be added to the margins
     "Offsets of the groups that maximise accuracy plus macro F1."
     offsets = np.zeros(margins.shape[1])
     best = accuracy_plus_macro_f1(labels, margins.argmax(axis=1))
@@ -288,25 +292,28 @@ def fit_offsets(
 
 # %% ../../nbs/04_classifiers/03_linear.ipynb #32ec0699
 def _best_C(
-    margins: np.ndarray,  # (n_texts, len(C_grid), 8), out of fold
+    margins: np.ndarray,  # (n_texts, len(C_grid), n_classes), out of fold
     labels: np.ndarray,  # (n_texts,) label ids
-    offsets: bool,  # whether group offsets are fitted; zeros otherwise
-) -> tuple[int, np.ndarray]:  # position in C_grid, offsets (8,)
+    # whether group offsets are fitted; zeros otherwise, and of many classes, whose
+    # biases calibration fits
+    offsets: bool,
+) -> tuple[int, np.ndarray]:  # position in C_grid, offsets (n_classes,)
     "The `C` whose margins, with their best offsets, do best."
-    trials = []
+    trials, n_classes = [], margins.shape[-1]
+    offsets = offsets and n_classes <= MAX_MATRIX_CLASSES
     for position in range(margins.shape[1]):
         scores = margins[:, position]
-        best = fit_offsets(scores, labels) if offsets else np.zeros(len(LABELS))
+        best = fit_offsets(scores, labels) if offsets else np.zeros(n_classes)
         score = accuracy_plus_macro_f1(labels, (scores + best).argmax(axis=1))
         trials.append((score, position, best))
     return max(trials, key=lambda trial: trial[0])[1:]
 
 # %% ../../nbs/04_classifiers/03_linear.ipynb #baa3a1be
 def _nested_scores(
-    margins: np.ndarray,  # (n_texts, len(C_grid), 8), out of fold
+    margins: np.ndarray,  # (n_texts, len(C_grid), n_classes), out of fold
     labels: np.ndarray,  # (n_texts,) label ids
     offsets: bool,  # whether group offsets are fitted; zeros otherwise
-) -> np.ndarray:  # (n_texts, 8)
+) -> np.ndarray:  # (n_texts, n_classes)
     "Each text's margins and offsets, for the `C` and offsets that other texts choose."
 
     def choose(
@@ -329,20 +336,22 @@ def choose_C(
     seed: int = 42,  # of the folds and the solver
     # called after each fold but the last: texts scored so far (n,) bool, scores
     on_fold: Callable[[np.ndarray, np.ndarray], None] | None = None,
-    # C, offsets (8,), scores (n_texts, 8) in which a text's own label has no part
+    n_classes: int = len(LABELS),  # as in fit_margins
+    # C, offsets (n_classes,), scores (n_texts, n_classes) in which a text's own label
+    # has no part
 ) -> tuple[float, np.ndarray, np.ndarray]:
     "The `C` that does best out of fold, with its offsets, and nested scores."
 
     def report_fold(
         seen: np.ndarray,  # (n_papers,) whether a paper has margins by now
-        margins: np.ndarray,  # (n_papers, len(C_grid), 8)
+        margins: np.ndarray,  # (n_papers, len(C_grid), n_classes)
     ) -> None:
         scores = _nested_scores(margins, labels[seen], offsets)
         on_fold(seen, scores)  # type: ignore[misc]
 
     report = report_fold if on_fold else None
     margins = out_of_fold_margins(
-        features, labels, C_grid, class_weight, folds, seed, report
+        features, labels, C_grid, class_weight, folds, seed, report, n_classes
     )
     position, best = _best_C(margins, labels, offsets)
     return C_grid[position], best, _nested_scores(margins, labels, offsets)
@@ -379,6 +388,9 @@ class LinearSettings(Classifier):
     text_plan: str = "raw"
     # between title and abstract: a blank, for the token would be a word
     separator: str = " "
+    # group or category; None: that of the labels (group with codes: sums of categories)
+    level: str | None = None
+    min_papers: int = MIN_PAPERS  # training papers of a category that is learnt
 
     family: ClassVar[str] = "linear"
     C_GRID: ClassVar[tuple[float, ...]] = (0.25, 0.5, 1.0)
@@ -391,8 +403,8 @@ class LinearSettings(Classifier):
 class LinearScores(LinearSettings):
     "Scores by weights, intercepts and idf, and their files."
 
-    weights_: np.ndarray  # (8, n_buckets)
-    intercepts_: np.ndarray  # (8,)
+    weights_: np.ndarray  # (n_classes, n_buckets)
+    intercepts_: np.ndarray  # (n_classes,)
     idf_: np.ndarray  # (n_buckets,)
 
     def _scores(
@@ -411,7 +423,7 @@ class LinearScores(LinearSettings):
     def _all_scores(
         self,
         papers: Papers,  # to score
-    ) -> np.ndarray:  # (n_papers, 8), the highest wins
+    ) -> np.ndarray:  # (n_papers, n_classes), the highest wins
         "Scores before calibration; in native code if there are many papers."
         check_is_fitted(self)
         papers = check_papers(papers)
@@ -422,10 +434,10 @@ class LinearScores(LinearSettings):
         return new_scorer(hasher, self.idf_, self.weights_, self.intercepts_)(papers)
 
     def _array_shapes(self) -> dict[str, Shape]:
-        groups, buckets = len(LABELS), 1 << self.bits
+        classes, buckets = len(self.labels_), 1 << self.bits
         return {
-            "weights": (groups, buckets),
-            "intercepts": (groups,),
+            "weights": (classes, buckets),
+            "intercepts": (classes,),
             "idf": (buckets,),
         }
 
@@ -440,7 +452,8 @@ class LinearClassifier(LinearScores):
         "C, offsets and nested out-of-fold scores."
         grid = self.C_GRID if self.C is None else (self.C,)
         how = self.class_weight, self.offsets, self.folds, self.seed, self.on_fold
-        return choose_C(tfidf_builder(counts), labels, grid, *how)
+        builder, n_classes = tfidf_builder(counts), len(self.labels_)
+        return choose_C(builder, labels, grid, *how, n_classes)
 
     def _held_out_scores(
         self,
@@ -460,11 +473,10 @@ class LinearClassifier(LinearScores):
         counts = count_features(texts, self.bits, self.pairs)
         C, offsets, scores = self._choose(counts, labels)
         self.idf_ = inverse_document_frequency(counts)
-        weights, intercepts = fit_margins(
-            tfidf(counts, self.idf_), labels, C, self.class_weight, self.seed
-        )
+        how = C, self.class_weight, self.seed, len(self.labels_)
+        weights, intercepts = fit_margins(tfidf(counts, self.idf_), labels, *how)
         self.weights_ = weights.astype(np.float32)
         self.intercepts_ = intercepts + offsets
-        of_groups = dict(zip(LABELS, offsets.round(3).tolist(), strict=True))
-        self.fitted_ = {"C": C, "offsets": of_groups}
-        return HeldOut(scores, labels)
+        named = dict(zip(self.labels_, offsets.round(3).tolist(), strict=True))
+        self.fitted_ = {"C": C, "offsets": named}
+        return HeldOut(scores, labels, rows=np.arange(len(labels)))

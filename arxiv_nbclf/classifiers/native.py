@@ -168,7 +168,7 @@ def hash_rows(
         ends[row] = found
 
 # %% ../../nbs/04_classifiers/02_native.ipynb #6a1b8cf9
-# known when the loop is compiled, which lets eight sums be made at once
+# classes, where no other number is given
 N_GROUPS = len(LABELS)
 # of a count: 1 + ln c
 LOG_COUNTS = np.concatenate([[0.0], 1 + np.log(np.arange(1.0, 256)).round(12)])
@@ -180,10 +180,11 @@ def score_rows(
     # (n,) float64, of the counts from 0 on; the logarithm is taken for larger ones
     log_counts: np.ndarray,
     idf: np.ndarray,  # (n_buckets,) float32
-    weights: np.ndarray,  # (n_buckets, 8) float32
-    intercepts: np.ndarray,  # (8,) float64
+    weights: np.ndarray,  # (n_buckets, n_classes) float32
+    intercepts: np.ndarray,  # (n_classes,) float64
     counts: np.ndarray,  # (n_buckets,) int32, all 0, and so again at the end
-    scores: np.ndarray,  # (n_texts, 8) float64, written to
+    scores: np.ndarray,  # (n_texts, n_classes) float64, written to
+    n_classes: int = N_GROUPS,  # of the model
 ) -> None:
     "Weigh the words of each text; to be compiled."
     start = 0
@@ -201,11 +202,11 @@ def score_rows(
                 damped = log_counts[count] if known else 1 + np.log(count)
                 value = damped * idf[bucket]
                 squares += value * value
-                for group in range(N_GROUPS):
-                    scores[row, group] += value * weights[bucket, group]
+                for column in range(n_classes):
+                    scores[row, column] += value * weights[bucket, column]
         length = max(np.sqrt(squares), 1e-12)
-        for group in range(N_GROUPS):
-            scores[row, group] = scores[row, group] / length + intercepts[group]
+        for column in range(n_classes):
+            scores[row, column] = scores[row, column] / length + intercepts[column]
         start = ends[row]
 
 # %% ../../nbs/04_classifiers/02_native.ipynb #ae936947
@@ -334,9 +335,9 @@ class Scorer:
 
     hasher: Hasher
     idf: np.ndarray  # (n_buckets,) float32
-    # (n_buckets, 8) float32: the eight weights of a bucket lie side by side
+    # (n_buckets, n_classes) float32: the weights of a bucket lie side by side
     weights: np.ndarray
-    intercepts: np.ndarray  # (8,) float64
+    intercepts: np.ndarray  # (n_classes,) float64
 
     def _block(
         self,
@@ -344,32 +345,33 @@ class Scorer:
         start: int,  # first row
         rows: int,  # how many rows
     ) -> np.ndarray:
-        scores = np.empty((rows, N_GROUPS))
+        n_classes = len(self.intercepts)
+        scores = np.empty((rows, n_classes))
         counts = np.zeros(len(self.idf), dtype=np.int32)
         model = self.idf, self.weights, self.intercepts
         _, score_native = compiled_loops()
         buckets, ends = self.hasher(columns, start, rows)
-        score_native(buckets, ends, LOG_COUNTS, *model, counts, scores)
+        score_native(buckets, ends, LOG_COUNTS, *model, counts, scores, n_classes)
         return scores
 
     def __call__(
         self,
         papers: PapersOrTexts,  # to score
         threads: int | None = None,  # in parallel; None: as many as there are cores
-    ) -> np.ndarray:  # (n_papers, 8) float64, before calibration
+    ) -> np.ndarray:  # (n_papers, n_classes) float64, before calibration
         "Score papers; the same on any number of threads."
         columns = text_columns(papers, self.hasher.separator)
         parts = map_blocks(
             lambda start, rows: self._block(columns, start, rows), len(papers), threads
         )
-        return np.concatenate([np.empty((0, N_GROUPS)), *parts])
+        return np.concatenate([np.empty((0, len(self.intercepts))), *parts])
 
 # %% ../../nbs/04_classifiers/02_native.ipynb #1d106f4b
 def new_scorer(
     hasher: Hasher,  # counts the words of a text
     idf: np.ndarray,  # (n_buckets,)
-    weights: np.ndarray,  # (8, n_buckets), as a linear classifier keeps them
-    intercepts: np.ndarray,  # (8,)
+    weights: np.ndarray,  # (n_classes, n_buckets), as a linear classifier keeps them
+    intercepts: np.ndarray,  # (n_classes,)
 ) -> Scorer:  # of papers or texts
     "A scorer with the weights of a linear classifier."
     by_bucket = np.ascontiguousarray(weights.T, dtype=np.float32)
@@ -406,9 +408,9 @@ def count_natively(
 def score_small_batch(
     texts: Sequence[Sequence[int]],  # for each text the buckets of its words
     idf: np.ndarray,  # (n_buckets,)
-    weights: np.ndarray,  # (8, n_buckets)
-    intercepts: np.ndarray,  # (8,)
-) -> np.ndarray:  # (n_texts, 8)
+    weights: np.ndarray,  # (n_classes, n_buckets)
+    intercepts: np.ndarray,  # (n_classes,)
+) -> np.ndarray:  # (n_texts, n_classes)
     "Score a few texts without compiled code."
     scores = np.empty((len(texts), len(intercepts)))
     for row, buckets in enumerate(texts):

@@ -463,25 +463,6 @@ def current_category(
             return None
     raise unknown_category(code)
 
-# %% ../../nbs/01_data/00_taxonomy.ipynb #36188780
-_TODAY: dict[str, str] = {code: code for code in CATEGORIES}
-_TODAY |= {pair.alias: pair.primary for pair in ALIASES}
-_TODAY |= {old: _TODAY[new[0]] for old, new in ARCHIVED.items() if len(new) == 1}
-# the codes that a paper may get today, each category once, sorted
-CURRENT_CATEGORIES: tuple[str, ...] = tuple(sorted({*_TODAY.values()}))
-
-
-def current_category(
-    code: object,  # a category code, active or archived; or a group
-) -> str | None:  # one of CURRENT_CATEGORIES; None: a divided archive, or a group
-    "The code of a category today; raises `UnknownCategory`."
-    if isinstance(code, str):
-        if code in _TODAY:
-            return _TODAY[code]
-        if code in ARCHIVED or code in GROUP_NAMES:
-            return None
-    raise unknown_category(code)
-
 # %% ../../nbs/01_data/00_taxonomy.ipynb #ec50ab23
 _DASHES = re.compile("[\u2010-\u2015\u2212]")
 _HIDDEN = re.compile("[\u00ad\u200b-\u200d\ufeff]")  # marks without a width
