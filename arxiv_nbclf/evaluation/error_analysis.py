@@ -42,7 +42,12 @@ from arxiv_nbclf.core.pages import (
 )
 from ..data.taxonomy import ALIASES, group_of, split_codes
 from .intervals import wilson_interval
-from .metrics import Scores, score
+from arxiv_nbclf.evaluation.metrics import (
+    Scores,
+    answered_classes,
+    evaluation_classes,
+    score,
+)
 from arxiv_nbclf.preprocessing import (
     LABELS,
     label_ids,
@@ -170,13 +175,20 @@ def publication_periods(
 # %% ../../nbs/07_evaluation/02_error_analysis.ipynb #087214e1
 def cross_list_bins(
     papers: pd.DataFrame,  # a papers table
+    level: str = "group",  # or category
 ) -> pd.Series:  # ordered categories
-    "Whether each paper is listed under one group or under several."
+    "Whether each paper is listed under one group, or category, or under several."
     names = ["one group", "two groups", "three groups or more"]
-    several = accepted_groups(papers, include_aliases=False).sum(axis=1).clip(1, 3) - 1
+    if level == "category":
+        names = ["one category", "two categories", "three categories or more"]
+        several = listed_labels(papers, evaluation_classes(["cs.LG"], papers))
+    else:
+        several = accepted_groups(papers, include_aliases=False)
+    places = several.sum(axis=1).clip(1, 3) - 1
     return pd.Series(
-        pd.Categorical.from_codes(several.astype(int), names, ordered=True),
+        pd.Categorical.from_codes(places.astype(int), names, ordered=True),
         papers.index,
+        name="cross-lists" if level == "category" else None,
     )
 
 # %% ../../nbs/07_evaluation/02_error_analysis.ipynb #087233d0
@@ -714,18 +726,19 @@ class Explanation:
         return str(render_template("explanation.html", **values))
 
 # %% ../../nbs/07_evaluation/02_error_analysis.ipynb #1681a5d9
-def _group_id(
-    group: str | None,  # a group's name, or None for the predicted one
-    predicted: int,  # label id
-) -> int:  # label id
-    "The group to explain."
-    if group is None:
+def _class_id(
+    name: str | None,  # a group or category, or None for the predicted one
+    predicted: int,  # class id
+    classes: Sequence[str],  # that the model answers in
+) -> int:  # class id
+    "The class to explain."
+    if name is None:
         return predicted
-    if group not in LABELS:
-        raise CannotExplain(
-            f"there is no group {group!r}; choose one of {', '.join(LABELS)}"
-        )
-    return LABELS.index(group)
+    if name not in classes:
+        level, few = level_of(classes), len(classes) <= len(LABELS)
+        known = ", ".join(classes) if few else f"the {len(classes)} that it has learnt"
+        raise CannotExplain(f"there is no {level} {name!r}; choose one of {known}")
+    return list(classes).index(name)
 
 # %% ../../nbs/07_evaluation/02_error_analysis.ipynb #1681c4c8
 def _contributions(
@@ -736,7 +749,10 @@ def _contributions(
     unit: str,  # word or sentence
 ) -> tuple[pd.DataFrame, bool, float, float]:  # units, exact, total, constant
     "Contributions of the units."
-    if unit == "word" and isinstance(classifier, LinearClassifier):
+    direct = answered_classes(classifier) == tuple(
+        getattr(classifier, "labels_", LABELS)
+    )
+    if unit == "word" and direct and isinstance(classifier, LinearClassifier):
         total = float(classifier.decision_function([text])[0, group])
         units = word_contributions(classifier, seen, group)
         return units, True, total, float(classifier.intercepts_[group])
@@ -761,11 +777,12 @@ def explain(
     text: str,  # title and abstract as `paper_texts` joins them, or a title
     summary: str | None = None,  # the abstract that belongs to the title
     *,
-    group: str | None = None,  # whose score to explain; None: of the predicted group
+    # whose score to explain, of a model of categories a category; None: the predicted
+    group: str | None = None,
     top: int = 10,  # units that are shown; all are kept
     unit: str = "word",  # or sentence, which is always by occlusion
 ) -> Explanation:  # the contribution of each unit; shows itself as marked text
-    """Which words raised or lowered the score of a group.
+    """Which words raised or lowered the score of a group or category.
 
     Raises `CannotExplain` if the text is no string or holds no words, or if the group
     or the unit does not exist; `NotFittedError` if the classifier is not fitted.
@@ -784,11 +801,13 @@ def explain(
         raise CannotExplain(
             "the text holds no known words; give a title or an abstract"
         )
-    label = _group_id(group, int(classifier.predict_proba([text])[0].argmax()))
+    classes = answered_classes(classifier)
+    predicted = int(classifier.predict_proba([text])[0].argmax())
+    label = _class_id(group, predicted, classes)
     units, exact, total, constant = _contributions(classifier, text, seen, label, unit)
     order = {"by": "contribution", "key": np.abs, "ascending": False, "kind": "stable"}
     units = units.sort_values(**order, ignore_index=True)
-    return Explanation(seen, LABELS[label], exact, total, constant, units, spans, top)
+    return Explanation(seen, classes[label], exact, total, constant, units, spans, top)
 
 # %% ../../nbs/07_evaluation/02_error_analysis.ipynb #bc1211c1
 def probability_drop(

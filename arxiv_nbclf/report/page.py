@@ -28,7 +28,12 @@ from arxiv_nbclf.core.pages import (
     write_files,
 )
 from ..data.tables import write_table
-from ..evaluation.metrics import Scores, plot_confusion, plot_f1
+from arxiv_nbclf.evaluation.metrics import (
+    Scores,
+    plot_confusion,
+    plot_f1,
+    scores_from_confusion,
+)
 from ..exploration.overview import count_groups, draw_groups
 from arxiv_nbclf.report.model_card import (
     build_report,
@@ -159,6 +164,17 @@ def draw_training(
     return draw(plot, alt, (3.6 * len(panels), 2.6), grid=(1, len(panels)))
 
 # %% ../../nbs/08_report/02_report.ipynb #2497ead7
+def _group_level(
+    report: Any,  # the content of report.json, or its baseline; None: there is none
+    scores: Scores | None,  # of the level that it is of
+) -> Scores | None:  # of the groups, where the report has them beside
+    "Scores by group."
+    known = report.get("group") if isinstance(report, Mapping) else None
+    if scores is None or not isinstance(known, Mapping):
+        return scores
+    return scores_from_confusion(known["confusion"], known["labels"])
+
+
 def draw_figures(
     report: Mapping[str, Any],  # the content of report.json
     scores: Scores,  # of the model
@@ -166,7 +182,10 @@ def draw_figures(
     papers: pd.DataFrame | None = None,  # that were read; without them no groups.png
 ) -> dict[str, Picture]:  # file name to picture
     "The figures of a report that show scores and training."
-    figures = draw_scores(scores, baseline, papers)
+    # at category level those of the groups, by sums
+    shown = _group_level(report, scores) or scores
+    base = _group_level(report.get("baseline"), baseline)
+    figures = draw_scores(shown, base, papers)
     training = draw_training(report_epochs(report))
     return figures | ({"training.png": training} if training else {})
 
@@ -174,6 +193,7 @@ def draw_figures(
 _HEADINGS = {  # name of a section → its heading, in the order of the page
     "quality": "How good is it?",
     "comparison": "Is it better than the baseline?",
+    "categories": "Which categories does it know?",
     "groups": "Which groups does it know?",
     "calibration": "Are its probabilities calibrated?",
     "abstention": "When should it abstain?",
@@ -189,6 +209,11 @@ _HEADINGS = {  # name of a section → its heading, in the order of the page
     "making": "How was it made?",
 }
 
+# where the classes are categories
+_CATEGORY_HEADINGS = {
+    "lenient_accuracy": "How good is it if each listed category counts?",
+}
+
 # where a saved model was scored on a table
 _EVALUATION_HEADINGS = {
     "papers": "What was it tested on?",
@@ -201,6 +226,8 @@ def _render_sections(
 ) -> list[tuple[str, str, Markup]]:  # name, heading, content
     "The sections that are not empty."
     scored = {} if context["trained"] else _EVALUATION_HEADINGS
+    if context["level"] == "category":
+        scored = scored | _CATEGORY_HEADINGS
     rendered = []
     for name, heading in (_HEADINGS | scored).items():
         own = f"report/{name}.html" in TEMPLATES.list_templates()
@@ -231,11 +258,12 @@ def _group_scores(
     scores: Scores,  # of the model
 ) -> pd.DataFrame:  # group, precision, recall, F1, perhaps its interval, papers
     "The scores of each group."
-    table = scores.per_class.rename(columns={"f1": "F1", "support": "papers"})
+    shown = _group_level(report, scores) or scores
+    table = shown.per_class.rename(columns={"f1": "F1", "support": "papers"})
     table = table.rename_axis("group").reset_index()
     known = report.get("intervals")
     each = known.get("per_class") if isinstance(known, Mapping) else None
-    if isinstance(each, Mapping):
+    if isinstance(each, Mapping) and shown is scores:
         intervals = [interval_text(each.get(label), "f1") for label in scores.labels]
         table.insert(4, "95 % interval of F1", intervals)
     return table
