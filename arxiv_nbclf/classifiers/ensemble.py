@@ -234,7 +234,8 @@ def fit_members(
         # all members learn the classes of the ensemble, whatever it holds out
         names = np.array(ensemble.labels_)
         train, validation = (
-            (texts, names[ids].tolist()) for texts, ids in (train, validation)
+            (texts, names[np.asarray(ids)].tolist())
+            for texts, ids in (train, validation)
         )
         for _, member in new:
             member.set_params(level=None, min_papers=1)

@@ -678,7 +678,8 @@ def score_tokens(
     kind = model.device.type
     limit = max_tokens or (CPU_TOKENS if kind == "cpu" else CARD_TOKENS)
     half = torch.autocast(kind, torch.bfloat16) if bf16 else nullcontext()
-    scores = np.zeros((len(tokens), model.config.num_labels), dtype=np.float32)
+    n_classes = int(model.config.num_labels or 0)
+    scores = np.zeros((len(tokens), n_classes), dtype=np.float32)
     with (
         torch.inference_mode(),
         half,
