@@ -4,16 +4,17 @@
 
 # %% auto #0
 __all__ = ['SEPARATOR', 'IGNORED', 'MULTIBYTE', 'MAX_CODE_POINT', 'HASH_MULTIPLIER', 'N_GROUPS', 'LOG_COUNTS', 'PapersOrTexts',
-           'Columns', 'SMALL_BATCH', 'NATIVE_MIN_PAPERS', 'CharacterTable', 'build_character_table', 'stop_word_table',
-           'hash_rows', 'score_rows', 'has_native', 'compiled_loops', 'text_columns', 'joined_bytes', 'Hasher',
-           'new_hasher', 'Scorer', 'new_scorer', 'count_natively', 'score_small_batch', 'native_pays']
+           'Columns', 'NO_SLOPE', 'SMALL_BATCH', 'NATIVE_MIN_PAPERS', 'CharacterTable', 'build_character_table',
+           'stop_word_table', 'hash_rows', 'score_rows', 'has_native', 'compile_loop', 'compiled_loops', 'text_columns',
+           'joined_bytes', 'Hasher', 'new_hasher', 'Scorer', 'new_scorer', 'count_natively', 'learn_rows',
+           'compiled_learner', 'score_small_batch', 'native_pays']
 
 # %% ../../nbs/04_classifiers/02_native.ipynb #40660c14
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.util import find_spec
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -215,19 +216,24 @@ def has_native() -> bool:  # False where numba is not installed
     return find_spec("numba") is not None
 
 # %% ../../nbs/04_classifiers/02_native.ipynb #ae938836
+def compile_loop(
+    loop: Callable[..., Any],  # of plain numpy
+) -> Callable[..., Any]:  # its machine code, kept on disk where there is a folder
+    "Compile a loop; it lets other threads run."
+    from numba import njit
+
+    try:
+        return njit(nogil=True, cache=True)(loop)
+    except RuntimeError:  # no folder to keep machine code in
+        return njit(nogil=True)(loop)
+
+
 @lru_cache(maxsize=1)
 def compiled_loops() -> tuple[
     Callable[..., None], Callable[..., None]
 ]:  # hash_rows, score_rows
-    "Both loops, compiled."
-    from numba import njit
-
-    try:
-        compiled = njit(nogil=True, cache=True)
-        return compiled(hash_rows), compiled(score_rows)
-    except RuntimeError:  # no folder to keep machine code in
-        compiled = njit(nogil=True)
-        return compiled(hash_rows), compiled(score_rows)
+    "The loops that score, compiled."
+    return compile_loop(hash_rows), compile_loop(score_rows)
 
 # %% ../../nbs/04_classifiers/02_native.ipynb #a6771e87
 # a papers table (title and summary are read), or texts that are joined already
@@ -403,6 +409,104 @@ def count_natively(
     )
     counts.sum_duplicates()
     return counts
+
+# %% ../../nbs/04_classifiers/02_native.ipynb #80d9fa6b
+NO_SLOPE = np.float32(1e-4)  # a smaller gradient of a score changes nothing
+
+
+def learn_rows(
+    order: np.ndarray,  # (n,) int64, rows in the order in which they are learnt
+    bounds: np.ndarray,  # (n_texts + 1,) int64, where each text's features begin
+    features: np.ndarray,  # int32, text after text
+    values: np.ndarray,  # float32, tf-idf of the features
+    labels: np.ndarray,  # (n_texts,) int64, class ids
+    listed_bounds: np.ndarray,  # (n_texts + 1,) int64, where each text's codes begin
+    listed: np.ndarray,  # int64, class ids under which each text is listed
+    class_weights: np.ndarray,  # (n_classes,) float32, of a text's loss
+    # learnt in place, float32: (n_features, width), (width, n_outputs), (n_outputs,)
+    embeddings: np.ndarray,
+    output: np.ndarray,
+    bias: np.ndarray,
+    # sums of squared gradients: (n_features,), (width, n_outputs), (n_outputs,)
+    embedding_squares: np.ndarray,
+    output_squares: np.ndarray,
+    bias_squares: np.ndarray,
+    rate: np.float32,  # of the steps
+    dropout: np.float32,  # share of the features that are left out
+    listed_weight: np.float32,  # of the loss of listed codes
+    seed: np.uint64,  # of the dropout; not 0
+) -> float:  # mean cross-entropy of the texts as they were met
+    "Learn embeddings and output from some texts; to be compiled."
+    classes, outputs, width = len(class_weights), len(bias), embeddings.shape[1]
+    grown = np.float32(1) / (np.float32(1) - dropout)
+    limit = np.uint64(dropout * np.float32(1 << 24))
+    scores, text = np.empty(outputs, np.float32), np.empty(width, np.float32)
+    gradient = np.empty(width, np.float32)
+    kept = np.empty(np.diff(bounds).max() + 1, np.bool_)
+    loss, one = 0.0, np.float32(1)
+    for place in range(len(order)):
+        row = order[place]
+        start, end, label = bounds[row], bounds[row + 1], labels[row]
+        text[:] = 0
+        for i in range(start, end):
+            # xorshift: the same numbers wherever the loop runs
+            seed ^= seed << np.uint64(13)
+            seed ^= seed >> np.uint64(7)
+            seed ^= seed << np.uint64(17)
+            kept[i - start] = seed >> np.uint64(40) >= limit
+            if kept[i - start]:
+                value = values[i] * grown
+                for d in range(width):
+                    text[d] += value * embeddings[features[i], d]
+        scores[:] = bias
+        for d in range(width):
+            for k in range(outputs):
+                scores[k] += text[d] * output[d, k]
+        # gradients of the scores take their place
+        highest = scores[:classes].max()
+        total = np.float32(0)
+        for k in range(classes):
+            scores[k] = np.exp(scores[k] - highest)
+            total += scores[k]
+        loss -= np.log(scores[label] / total + 1e-12)
+        weight = class_weights[label]
+        for k in range(classes):
+            scores[k] *= weight / total
+        scores[label] -= weight
+        for k in range(classes, outputs):
+            scores[k] = listed_weight * weight / (one + np.exp(-scores[k]))
+        if outputs > classes:
+            for i in range(listed_bounds[row], listed_bounds[row + 1]):
+                scores[classes + listed[i]] -= listed_weight * weight
+        gradient[:] = 0
+        for k in range(outputs):
+            slope = scores[k]
+            if abs(slope) < NO_SLOPE:
+                continue
+            bias_squares[k] += slope * slope
+            bias[k] -= rate * slope / np.sqrt(bias_squares[k])
+            for d in range(width):
+                gradient[d] += slope * output[d, k]
+                step = text[d] * slope
+                output_squares[d, k] += step * step
+                output[d, k] -= rate * step / np.sqrt(output_squares[d, k])
+        length = np.float32(0)
+        for d in range(width):
+            length += gradient[d] * gradient[d]
+        for i in range(start, end):
+            if kept[i - start]:
+                value, feature = values[i] * grown, features[i]
+                embedding_squares[feature] += value * value * length
+                step = rate * value / np.sqrt(embedding_squares[feature])
+                for d in range(width):
+                    embeddings[feature, d] -= step * gradient[d]
+    return loss / max(len(order), 1)
+
+# %% ../../nbs/04_classifiers/02_native.ipynb #0750af93
+@lru_cache(maxsize=1)
+def compiled_learner() -> Callable[..., float]:  # learn_rows
+    "The loop that learns, compiled."
+    return compile_loop(learn_rows)
 
 # %% ../../nbs/04_classifiers/02_native.ipynb #93afdfdf
 def score_small_batch(
