@@ -563,6 +563,8 @@ class HeldOut:
     # (n,) which papers they are: places in the training papers and, after those, in
     # the validation papers; None: not known
     rows: np.ndarray | None = None
+    # (n, n_classes), the higher, the sooner listed; None: the family has none
+    listed: np.ndarray | None = None
 
     def joined(
         self,
@@ -577,7 +579,10 @@ class HeldOut:
         if self.rows is not None and more.rows is not None:
             rows = np.concatenate([self.rows, more.rows])
         with_validation = self.includes_validation or more.includes_validation
-        return HeldOut(*both, with_validation, rows)
+        listed = None
+        if self.listed is not None and more.listed is not None:
+            listed = np.vstack([self.listed, more.listed])
+        return HeldOut(*both, with_validation, rows, listed)
 
 # %% ../../nbs/04_classifiers/01_classifier.ipynb #542dacec
 def check_level(
@@ -607,6 +612,8 @@ class FamilyAttributes:
     labels_: tuple[str, ...] = LABELS
     # from probabilities to those of being listed; None: not known
     listed_: ListedModel | None = None
+    # while it is fitted: bool (n_texts, n_classes), where each text is listed
+    listed_codes: np.ndarray | None = None
     # whether several processes can fit one model together
     distributed: ClassVar[bool] = False
     # where a fit may keep checkpoints to resume from
@@ -659,6 +666,13 @@ class ModelFamily(FamilyAttributes, ABC):
         texts: list[str],  # one a paper
     ) -> np.ndarray:  # (n_texts, n_classes), the highest wins
         "Score each class for each text."
+
+    def _listed_scores(
+        self,
+        texts: list[str],  # one a paper
+    ) -> np.ndarray | None:  # (n_texts, n_classes); None if the family has none
+        "Score for each text how likely it is listed under each class."
+        return None
 
     def _array_shapes(self) -> dict[str, Shape]:
         "The arrays that fitting leaves behind, each as an attribute NAME_."
@@ -1016,7 +1030,8 @@ class ProbabilityClassifier(Predictor):
                 else "was fitted without held-out papers that have a column categories"
             )
             raise BadSettings(f"no probabilities of being listed: the model {why}")
-        return self.listed_(self._probabilities(papers, "category"))
+        own = self._listed_scores(self._texts(check_papers(papers)))
+        return self.listed_(self._probabilities(papers, "category"), own)
 
 # %% ../../nbs/04_classifiers/01_classifier.ipynb #6cb62841
 class GroupClassifier(ProbabilityClassifier):
@@ -1134,10 +1149,13 @@ class FittableClassifier(GroupClassifier):
     ) -> HeldOut | None:
         "Fit, and return scores to calibrate by, with those of validation."
         chosen_by = (others.texts, others.ids) if others else None
+        self.listed_codes = train.listed
         held_out = self._fit(train.texts, train.ids, chosen_by)
+        self.listed_codes = None
         if others and not (held_out and held_out.includes_validation):
             rows = len(train.ids) + np.arange(len(others.ids))
-            more = HeldOut(self._scores(others.texts), others.ids, True, rows)
+            scores, own = self._scores(others.texts), self._listed_scores(others.texts)
+            more = HeldOut(scores, others.ids, True, rows, own)
             held_out = held_out.joined(more) if held_out else more
         return held_out
 
@@ -1145,6 +1163,7 @@ class FittableClassifier(GroupClassifier):
         self,
         train: FitTexts,  # what was fitted on
         others: FitTexts | None,  # what was chosen by
+        own: np.ndarray | None,  # (n, n_classes) the family's scores of being listed
     ) -> None:
         "Learn from held-out papers which codes are listed beside the primary one."
         self.listed_, rows = None, self.held_out_rows_
@@ -1155,7 +1174,8 @@ class FittableClassifier(GroupClassifier):
             listed, known = np.vstack([listed, others.listed]), rows >= 0
         if known.any():
             shares = self.held_out_proba_[known]
-            self.listed_ = ListedModel.fit(shares, listed[rows[known]])
+            own = own if own is None else own[known]
+            self.listed_ = ListedModel.fit(shares, listed[rows[known]], own)
 
 # %% ../../nbs/04_classifiers/01_classifier.ipynb #efcdc9ad
 class Classifier(FittableClassifier):
@@ -1194,7 +1214,8 @@ class Classifier(FittableClassifier):
         if left_out:
             self.fitted_ = self.fitted_ | {"left_out": left_out}
         self._calibrate(held_out)
-        self._fit_listed(train, others)
+        own = held_out.listed if held_out else None
+        self._fit_listed(train, others, own)
         self.learnt_from_ = PaperSketch.of(*given)
         return self
 

@@ -4,12 +4,13 @@
 
 # %% auto #0
 __all__ = ['DECISION_MARGIN', 'MAX_MATRIX_CLASSES', 'Calibration', 'FitScores', 'MAX_WEIGHT', 'TEMPERATURE_RANGE', 'MIN_COVERED',
-           'ABSTENTION_ACCURACY', 'ACCURACIES', 'MIN_LISTED_PROBABILITY', 'BadScores', 'check_finite', 'softmax',
-           'Temperature', 'BadCalibration', 'fit_temperature', 'MatrixScaling', 'preserve_predictions',
-           'fit_matrix_scaling', 'BiasScaling', 'fit_bias_scaling', 'fit_calibration', 'cross_fit', 'cross_calibrate',
-           'in_range', 'read_calibration', 'check_predictions', 'coverage_table', 'Threshold', 'find_threshold',
-           'fit_thresholds', 'reliability', 'plot_reliability', 'calibration_error', 'brier_score', 'coverage_curve',
-           'threshold_for', 'plot_coverage', 'ListedModel']
+           'ABSTENTION_ACCURACY', 'ACCURACIES', 'MIN_LISTED_PROBABILITY', 'MAX_LISTED_PAPERS', 'LISTED_PULL',
+           'THRESHOLD_GRID', 'BadScores', 'check_finite', 'softmax', 'Temperature', 'BadCalibration', 'fit_temperature',
+           'MatrixScaling', 'preserve_predictions', 'fit_matrix_scaling', 'BiasScaling', 'fit_bias_scaling',
+           'fit_calibration', 'cross_fit', 'cross_calibrate', 'in_range', 'read_calibration', 'check_predictions',
+           'coverage_table', 'Threshold', 'find_threshold', 'fit_thresholds', 'reliability', 'plot_reliability',
+           'calibration_error', 'brier_score', 'coverage_curve', 'threshold_for', 'plot_coverage',
+           'fit_listed_thresholds', 'ListedModel']
 
 # %% ../../nbs/04_classifiers/00_calibration.ipynb #0291507a
 from collections.abc import Callable, Mapping, Sequence
@@ -741,69 +742,134 @@ def plot_coverage(
     ax.spines[["top", "right"]].set_visible(False)
     return ax
 
-# %% ../../nbs/04_classifiers/00_calibration.ipynb #ea03ca62
-MIN_LISTED_PROBABILITY = 1e-6  # probabilities below count as this much
-
-
-def _fit_logistic(
-    x: np.ndarray,  # (n_papers,)
-    y: np.ndarray,  # (n_papers,) bool
-    start: np.ndarray,  # slope and bias to begin with
-    pull: np.ndarray,  # how strongly they are held there, each
-) -> np.ndarray:  # slope and bias
-    "Logistic regression of one variable by Newton's method."
-    found = start
-    for _ in range(50):
-        chance = 1 / (1 + np.exp(-(found[0] * x + found[1])))
-        rest, bend = chance - y, chance * (1 - chance)
-        slope = np.array([x @ rest, rest.sum()]) + pull * (found - start)
-        cross = x @ bend
-        matrix = np.array([[x**2 @ bend, cross], [cross, bend.sum()]]) + np.diag(pull)
-        # a step over 1 leaves the region where the second derivatives hold
-        step = np.linalg.solve(matrix, slope)
-        found = found - step / max(1.0, float(np.abs(step).max()))
-        if np.abs(step).max() < 1e-8:
-            break
-    return np.array([max(found[0], 0.05), found[1]])  # rising in any case
-
 # %% ../../nbs/04_classifiers/00_calibration.ipynb #1aa8c024
+MIN_LISTED_PROBABILITY = 1e-6  # probabilities below count as this much
+# papers that are learnt from; and how strongly weights of other classes are held at 0
+MAX_LISTED_PAPERS, LISTED_PULL = 40_000, 0.5
+
+
+def _listed_features(
+    probabilities: np.ndarray,  # (n_papers, n_classes) of being the primary
+    own: np.ndarray | None,  # (n_papers, n_classes) scores of being listed; None: none
+) -> tuple[np.ndarray, np.ndarray]:  # (n, n_classes, 1 or 2); (n, 1 or 2 n_classes)
+    "What each class has to itself, and what all have in common."
+    of_class = [np.log(probabilities.clip(MIN_LISTED_PROBABILITY))]
+    shared = [probabilities]
+    if own is not None:
+        of_class.append(own.clip(-20, 20))
+        shared.append(1 / (1 + np.exp(-of_class[1])))
+    return np.stack(of_class, axis=2), np.hstack(shared)
+
+
+def _fit_listed(
+    of_class: np.ndarray,  # (n_papers, n_classes, n_own)
+    shared: np.ndarray,  # (n_papers, n_shared)
+    listed: np.ndarray,  # bool (n_papers, n_classes)
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # slopes, weights, bias
+    "Logistic regressions of all classes at once."
+    from scipy.optimize import minimize
+
+    n_own, (n_shared, classes) = of_class.shape[2], (shared.shape[1], listed.shape[1])
+    start = np.zeros((n_own + n_shared + 1, classes))
+    start[:n_own] = 1 / n_own
+
+    def loss(
+        flat: np.ndarray,  # slopes, weights and bias
+    ) -> tuple[float, np.ndarray]:  # the loss and its gradient
+        found = flat.reshape(start.shape)
+        slopes, weights, bias = found[:n_own].T, found[n_own:-1], found[-1]
+        scores = (of_class * slopes).sum(axis=2) + shared @ weights + bias
+        rest = 1 / (1 + np.exp(-scores)) - listed
+        # every class is held to the start; a rare one stays near it
+        away, pull = found - start, np.full((len(start), 1), LISTED_PULL)
+        pull[-1] = 1e-3
+        nats = np.logaddexp(0, scores).sum() - scores[listed].sum()
+        gradient = 2 * pull * away
+        gradient[:n_own] += (of_class * rest[:, :, None]).sum(axis=0).T
+        gradient[n_own:-1] += shared.T @ rest
+        gradient[-1] += rest.sum(axis=0)
+        return nats + (pull * away**2).sum(), gradient.ravel()
+
+    options = {"maxiter": 60}
+    found = minimize(loss, start.ravel(), jac=True, method="L-BFGS-B", options=options)
+    best = found.x.reshape(start.shape).round(4)
+    return best[:n_own].T.copy(), best[n_own:-1], best[-1]
+
+# %% ../../nbs/04_classifiers/00_calibration.ipynb #0193f90e
+THRESHOLD_GRID = tuple(np.arange(0.1, 0.7, 0.02).round(2).tolist())
+
+
+def fit_listed_thresholds(
+    probabilities: np.ndarray,  # (n_papers, n_classes) of being listed, held out
+    listed: np.ndarray,  # bool (n_papers, n_classes)
+    weight: float = 50.0,  # papers of a class whose own threshold counts one half
+) -> np.ndarray:  # (n_classes,)
+    "For each class where its F1 is best, drawn to where micro F1 is best."
+    hits, found = (
+        np.array([(mask & (probabilities >= at)).sum(axis=0) for at in THRESHOLD_GRID])
+        for mask in (listed, True)
+    )
+    papers, grid = listed.sum(axis=0), np.array(THRESHOLD_GRID)
+    together = 2 * hits.sum(axis=1) / np.maximum(found.sum(axis=1) + papers.sum(), 1)
+    own = 2 * hits / np.maximum(found + papers, 1)
+    share = papers / (papers + weight)
+    both = share * grid[own.argmax(axis=0)] + (1 - share) * grid[together.argmax()]
+    return both.round(4)
+
+# %% ../../nbs/04_classifiers/00_calibration.ipynb #4b0e1beb
 @dataclass(frozen=True, eq=False, repr=False)
 class ListedModel:
     "From probabilities of being the primary class to those of being listed."
 
-    slope: np.ndarray  # (n_classes,) of the log probability
+    slopes: np.ndarray  # (n_classes, 1 or 2) of log probability, and of the own score
+    weights: np.ndarray  # (1 or 2 n_classes, n_classes) of probabilities, own ones too
     bias: np.ndarray  # (n_classes,)
+    # (n_classes,) from where on a paper is listed, fitted on other papers than the rest
+    thresholds: np.ndarray
 
     @classmethod
     def fit(
         cls,
         probabilities: np.ndarray,  # (n_papers, n_classes), of held-out papers
         listed: np.ndarray,  # bool (n_papers, n_classes), from `listed_labels`
+        # (n_papers, n_classes) a family's own scores of being listed; None: it has none
+        own: np.ndarray | None = None,
     ) -> Self:
-        "A curve for each class, held to the one of all classes."
-        x = np.log(probabilities.clip(MIN_LISTED_PROBABILITY))
-        rows = np.linspace(0, len(x) - 1, min(len(x), 5_000)).astype(int)
-        both = x[rows].ravel(), listed[rows].ravel()
-        shared = _fit_logistic(*both, np.array([1.0, 0.0]), np.full(2, 1e-3))
-        pull = np.array([20.0, 1.0])  # as so many papers hold slope and bias
-        columns = [
-            _fit_logistic(*own, shared, pull) for own in zip(x.T, listed.T, strict=True)
-        ]
-        return cls(*np.array(columns).round(4).T.copy())
+        "Learn from held-out papers; thresholds by halves."
+        rows = np.linspace(0, len(listed) - 1, min(len(listed), MAX_LISTED_PAPERS))
+        some = rows.astype(int)
+        parts = _listed_features(
+            probabilities[some], None if own is None else own[some]
+        )
+        truth, held = listed[some], np.empty((len(some), listed.shape[1]))
+        for half in (0, 1):
+            mine, others = slice(half, None, 2), slice(1 - half, None, 2)
+            learnt = _fit_listed(*(part[others] for part in parts), truth[others])
+            found = cls(*learnt, np.zeros(len(learnt[2])))
+            held[mine] = found._chances(*(part[mine] for part in parts))
+        thresholds = fit_listed_thresholds(np.maximum(held, probabilities[some]), truth)
+        return cls(*_fit_listed(*parts, truth), thresholds)
+
+    def _chances(
+        self,
+        of_class: np.ndarray,  # as `_listed_features` makes them
+        shared: np.ndarray,  # likewise
+    ) -> np.ndarray:  # (n_papers, n_classes)
+        scores = (of_class * self.slopes).sum(axis=2) + shared @ self.weights
+        return 1 / (1 + np.exp(-(scores + self.bias)))
 
     def __call__(
         self,
         probabilities: np.ndarray,  # (n_papers, n_classes)
+        own: np.ndarray | None = None,  # as in `fit`
     ) -> np.ndarray:  # the same shape; rows do not sum to 1
         "Probabilities of being listed, never below those given."
-        x = np.log(probabilities.clip(MIN_LISTED_PROBABILITY))
-        return np.maximum(
-            1 / (1 + np.exp(-(x * self.slope + self.bias))), probabilities
-        )
+        found = self._chances(*_listed_features(probabilities, own))
+        return np.maximum(found, probabilities)
 
     def arrays(self) -> dict[str, np.ndarray]:  # name → numbers
         "What a bundle keeps."
-        return {"slope": self.slope, "bias": self.bias}
+        return dict(vars(self))
 
     @classmethod
     def read(
@@ -812,14 +878,18 @@ class ListedModel:
         classes: int,  # how many there are
     ) -> Self:
         "A saved model; raises `BadCalibration` if it is invalid."
-        found = [np.asarray(arrays.get(name)) for name in ("slope", "bias")]
-        shapes = [array.shape for array in found] == [(classes,)] * 2
-        if not shapes or not all(in_range(array) for array in found):
+        names = ("slopes", "weights", "bias", "thresholds")
+        slopes, weights, bias, limits = (np.asarray(arrays.get(one)) for one in names)
+        n_own = slopes.shape[1] if slopes.ndim == 2 else 0
+        shapes = [array.shape for array in (slopes, weights, bias, limits)]
+        own = (classes, n_own), (n_own * classes, classes), (classes,), (classes,)
+        fits = shapes == [*own] and n_own in (1, 2)
+        if not fits or not all(map(in_range, (slopes, weights, bias, limits))):
             raise BadCalibration(
                 "the model of listed codes has numbers that are not known; save the "
                 "model again"
             )
-        return cls(*(array.astype(np.float64) for array in found))
+        return cls(*(one.astype(np.float64) for one in (slopes, weights, bias, limits)))
 
     def __repr__(self) -> str:
         return f"ListedModel({len(self.bias)} classes)"
