@@ -6,9 +6,9 @@
 __all__ = ['STOP_WORDS', 'ABSENT_CLASS_SCORE', 'FeatureBuilder', 'SOFTMAX_BITS', 'BLOCK_ROWS', 'MIXED_BLOCKS', 'LISTED_WEIGHT',
            'MANY_TEXTS', 'fold', 'tokens', 'fnv1a', 'bucket', 'count_features', 'inverse_document_frequency', 'tfidf',
            'fit_margins', 'tfidf_builder', 'out_of_fold_margins', 'accuracy_plus_macro_f1', 'fit_offsets', 'choose_C',
-           'FeatureTable', 'select_features', 'TextBlock', 'TextBlocks', 'SoftmaxModel', 'SoftmaxState', 'learn_epoch',
-           'fit_softmax', 'fit_logistic', 'check_softmax_settings', 'check_linear_settings', 'LinearSettings',
-           'LinearScores', 'SoftmaxFit', 'LinearClassifier']
+           'count_pairs', 'FeatureTable', 'select_features', 'TextBlock', 'TextBlocks', 'SoftmaxModel', 'SoftmaxState',
+           'learn_epoch', 'fit_softmax', 'fit_logistic', 'check_softmax_settings', 'check_linear_settings',
+           'LinearSettings', 'LinearScores', 'SoftmaxFit', 'LinearClassifier']
 
 # %% ../../nbs/04_classifiers/03_linear.ipynb #295028e4
 import re
@@ -373,6 +373,17 @@ def choose_C(
 SOFTMAX_BITS = 22  # few pairs share a bucket
 
 
+def count_pairs(
+    texts: Sequence[str],  # one per paper
+) -> csr_matrix:  # (n_texts, 2**SOFTMAX_BITS) float32
+    "Count words and neighbouring pairs."
+    if not has_native() or len(texts) <= SMALL_BATCH:
+        return count_features(texts, SOFTMAX_BITS, pairs=True)
+    return count_natively(
+        texts, new_hasher(fold, STOP_WORDS, SOFTMAX_BITS, True, separator=" ")
+    )
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class FeatureTable:
     "The buckets that are features, and how rare each is."
@@ -448,20 +459,19 @@ class TextBlocks:
 
     def add(
         self,
-        texts: Sequence[str],  # one per paper, block by block
+        counts: csr_matrix,  # (n_texts, 2**SOFTMAX_BITS) from `count_pairs`
         labels: np.ndarray,  # (n_texts,) class ids
         # bool (n_texts, n_classes), where each is listed; None: under its label alone
         listed: np.ndarray | None = None,
     ) -> None:
-        "Count more texts."
+        "Add counted texts."
         ones = np.ones(len(labels), np.int8), (np.arange(len(labels)), labels)
         own = csr_matrix(ones, shape=(len(labels), self.n_classes))
         also = own if listed is None else csr_matrix(listed, dtype=np.int8)
         for start in range(0, len(labels), BLOCK_ROWS):
             rows = slice(start, start + BLOCK_ROWS)
-            counts = count_features(texts[rows], SOFTMAX_BITS, pairs=True)
-            self.papers += np.bincount(counts.indices, minlength=len(self.papers))
-            self._keep(TextBlock(counts, labels[rows], also[rows]))
+            self._keep(TextBlock(counts[rows], labels[rows], also[rows]))
+        self.papers += np.bincount(counts.indices, minlength=len(self.papers))
         self.class_papers += np.bincount(labels, minlength=self.n_classes)
 
     def _keep(
@@ -528,10 +538,15 @@ class SoftmaxModel:
         found = np.empty((len(texts), len(self.bias)))
         for start in range(0, len(texts), BLOCK_ROWS):
             rows = slice(start, start + BLOCK_ROWS)
-            counts = count_features(texts[rows], SOFTMAX_BITS, pairs=True)
-            sums = self.features(counts) @ self.embeddings
-            found[rows] = sums @ self.output + self.bias
+            found[rows] = self.of_counts(count_pairs(texts[rows]))
         return found
+
+    def of_counts(
+        self,
+        counts: csr_matrix,  # (n_texts, 2**SOFTMAX_BITS)
+    ) -> np.ndarray:  # (n_texts, n_outputs) float32
+        "All scores of counted texts."
+        return self.features(counts) @ self.embeddings @ self.output + self.bias
 
     def arrays(self) -> dict[str, np.ndarray]:  # name → numbers
         "What a bundle keeps."
@@ -839,27 +854,28 @@ class SoftmaxFit(LinearScores):
 
     def _softmax_of(
         self,
-        texts: list[str],  # one per paper
+        counts: csr_matrix,  # (n_papers, 2**SOFTMAX_BITS)
         labels: np.ndarray,  # (n_papers,) class ids
         rows: np.ndarray,  # which of them are learnt
     ) -> SoftmaxModel:
         "Fit on some of the texts."
         blocks, listed = TextBlocks(len(self.labels_)), self.listed_codes
         own = None if listed is None else listed[rows]
-        blocks.add([texts[i] for i in rows], labels[rows], own)
+        blocks.add(counts[rows], labels[rows], own)
         return self._new_softmax(blocks)
 
     def _softmax_folds(
         self,
-        texts: list[str],  # one per paper
+        counts: csr_matrix,  # (n_papers, 2**SOFTMAX_BITS)
         labels: np.ndarray,  # (n_papers,) class ids
     ) -> np.ndarray:  # (n_papers, n_outputs)
         "Scores of each text by a model that was fitted without its fold."
         found: np.ndarray | None = None
         for fit, others in _stratified_folds(labels, self.folds, self.seed):
-            scores = self._softmax_of(texts, labels, fit)([texts[i] for i in others])
+            learnt = self._softmax_of(counts, labels, fit)
+            scores = learnt.of_counts(counts[others])
             if found is None:
-                found = np.empty((len(texts), scores.shape[1]))
+                found = np.empty((len(labels), scores.shape[1]))
             found[others] = scores
         assert found is not None  # there are two folds at least
         return found
@@ -872,16 +888,17 @@ class SoftmaxFit(LinearScores):
     ) -> HeldOut | None:
         "Fit the softmax; a small table is scored out of fold, too."
         rows, classes = np.arange(len(texts)), len(self.labels_)
+        counts = count_pairs(texts)
         if len(texts) < MANY_TEXTS:
-            scores = self._softmax_folds(texts, labels)
+            scores = self._softmax_folds(counts, labels)
         elif not validated:
             rows, held = holdout_split(labels, seed=self.seed)
-        self.softmax_ = self._softmax_of(texts, labels, rows)
+        self.softmax_ = self._softmax_of(counts, labels, rows)
         self.fitted_ = {"features": len(self.softmax_.features.buckets)}
         if len(texts) < MANY_TEXTS:
             held = rows
         elif not validated:
-            scores = self.softmax_([texts[i] for i in held])
+            scores = self.softmax_.of_counts(counts[held]).astype(np.float64)
         else:
             return None
         listed = scores[:, classes:] if scores.shape[1] > classes else None
@@ -910,7 +927,8 @@ class LinearClassifier(SoftmaxFit):
         labels: np.ndarray,  # (n_papers,) label ids
     ) -> np.ndarray:
         if self.learnt_level == "category":
-            return self._softmax_folds(texts, labels)[:, : len(self.labels_)]
+            counts = count_pairs(texts)
+            return self._softmax_folds(counts, labels)[:, : len(self.labels_)]
         counts = count_features(texts, self.bits, self.pairs)
         return self._choose(counts, labels)[2]
 
