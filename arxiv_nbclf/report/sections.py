@@ -359,9 +359,11 @@ SECTION_FORMATS: dict[str, Callable[..., str]] = {
     ),
     "wanted": "{:.2f}".format,
     **dict.fromkeys(["papers", "training papers", "test papers"], count_text),
+    **dict.fromkeys(["precision", "recall", "F1"], score_text),
     "gain per doubling": difference_text,
     **dict.fromkeys(
-        ["part", "month", "95 % interval", "95 % interval of F1"], non_breaking
+        ["part", "month", "category", "95 % interval", "95 % interval of F1"],
+        non_breaking,
     ),
 }
 
@@ -583,8 +585,9 @@ def categories_section(
     if base is not None:
         record["linear_level"] = predictions_scores(base).to_dict()
     shown = {"All scores:": _level_table(level_intervals(scores))}
+    notes = " ".join(scores.categories.notes)
     return SectionResult(
-        _categories_summary(scores),
+        f"{_categories_summary(scores)} {notes}".strip(),
         record,
         shown | _best_and_worst(table),
         files={"categories.csv": table},
@@ -953,6 +956,17 @@ _SHARE_COLUMN = {
 }
 
 
+def _pairs_table(
+    pairs: pd.DataFrame,  # as `confused_pairs` makes it
+    level: str,  # group or category
+) -> pd.DataFrame:  # as a page shows it
+    "Confused pairs; codes of categories are not broken at their hyphens."
+    if level == "category":
+        names = {name: pairs[name].map(non_breaking) for name in ("true", "predicted")}
+        pairs = pairs.assign(**names)
+    return pairs.rename(columns=_PAIR_COLUMNS | _SHARE_COLUMN[level])
+
+
 def _draw_within(
     scores: Scores,  # of categories
     most: int = 3,  # groups at most, those with most papers
@@ -997,7 +1011,7 @@ def mistakes_section(
     return SectionResult(
         _mistakes_summary(pairs, every, n_papers, level),
         {"confused_pairs": pairs, "surest_mistakes": surest},
-        {"": pairs.rename(columns=_PAIR_COLUMNS | _SHARE_COLUMN[level])},
+        {"": _pairs_table(pairs, level)},
         _draw_within(tested.scores) if level == "category" else {},
         files={"mistakes.csv": every},
         private_html=_papers_html(context, shown.head(most)),
