@@ -1289,10 +1289,11 @@ def new_classifier(
 # %% ../../nbs/04_classifiers/01_classifier.ipynb #dc3b24d4
 def saved_settings(
     classifier: Classifier,  # with its settings
+    level: str | None = None,  # of the labels; None: what it has learnt
 ) -> dict[str, Any]:  # plain JSON
     "The settings that identify a model; those of a level only where they count."
     settings = to_plain(classifier.get_params())
-    if classifier.learnt_level == "group" and classifier.level is None:
+    if (level or classifier.learnt_level) == "group" and classifier.level is None:
         for name in ("level", "min_papers"):
             settings.pop(name, None)
     return settings
@@ -1425,9 +1426,18 @@ def load_classifier(
         raise BadBundle(error_line(folder, problem)) from error
 
 # %% ../../nbs/04_classifiers/01_classifier.ipynb #da9e90dc
+def _label_bytes(
+    labels: Any,  # ids, or names
+) -> bytes:
+    "Labels as a digest reads them."
+    if labels_are_names(labels):
+        return json.dumps([*map(str, labels)]).encode()
+    return np.asarray(labels, dtype="<i8").tobytes()
+
+
 def request_digest(
     settings: dict[str, Any],  # plain JSON values: everything that changes the result
-    # papers and label ids: of training, of validation; None: there are none
+    # papers and labels: of training, of validation; None: there are none
     *papers: LabelledPapers | None,
 ) -> str:  # 64 hexadecimal digits
     "Identify a fit by its settings and papers."
@@ -1435,7 +1445,7 @@ def request_digest(
     for pair in papers:
         found, labels = (["none"], [0]) if pair is None else pair
         texts = paper_texts(found) if isinstance(found, pd.DataFrame) else found
-        digest.update(np.asarray(labels, dtype="<i8").tobytes())
+        digest.update(_label_bytes(labels))
         for text in texts:
             digest.update(sha256(text.encode(errors="surrogatepass")).digest())
     return digest.hexdigest()

@@ -13,7 +13,7 @@ import json
 import os
 import platform
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from hashlib import sha256
@@ -36,7 +36,7 @@ from arxiv_nbclf.core.basics import (
     require_extra,
 )
 from ..exploration.overview import MEASURES
-from ..preprocessing import id2label, label2id
+from ..preprocessing import LABELS
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -426,12 +426,15 @@ def load_for_classification(
     # share of values that training drops, everywhere; None: as the encoder has it
     dropout: float | None = None,
     whole: bool = False,  # whether the folder must hold the head
-) -> "PreTrainedModel":  # from token ids to eight scores; a new head is random
-    "The transformer with a head for the eight groups. Raises `NoEncoder`."
+    labels: Sequence[str] = LABELS,  # names of the classes: a score each
+) -> "PreTrainedModel":  # from token ids to scores; a new head is random
+    "The transformer with a head for groups or categories. Raises `NoEncoder`."
     require_extra("train", "torch", "transformers")
     from transformers import AutoModelForSequenceClassification
 
-    config = _config(encoder, id2label=id2label, label2id=label2id)
+    names = dict(enumerate(labels))
+    ids = {name: number for number, name in names.items()}
+    config = _config(encoder, id2label=names, label2id=ids)
     if config.pad_token_id is None:  # the head of a decoder needs it
         config.pad_token_id = load_tokenizer(encoder).pad_token_id
     if dropout is not None:

@@ -31,9 +31,10 @@ from arxiv_nbclf.classifiers.base import (
     new_classifier,
     public_settings,
     request_digest,
-    to_plain,
+    saved_settings,
 )
 from arxiv_nbclf.classifiers.calibration import (
+    MAX_MATRIX_CLASSES,
     Temperature,
     cross_fit,
     fit_temperature,
@@ -48,11 +49,11 @@ from arxiv_nbclf.core.basics import (
     log,
     write_json,
 )
-from ..preprocessing import LABELS
+from ..preprocessing import MIN_PAPERS, label_level
 
 # %% ../../nbs/04_classifiers/08_ensemble.ipynb #967a5988
 def blend_weights(
-    probabilities: np.ndarray,  # (n_models, n_papers, 8) of held-out papers
+    probabilities: np.ndarray,  # (n_models, n_papers, n_classes) of held-out papers
     labels: np.ndarray,  # (n_papers,) their label ids
     rounds: int = 500,  # at most; it stops when no weight changes by 1e-6
 ) -> np.ndarray:  # (n_models,), none negative, summing to 1
@@ -69,9 +70,9 @@ def blend_weights(
 
 # %% ../../nbs/04_classifiers/08_ensemble.ipynb #d943eb00
 def blend(
-    probabilities: np.ndarray,  # (n_models, n_papers, 8)
+    probabilities: np.ndarray,  # (n_models, n_papers, n_classes)
     weights: np.ndarray,  # (n_models,), summing to 1
-) -> np.ndarray:  # (n_papers, 8), rows summing to 1
+) -> np.ndarray:  # (n_papers, n_classes), rows summing to 1
     "The weighted mean of several models' probabilities."
     return np.tensordot(weights, probabilities, axes=1)
 
@@ -80,8 +81,8 @@ OFFSET_GRID = tuple(np.linspace(-1.2, 1.2, 13).tolist())  # tried for each group
 
 # %% ../../nbs/04_classifiers/08_ensemble.ipynb #0073df52
 def log_probabilities(
-    probabilities: np.ndarray,  # (n_papers, 8)
-) -> np.ndarray:  # (n_papers, 8), none below log(1e-12)
+    probabilities: np.ndarray,  # (n_papers, n_classes)
+) -> np.ndarray:  # (n_papers, n_classes), none below log(1e-12)
     "Probabilities as scores, which calibration takes."
     return np.log(np.maximum(probabilities, 1e-12))
 
@@ -105,12 +106,15 @@ def make_member(
 # %% ../../nbs/04_classifiers/08_ensemble.ipynb #c0a85429
 def _fit_settings(
     classifier: Classifier,  # with its settings
+    level: str,  # of the labels: group or category
 ) -> dict[str, Any]:  # plain JSON
     "All settings that change a fit; an encoder counts by its files."
-    settings = {"family": classifier.family} | to_plain(classifier.get_params())
+    settings = {"family": classifier.family} | saved_settings(classifier, level)
     if hasattr(classifier, "_new_members"):
         members = classifier._new_members()
-        return settings | {"members": [_fit_settings(member) for member in members]}
+        return settings | {
+            "members": [_fit_settings(member, level) for member in members]
+        }
     if encoder := settings.get("encoder"):
         settings["encoder"] = find_encoder(encoder).digest
     return settings
@@ -118,11 +122,12 @@ def _fit_settings(
 
 def fit_digest(
     classifier: Classifier,  # unfitted
-    train: LabelledPapers,  # papers and label ids
+    train: LabelledPapers,  # papers and labels
     validation: LabelledPapers | None,  # likewise
 ) -> str:  # 64 hexadecimal digits
     "Identify a fit by settings, encoder, papers and labels. Raises `NoEncoder`."
-    return request_digest(_fit_settings(classifier), train, validation)
+    settings = _fit_settings(classifier, label_level(train[1]))
+    return request_digest(settings, train, validation)
 
 # %% ../../nbs/04_classifiers/08_ensemble.ipynb #5ac958e2
 # in the work folder beside a stored model: what it was fitted by
@@ -150,7 +155,7 @@ def stored_model(
 # %% ../../nbs/04_classifiers/08_ensemble.ipynb #98be658b
 def fit_or_resume(
     classifier: Classifier,  # unfitted
-    train: LabelledPapers,  # papers and label ids
+    train: LabelledPapers,  # papers and labels
     validation: LabelledPapers,  # likewise, held out
     folder: Path | None,  # where it is stored until all is done; None: nowhere
 ) -> Classifier:  # fitted
@@ -188,6 +193,9 @@ class EnsembleSettings(Classifier):
     # of the members, and of the hold-out split where no validation is given
     seed: int = 42
     text_plan: str = "raw"  # text cleaning; a member may clean further
+    # group or category; None: that of the labels (group with codes: sums of categories)
+    level: str | None = None
+    min_papers: int = MIN_PAPERS  # training papers of a category that is learnt
 
     family: ClassVar[str] = "ensemble"
     distributed: ClassVar[bool] = True  # if a member is
@@ -216,12 +224,21 @@ class EnsembleSettings(Classifier):
 # %% ../../nbs/04_classifiers/08_ensemble.ipynb #6907ee3e
 def fit_members(
     ensemble: EnsembleSettings,  # its settings
-    train: tuple[list[str], np.ndarray],  # texts and label ids
-    validation: tuple[list[str], np.ndarray],  # likewise, held out
+    train: LabelledPapers,  # texts and label ids
+    validation: LabelledPapers,  # likewise, held out
 ) -> list[Classifier]:  # of a secondary process, only those that share their training
     "Fit all members, each in a folder of its own."
     work, main = ensemble.work_folder, not is_secondary_process()
-    new = zip(ensemble.members, ensemble._new_members(), strict=True)
+    new = [*zip(ensemble.members, ensemble._new_members(), strict=True)]
+    if ensemble.learnt_level == "category":
+        # all members learn the classes of the ensemble, whatever it holds out
+        names = np.array(ensemble.labels_)
+        train, validation = (
+            (texts, names[np.asarray(ids)].tolist())
+            for texts, ids in (train, validation)
+        )
+        for _, member in new:
+            member.set_params(level=None, min_papers=1)
     return [
         fit_or_resume(member, train, validation, work / name if work else None)
         for name, member in new
@@ -232,14 +249,14 @@ def fit_members(
 def blend_record(
     members: list[Classifier],  # fitted
     weights: np.ndarray,  # (n_members,)
-    offsets: np.ndarray,  # (8,)
+    offsets: np.ndarray,  # (n_classes,)
 ) -> dict[str, Any]:  # plain JSON values
     "What a bundle stores about a blend."
-    names = [member.family for member in members]
+    labels, names = members[0].labels_, [member.family for member in members]
     fitted = {m.family: public_settings(m.get_params() | m.fitted_) for m in members}
     return {
         "weights": dict(zip(names, weights.round(3).tolist(), strict=True)),
-        "offsets": dict(zip(LABELS, offsets.round(3).tolist(), strict=True)),
+        "offsets": dict(zip(labels, offsets.round(3).tolist(), strict=True)),
         "fitted_members": fitted,
     }
 
@@ -248,7 +265,7 @@ class EnsembleScores(EnsembleSettings):
     "Scores by all members, and their files."
 
     members_: list[Classifier]
-    # (n_members,), (8,), (n_members,)
+    # (n_members,), (n_classes,), (n_members,)
     weights_: np.ndarray
     offsets_: np.ndarray
     temperatures_: np.ndarray
@@ -262,7 +279,7 @@ class EnsembleScores(EnsembleSettings):
         scales = [Temperature(value) for value in self.temperatures_.tolist()]
         return np.stack(
             [
-                scale(member.decision_function(texts))
+                scale(member._finite_scores(texts))
                 for scale, member in zip(scales, self.members_, strict=True)
             ]
         )
@@ -276,7 +293,7 @@ class EnsembleScores(EnsembleSettings):
 
     def _array_shapes(self) -> dict[str, Shape]:
         n = len(self.members)
-        return {"weights": (n,), "offsets": (len(LABELS),), "temperatures": (n,)}
+        return {"weights": (n,), "offsets": (len(self.labels_),), "temperatures": (n,)}
 
     def _save_weights(
         self,
@@ -299,6 +316,9 @@ class EnsembleScores(EnsembleSettings):
         if (found := [m.family for m in self.members_]) != [*self.members]:
             problem = f"its members are {', '.join(found)}; copy the folder again"
             raise BadBundle(error_line(folder, problem))
+        if others := [m.family for m in self.members_ if m.labels_ != self.labels_]:
+            problem = f"its member {others[0]} has other classes; copy the folder again"
+            raise BadBundle(error_line(folder, problem))
 
 # %% ../../nbs/04_classifiers/08_ensemble.ipynb #64f9a86f
 @dataclass(frozen=True, eq=False)
@@ -307,12 +327,12 @@ class Blend:
 
     temperatures: np.ndarray  # (n_members,)
     weights: np.ndarray  # (n_members,), summing to 1
-    offsets: np.ndarray  # (8,)
+    offsets: np.ndarray  # (n_classes,)
 
     def __call__(
         self,
-        scores: np.ndarray,  # (n_papers, n_members, 8)
-    ) -> np.ndarray:  # (n_papers, 8)
+        scores: np.ndarray,  # (n_papers, n_members, n_classes)
+    ) -> np.ndarray:  # (n_papers, n_classes)
         "The logarithm of the blended probabilities, with offsets."
         scales = [Temperature(value) for value in self.temperatures.tolist()]
         own = np.stack([scale(scores[:, i]) for i, scale in enumerate(scales)])
@@ -320,7 +340,7 @@ class Blend:
 
 # %% ../../nbs/04_classifiers/08_ensemble.ipynb #1d13c79f
 def fit_blend(
-    scores: np.ndarray,  # (n_papers, n_members, 8) of held-out papers
+    scores: np.ndarray,  # (n_papers, n_members, n_classes) of held-out papers
     labels: np.ndarray,  # (n_papers,) their label ids
     offsets: bool = False,  # whether offsets are fitted; zeros otherwise
 ) -> Blend:
@@ -331,10 +351,9 @@ def fit_blend(
         [scale(member) for scale, member in zip(scales, own, strict=True)]
     )
     temperatures = np.array([scale.temperature for scale in scales])
-    found = Blend(
-        temperatures, blend_weights(probabilities, labels), np.zeros(len(LABELS))
-    )
-    if not offsets:
+    weights, n_classes = blend_weights(probabilities, labels), scores.shape[-1]
+    found = Blend(temperatures, weights, np.zeros(n_classes))
+    if not offsets or n_classes > MAX_MATRIX_CLASSES:  # calibration has their biases
         return found
     return replace(found, offsets=fit_offsets(found(scores), labels, OFFSET_GRID))
 
@@ -350,18 +369,20 @@ class EnsembleClassifier(EnsembleScores):
         # texts and label ids to choose by; None: none
         validation: tuple[list[str], np.ndarray] | None,
     ) -> HeldOut | None:
+        held_rows = len(labels) + np.arange(len(validation[1]) if validation else 0)
         if validation is None:
             rows, held_out = holdout_split(labels, seed=self.seed)
             validation = [texts[i] for i in held_out], labels[held_out]
             texts, labels = [texts[i] for i in rows], labels[rows]
+            held_rows = held_out
         self.members_ = fit_members(self, (texts, labels), validation)
         if is_secondary_process():
             return None
-        own = [member.decision_function(validation[0]) for member in self.members_]
+        own = [member._finite_scores(validation[0]) for member in self.members_]
         scores, fit = np.stack(own, axis=1), partial(fit_blend, offsets=self.thresholds)
         found = fit(scores, validation[1])
         self.temperatures_, self.weights_ = found.temperatures, found.weights
         self.offsets_ = found.offsets
         self.fitted_ = blend_record(self.members_, self.weights_, self.offsets_)
-        held_out = cross_fit(scores, validation[1], fit)
-        return HeldOut(held_out, validation[1], includes_validation=True)
+        scored = cross_fit(scores, validation[1], fit)
+        return HeldOut(scored, validation[1], True, held_rows)

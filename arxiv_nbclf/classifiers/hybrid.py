@@ -48,7 +48,7 @@ from arxiv_nbclf.classifiers.linear import (
 )
 from .tokenization import MAX_LENGTH, TRUNCATIONS
 from ..core.basics import log
-from ..preprocessing import LABELS
+from ..preprocessing import MIN_PAPERS
 
 # %% ../../nbs/04_classifiers/07_hybrid.ipynb #fe7ca09d
 def l2_normalise(
@@ -145,6 +145,9 @@ class HybridSettings(Classifier):
     text_plan: str = "raw"  # text cleaning
     # between title and abstract: a blank, for the token would be a word
     separator: str = " "
+    # group or category; None: that of the labels (group with codes: sums of categories)
+    level: str | None = None
+    min_papers: int = MIN_PAPERS  # training papers of a category that is learnt
 
     family: ClassVar[str] = "hybrid"
     C_GRID: ClassVar[tuple[float, ...]] = (0.125, 0.25, 0.5)
@@ -203,7 +206,7 @@ def choose_out_of_fold(
     counts: csr_matrix,  # (n_texts, n_buckets)
     dense: np.ndarray,  # (n_texts, width)
     labels: np.ndarray,  # (n_texts,) label ids
-) -> tuple[float, np.ndarray, np.ndarray]:  # C; (8,) offsets; (n_texts, 8) scores
+) -> tuple[float, np.ndarray, np.ndarray]:  # C; (n_classes,) offsets; scores
     "C, offsets and nested out-of-fold scores."
     builder = hybrid_builder(
         counts, dense, classifier.encoder_weight, classifier.components
@@ -217,6 +220,7 @@ def choose_out_of_fold(
         classifier.folds,
         classifier.seed,
         classifier.on_fold,
+        len(classifier.labels_),
     )
 
 # %% ../../nbs/04_classifiers/07_hybrid.ipynb #c4a77aff
@@ -226,8 +230,8 @@ def fit_weights(
     dense: np.ndarray,  # (n_texts, width)
     labels: np.ndarray,  # (n_texts,) label ids
     C: float,  # inverse regularization
-    offsets: np.ndarray,  # (8,) added to the intercepts
-    # (8, n_buckets); (8, width); (8,); (n_buckets,)
+    offsets: np.ndarray,  # (n_classes,) added to the intercepts
+    # (n_classes, n_buckets); (n_classes, width); (n_classes,); (n_buckets,)
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     "Weights of words, of the encoder's unit rows, intercepts, and idf."
     idf, rows = inverse_document_frequency(counts), l2_normalise(dense)
@@ -235,9 +239,8 @@ def fit_weights(
         rows, classifier.encoder_weight, components=classifier.components
     )
     both = stack_features(tfidf(counts, idf), whiten(rows))
-    weights, intercepts = fit_margins(
-        both, labels, C, classifier.class_weight, classifier.seed
-    )
+    how = classifier.class_weight, classifier.seed, len(classifier.labels_)
+    weights, intercepts = fit_margins(both, labels, C, *how)
     words, of_encoder = np.split(weights, [counts.shape[1]], axis=1)
     dense_weights = of_encoder @ whiten.rotation.T
     intercepts = intercepts + offsets - dense_weights @ whiten.mean
@@ -266,7 +269,7 @@ def read_encoder(
 class HybridScores(HybridSettings):
     "Scores by words and by an encoder, and their files."
 
-    # (8, n_buckets), (8, width), (8,), (n_buckets,)
+    # (n_classes, n_buckets), (n_classes, width), (n_classes,), (n_buckets,)
     weights_: np.ndarray
     dense_weights_: np.ndarray
     intercepts_: np.ndarray
@@ -285,11 +288,11 @@ class HybridScores(HybridSettings):
         return of_words + dense @ self.dense_weights_.T + self.intercepts_
 
     def _array_shapes(self) -> dict[str, Shape]:
-        groups, buckets = len(LABELS), 1 << self.bits
+        classes, buckets = len(self.labels_), 1 << self.bits
         return {
-            "weights": (groups, buckets),
-            "dense_weights": (groups, None),
-            "intercepts": (groups,),
+            "weights": (classes, buckets),
+            "dense_weights": (classes, None),
+            "intercepts": (classes,),
             "idf": (buckets,),
         }
 
@@ -325,17 +328,17 @@ class HybridClassifier(HybridScores):
         features = embed(self, self.encoder_, texts, precision)
         _log_truncated(features, self)
         counts, dense = count_features(texts, self.bits, self.pairs), features.values
-        C, offsets, held_out = self.C, np.zeros(len(LABELS)), None
+        C, offsets, held_out = self.C, np.zeros(len(self.labels_)), None
         if C is None or self.offsets or validation is None:
             C, offsets, scores = choose_out_of_fold(self, counts, dense, labels)
-            held_out = HeldOut(scores, labels)
+            held_out = HeldOut(scores, labels, rows=np.arange(len(labels)))
         (
             self.weights_,
             self.dense_weights_,
             self.intercepts_,
             self.idf_,
         ) = fit_weights(self, counts, dense, labels, C, offsets)
-        named = zip(LABELS, offsets.round(3).tolist(), strict=True)
+        named = zip(self.labels_, offsets.round(3).tolist(), strict=True)
         self.fitted_ = {
             "C": C,
             "offsets": dict(named),

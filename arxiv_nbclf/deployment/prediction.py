@@ -48,8 +48,10 @@ from arxiv_nbclf.preprocessing import (
 
 # %% ../../nbs/09_deployment/00_prediction.ipynb #e5a62012
 def to_int8(
-    weights: np.ndarray,  # (8, n_buckets)
-) -> tuple[np.ndarray, np.ndarray]:  # (8, n_buckets) int8 and (8,) float32 scales
+    weights: np.ndarray,  # (n_classes, n_buckets)
+) -> tuple[
+    np.ndarray, np.ndarray
+]:  # (n_classes, n_buckets) int8 and (n_classes,) float32 scales
     "Weights in steps of a 127th of the largest in their row."
     largest = np.abs(weights).max(axis=1)
     scales = (np.where(largest > 0, largest, 1) / 127).astype(np.float32)
@@ -57,9 +59,9 @@ def to_int8(
 
 
 def from_int8(
-    quantized: np.ndarray,  # (8, n_buckets) int8
-    scales: np.ndarray,  # (8,) float32
-) -> np.ndarray:  # (8, n_buckets) float32
+    quantized: np.ndarray,  # (n_classes, n_buckets) int8
+    scales: np.ndarray,  # (n_classes,) float32
+) -> np.ndarray:  # (n_classes, n_buckets) float32
     "Weights that `to_int8` has stored."
     return quantized * scales.astype(np.float32)[:, None]
 
@@ -95,7 +97,7 @@ class CompactClassifier(LinearClassifier):
         return held_out
 
     def _array_shapes(self) -> dict[str, Shape]:
-        return super()._array_shapes() | {"scales": (len(LABELS),)}
+        return super()._array_shapes() | {"scales": (len(self.labels_),)}
 
     def _save_weights(
         self,

@@ -23,7 +23,9 @@ from arxiv_nbclf.classifiers.base import (
     Classifier,
     HeldOut,
     Papers,
+    check_level,
     check_types,
+    holdout_split,
     load_arrays,
     request_digest,
     save_arrays,
@@ -41,7 +43,7 @@ from arxiv_nbclf.classifiers.encoders import (
 from ..classifiers.linear import ABSENT_CLASS_SCORE
 from ..classifiers.tokenization import Tokens, tokenize
 from ..core.basics import ArxivNbclfError, log, require_extra
-from ..preprocessing import LABELS, paper_texts
+from ..preprocessing import LABELS, MIN_PAPERS, paper_texts
 from arxiv_nbclf.training.recipes import (
     RECIPES,
     LabelledTexts,
@@ -98,11 +100,14 @@ class TrainingJob:
     loggers: tuple[str, ...] = ()  # names that the Trainer knows
     # called with the number and the metrics of each epoch
     on_epoch: EpochCallback | None = None
+    classes: tuple[str, ...] = LABELS  # names of the labels, a score each
 
     @property
     def digest(self) -> str:  # 64 hexadecimal digits
         "Identifies what changes the result, for checkpoints."
         own = {"encoder": self.encoder.digest, "seed": self.seed, "bf16": self.bf16}
+        if self.classes != LABELS:
+            own["classes"] = list(self.classes)
         return request_digest(asdict(self.recipe) | own, self.train, self.validation)
 
 # %% ../../nbs/05_training/02_training.ipynb #8a029249
@@ -270,7 +275,9 @@ def _new_model(
     job: TrainingJob,  # what to do, and with which settings
 ) -> "PreTrainedModel":
     "The encoder with a new head, ready for training."
-    model = load_for_classification(job.encoder, dropout=job.recipe.dropout)
+    model = load_for_classification(
+        job.encoder, dropout=job.recipe.dropout, labels=job.classes
+    )
     model.get_input_embeddings().requires_grad_(job.recipe.train_embeddings)
     if job.compiled:
         model.compile(dynamic=True)
@@ -318,9 +325,8 @@ def _train_once(
     if arguments.process_index == 0:
         _log_truncated(tokens, recipe)
     per_update = len(labels) / train.updates if recipe.tokens_per_batch else None
-    training_loss = make_loss(
-        recipe.loss, labels, recipe.label_smoothing, recipe.class_weight, per_update
-    )
+    known = recipe.label_smoothing, recipe.class_weight, per_update, len(job.classes)
+    training_loss = make_loss(recipe.loss, labels, *known)
     trainer = new_trainer(
         recipe,
         model=model,
@@ -475,6 +481,9 @@ class FineTuningSettings(Classifier):
     loggers: Sequence[str] = ()  # names that the Trainer knows, such as tensorboard
     seed: int = 42  # of the head, dropout, batches and the hold-out split
     text_plan: str | None = None  # type: ignore[assignment]
+    # group or category; None: that of the labels (group with codes: sums of categories)
+    level: str | None = None
+    min_papers: int = MIN_PAPERS  # training papers of a category that is learnt
 
     family: ClassVar[str] = "finetuned"
     distributed: ClassVar[bool] = True
@@ -487,6 +496,7 @@ class FineTuningSettings(Classifier):
 
     def _check_settings(self) -> None:
         check_types(self)
+        check_level(self)
         check_recipe(self.resolved())
 
     def _texts(
@@ -498,11 +508,11 @@ class FineTuningSettings(Classifier):
 # %% ../../nbs/05_training/02_training.ipynb #01314b6a
 def prior_offsets(
     tau: float,  # the part of the prior to give back, 0 … 1
-    prior: np.ndarray,  # (8,) float32 from `log_prior`
+    prior: np.ndarray,  # (n_classes,) float32 from `log_prior`
     labels: np.ndarray,  # (n_papers,) label ids of the training papers
-) -> np.ndarray:  # (8,) float32, to be added to a model's scores
+) -> np.ndarray:  # (n_classes,) float32, to be added to a model's scores
     "Offsets for the prior; a group without training papers is never predicted."
-    counts = np.bincount(labels, minlength=len(LABELS))
+    counts = np.bincount(labels, minlength=len(prior))
     return np.where(counts, np.float32(tau) * prior, np.float32(ABSENT_CLASS_SCORE))
 
 # %% ../../nbs/05_training/02_training.ipynb #a9d44a7c
@@ -541,6 +551,7 @@ def fit_recipe(
             compiled,
             tuple(classifier.loggers),
             classifier.on_epoch,
+            classifier.labels_,
         )
         return job, fine_tune(job)
 
@@ -596,17 +607,19 @@ class FineTunedTransformer(FineTuningSettings):
         encoder, machine = find_encoder(str(folder / "encoder")), accelerator()
         self.tokenizer_ = load_tokenizer(encoder)
         # as `TrainingResult` has it: torch's types do not know `to` of a subclass
-        self.model_: Any = cast(Any, load_for_classification(encoder, whole=True))
+        self.model_: Any = cast(
+            Any, load_for_classification(encoder, whole=True, labels=self.labels_)
+        )
         self.model_.to(machine.kind)
         self._bf16 = uses_bf16(self.resolved().precision, machine)
-        shapes = {"offsets": (len(LABELS),)}
+        shapes = {"offsets": (len(self.labels_),)}
         self.offsets_ = load_arrays(folder / "offsets.safetensors", shapes)["offsets"]
         self.loggers = tuple(self.loggers)
 
 # %% ../../nbs/05_training/02_training.ipynb #23f244c7
 @dataclass(eq=False)
 class FineTunedClassifier(FineTunedTransformer):
-    """A pretrained transformer with a head for the eight groups, fine-tuned.
+    """A pretrained transformer with a head for groups or categories, fine-tuned.
 
     Validation papers choose the best epoch, and calibrate: their scores, and figures
     that are made of them, such as the accuracy of a threshold, are a little optimistic.
@@ -623,6 +636,10 @@ class FineTunedClassifier(FineTunedTransformer):
         train = texts, labels
         if validation is None:
             train, validation = validation_holdout(train, self.seed)
+            held = holdout_split(labels, seed=self.seed)[1]
+            rows = held if len(held) else np.arange(len(labels))
+        else:
+            rows = len(labels) + np.arange(len(validation[1]))
         job, trained = fit_recipe(self, train, validation)
         self._bf16, loss = job.bf16, trained.training_loss
         self.model_, self.tokenizer_ = trained.model, trained.tokenizer
@@ -630,14 +647,16 @@ class FineTunedClassifier(FineTunedTransformer):
         scores, balanced = self._scores(validation[0]), loss.loss == "balanced_softmax"
 
         def chosen_offsets(
-            scores: np.ndarray,  # (n, 8) of some validation papers
+            scores: np.ndarray,  # (n, n_classes) of some validation papers
             labels: np.ndarray,  # (n,) their label ids
-        ) -> tuple[float, np.ndarray]:  # the part of the prior to give back, (8,)
+        ) -> tuple[
+            float, np.ndarray
+        ]:  # the part of the prior to give back, (n_classes,)
             tau = choose_tau(scores, labels, loss.prior) if balanced else 0.0
             return tau, prior_offsets(tau, loss.prior, train[1])
 
         def by_others(
-            scores: np.ndarray,  # (n, 8) of the other papers
+            scores: np.ndarray,  # (n, n_classes) of the other papers
             labels: np.ndarray,  # (n,) their label ids
         ) -> Callable[[np.ndarray], np.ndarray]:
             offsets = chosen_offsets(scores, labels)[1]
@@ -646,4 +665,4 @@ class FineTunedClassifier(FineTunedTransformer):
         tau, self.offsets_ = chosen_offsets(scores, validation[1])
         self.fitted_ = fitted_record(self.recipe, job, tau, trained.record)
         held_out = cross_fit(scores, validation[1], by_others)
-        return HeldOut(held_out, validation[1], includes_validation=True)
+        return HeldOut(held_out, validation[1], True, rows)

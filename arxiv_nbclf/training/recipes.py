@@ -27,9 +27,10 @@ if TYPE_CHECKING:
 # %% ../../nbs/05_training/00_recipes.ipynb #6b03dcf8
 def log_prior(
     labels: np.ndarray,  # (n_papers,) label ids of the training papers
-) -> np.ndarray:  # (8,) float32, all below 0
+    n_classes: int = len(LABELS),  # groups or categories
+) -> np.ndarray:  # (n_classes,) float32, all below 0
     "The logarithm of each group's share."
-    counts = np.maximum(np.bincount(labels, minlength=len(LABELS)), 0.5)
+    counts = np.maximum(np.bincount(labels, minlength=n_classes), 0.5)
     return np.log(counts / counts.sum()).astype(np.float32)
 
 # %% ../../nbs/05_training/00_recipes.ipynb #6b03fbe7
@@ -37,9 +38,10 @@ def class_weights(
     labels: np.ndarray,  # (n_papers,) label ids of the training papers
     # 0: all papers count the same; 1: all groups count the same, however small
     power: float = 0.5,
-) -> np.ndarray:  # (8,) float32
+    n_classes: int = len(LABELS),  # groups or categories
+) -> np.ndarray:  # (n_classes,) float32
     "The weight of a paper of each group: n**-power, and 1 for the average paper."
-    counts = np.maximum(np.bincount(labels, minlength=len(LABELS)), 1)
+    counts = np.maximum(np.bincount(labels, minlength=n_classes), 1)
     weights = counts**-power
     return (weights / weights[labels].mean()).astype(np.float32)
 
@@ -50,10 +52,10 @@ FOCAL_GAMMA = 2.0  # the exponent of the focal loss, as in its paper
 # %% ../../nbs/05_training/00_recipes.ipynb #229ac7e6
 def paper_losses(
     loss: str,  # one of LOSSES
-    scores: "Tensor",  # (n_papers, 8)
+    scores: "Tensor",  # (n_papers, n_classes)
     labels: "Tensor",  # (n_papers,) label ids; -100 stands for no paper
-    prior: np.ndarray,  # (8,) from `log_prior`, for balanced softmax
-    weights: np.ndarray,  # (8,) from `class_weights`, for the weighted loss
+    prior: np.ndarray,  # (n_classes,) from `log_prior`, for balanced softmax
+    weights: np.ndarray,  # (n_classes,) from `class_weights`, for the weighted loss
     smoothing: float = 0.0,  # the part of the target that is spread over all groups
 ) -> "Tensor":  # (n_papers,) float32, 0 where there is no paper
     "The loss of each paper."
@@ -78,15 +80,15 @@ class TrainingLoss:
     "A loss with the class frequencies that it needs."
 
     loss: str  # one of LOSSES
-    prior: np.ndarray  # (8,) from `log_prior`
-    weights: np.ndarray  # (8,) from `class_weights`
+    prior: np.ndarray  # (n_classes,) from `log_prior`
+    weights: np.ndarray  # (n_classes,) from `class_weights`
     smoothing: float = 0.0  # the part of the target that is spread over all groups
     # what the sum over papers is divided by; None: the papers of the update
     papers_per_update: float | None = None
 
     def per_paper(
         self,
-        scores: "Tensor",  # (n_papers, 8)
+        scores: "Tensor",  # (n_papers, n_classes)
         labels: "Tensor",  # (n_papers,) label ids; -100 stands for no paper
     ) -> "Tensor":  # (n_papers,) float32, 0 where there is no paper
         "The loss of each paper."
@@ -112,6 +114,7 @@ def make_loss(
     power: float = 0.5,  # of the class weights, for the weighted loss
     # what the sum over papers is divided by; None: the papers of the update
     papers_per_update: float | None = None,
+    n_classes: int = len(LABELS),  # groups or categories
 ) -> TrainingLoss:
     "A loss with the class frequencies of the training papers. Raises `BadSettings`."
     if loss not in LOSSES:
@@ -122,7 +125,8 @@ def make_loss(
         raise BadSettings(
             f"label_smoothing={smoothing} is out of range: take 0 up to, but not, 1"
         )
-    prior, weights = log_prior(labels), class_weights(labels, power)
+    prior = log_prior(labels, n_classes)
+    weights = class_weights(labels, power, n_classes)
     return TrainingLoss(loss, prior, weights, smoothing, papers_per_update)
 
 # %% ../../nbs/05_training/00_recipes.ipynb #74f3e2f8
@@ -130,9 +134,9 @@ TAU_GRID = tuple(np.linspace(0, 1, 9).tolist())  # eighths of the prior
 
 # %% ../../nbs/05_training/00_recipes.ipynb #6f5baa72
 def choose_tau(
-    scores: np.ndarray,  # (n_papers, 8) of validation papers
+    scores: np.ndarray,  # (n_papers, n_classes) of validation papers
     labels: np.ndarray,  # (n_papers,) their label ids
-    prior: np.ndarray,  # (8,) from `log_prior`
+    prior: np.ndarray,  # (n_classes,) from `log_prior`
 ) -> float:  # one of TAU_GRID
     "The least part of the prior that costs at most a standard error of accuracy."
     right = np.array(
@@ -301,7 +305,7 @@ def validation_holdout(
 
 # %% ../../nbs/05_training/00_recipes.ipynb #8d7ab7d4
 def epoch_metrics(
-    scores: np.ndarray,  # (n_papers, 8) of validation papers
+    scores: np.ndarray,  # (n_papers, n_classes) of validation papers
     labels: np.ndarray,  # (n_papers,) their label ids
     training_loss: TrainingLoss,  # mean of the epoch
 ) -> dict[str, float]:  # by the names of BEST_EPOCH_METRICS, and the loss

@@ -43,7 +43,6 @@ from arxiv_nbclf.core.basics import (
     system_error,
     write_json,
 )
-from ..preprocessing import LABELS
 from .recipes import Recipe, epoch_rows
 
 if TYPE_CHECKING:
@@ -653,7 +652,7 @@ def score_batch(
     model: "PreTrainedModel",  # in evaluation mode
     ids: np.ndarray,  # (n_texts, length) from `pad_batch`
     mask: np.ndarray,  # the same shape
-) -> np.ndarray:  # (n_texts, 8) float32
+) -> np.ndarray:  # (n_texts, n_classes) float32
     "The model's scores for one padded batch."
     from torch import from_numpy
 
@@ -671,7 +670,7 @@ def score_tokens(
     # tokens per batch, padding included; None: what suits the device
     max_tokens: int | None = None,
     bf16: bool = False,  # whether to compute in bfloat16
-) -> np.ndarray:  # (n_texts, 8) float32, in the order of the texts
+) -> np.ndarray:  # (n_texts, n_classes) float32, in the order of the texts
     "The model's scores, computed in batches of similar length."
     import torch
 
@@ -679,7 +678,8 @@ def score_tokens(
     kind = model.device.type
     limit = max_tokens or (CPU_TOKENS if kind == "cpu" else CARD_TOKENS)
     half = torch.autocast(kind, torch.bfloat16) if bf16 else nullcontext()
-    scores = np.zeros((len(tokens), len(LABELS)), dtype=np.float32)
+    n_classes = int(model.config.num_labels or 0)
+    scores = np.zeros((len(tokens), n_classes), dtype=np.float32)
     with (
         torch.inference_mode(),
         half,
