@@ -384,6 +384,15 @@ def rare_classes(
     return rare if len(rare) <= most else [f"{len(rare)} of {len(support)} categories"]
 
 
+def _n_classes(
+    report: Mapping[str, Any],  # the content of report.json
+    scores: Scores,  # of the model
+) -> int:  # without categories that only test papers have
+    "How many classes a model tells apart."
+    known = report.get("n_classes") if report_level(report) == "category" else None
+    return known if isinstance(known, int) else len(scores.labels)
+
+
 def _score_values(
     report: Mapping[str, Any],  # the content of report.json
     scores: Scores,  # of the model
@@ -397,7 +406,7 @@ def _score_values(
         "labels": scores.labels,
         "level": level,
         "classes": _CLASSES[level],
-        "n_classes": report.get("n_classes") or len(scores.labels),
+        "n_classes": _n_classes(report, scores),
         "group_scores": (report.get("group") or report)["per_class"],
         "notes": scores.notes,
         "figures": _headline_scores(report),

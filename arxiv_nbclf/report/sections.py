@@ -71,6 +71,7 @@ from arxiv_nbclf.evaluation.error_analysis import (
     CannotExplain,
     ambiguity_bound,
     confused_pairs,
+    confusion_within,
     cross_list_bins,
     draw_scores_by,
     explain,
@@ -972,21 +973,19 @@ def _draw_within(
     most: int = 3,  # groups at most, those with most papers
 ) -> dict[str, Picture]:  # file name → picture
     "Confusion within the largest groups."
-    papers: dict[str, int] = {}
-    for name, support in scores.per_class["support"].items():
-        papers[group_of(str(name))] = papers.get(group_of(str(name)), 0) + int(support)
-    largest = sorted(papers, key=lambda group: -papers[group])[:most]
-    return {
-        f"confusion_{group}.png": draw(
+    support, recall = scores.per_class["support"], scores.per_class["recall"]
+    groups = np.array([group_of(str(name)) for name in support.index])
+    largest, pictures = support.groupby(groups).sum().nlargest(most), {}
+    for group in largest[largest > 0].index:
+        shown = confusion_within(scores, group).index
+        steps = ", ".join(f"{name} {score_text(recall[name])}" for name in shown)
+        pictures[f"confusion_{group}.png"] = draw(
             partial(plot_confusion_within, scores, group, 15),
-            f"Confusion among the largest categories of {group}, in shares of each "
-            "true category; the rows are also in categories.csv.",
+            f"Confusion among categories of {group}. On the diagonal: {steps}.",
             (8.4, 6.4),
             caption=f"Within {group}: its categories with most test papers.",
         )
-        for group in largest
-        if papers[group]
-    }
+    return pictures
 
 
 def mistakes_section(
@@ -1218,8 +1217,8 @@ def fixed_linear_classifier(
     linear = context.linear
     if tuple(getattr(linear, "labels_", LABELS)) != LABELS:
         raise SectionUnavailable(
-            "it is measured by many fits on groups, and this model has learnt "
-            "categories; run the same papers at level group"
+            "it is measured by many fits on groups, and the linear family of this run "
+            "has learnt categories"
         )
     if not context.has_training_papers or not isinstance(linear, LinearClassifier):
         raise SectionUnavailable(
