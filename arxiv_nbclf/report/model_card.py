@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 # %% auto #0
 __all__ = ['EPOCH_FORMATS', 'BadReport', 'build_report', 'epoch_table', 'report_epochs', 'best_epoch_text', 'report_level',
-           'interval_text', 'template_values', 'card_data', 'yaml_head', 'model_card']
+           'interval_text', 'rare_classes', 'template_values', 'card_data', 'yaml_head', 'model_card']
 
 # %% ../../nbs/08_report/01_model_card.ipynb #f176294b
 class BadReport(ArxivNbclfError):
@@ -374,7 +374,7 @@ def _right(
     return int(np.trace(scores.confusion.to_numpy()))
 
 # %% ../../nbs/08_report/01_model_card.ipynb #8c5d96a5
-def _rare_classes(
+def rare_classes(
     scores: Scores,  # of the model
     most: int = 10,  # names at most
 ) -> list[str]:  # of many, only how many they are
@@ -382,6 +382,15 @@ def _rare_classes(
     support = scores.per_class["support"]
     rare = [str(label) for label, papers in support.items() if 0 < papers < 50]
     return rare if len(rare) <= most else [f"{len(rare)} of {len(support)} categories"]
+
+
+def _n_classes(
+    report: Mapping[str, Any],  # the content of report.json
+    scores: Scores,  # of the model
+) -> int:  # without categories that only test papers have
+    "How many classes a model tells apart."
+    known = report.get("n_classes") if report_level(report) == "category" else None
+    return known if isinstance(known, int) else len(scores.labels)
 
 
 def _score_values(
@@ -397,6 +406,7 @@ def _score_values(
         "labels": scores.labels,
         "level": level,
         "classes": _CLASSES[level],
+        "n_classes": _n_classes(report, scores),
         "group_scores": (report.get("group") or report)["per_class"],
         "notes": scores.notes,
         "figures": _headline_scores(report),
@@ -404,7 +414,7 @@ def _score_values(
         "baseline": baseline is not None,
         "baseline_right": 0 if baseline is None else _right(baseline),
         "mistakes": _mistakes(scores),
-        "rare": _rare_classes(scores),
+        "rare": rare_classes(scores),
     }
 
 # %% ../../nbs/08_report/01_model_card.ipynb #ef7f3e21
@@ -514,7 +524,13 @@ def yaml_head(
     return _HTML.sub(lambda found: f"\\u{ord(found[0]):04X}", text)
 
 # %% ../../nbs/08_report/01_model_card.ipynb #1b8b6ec5
-_METRICS = {"accuracy": "accuracy", "macro_f1": "f1", "weighted_f1": "f1"}  # the hub's
+_METRICS = {  # the hub's
+    "accuracy": "accuracy",
+    "macro_f1": "f1",
+    "weighted_f1": "f1",
+    "group_accuracy": "accuracy",
+    "group_macro_f1": "f1",
+}
 
 
 def _scored_card_data(

@@ -28,6 +28,7 @@ from arxiv_nbclf.core.pages import (
     write_files,
 )
 from ..data.tables import write_table
+from ..evaluation.intervals import class_intervals
 from arxiv_nbclf.evaluation.metrics import (
     Scores,
     plot_confusion,
@@ -39,6 +40,7 @@ from arxiv_nbclf.report.model_card import (
     build_report,
     interval_text,
     model_card,
+    rare_classes,
     report_epochs,
     template_values,
 )
@@ -262,9 +264,13 @@ def _group_scores(
     table = shown.per_class.rename(columns={"f1": "F1", "support": "papers"})
     table = table.rename_axis("group").reset_index()
     known = report.get("intervals")
-    each = known.get("per_class") if isinstance(known, Mapping) else None
-    if isinstance(each, Mapping) and shown is scores:
-        intervals = [interval_text(each.get(label), "f1") for label in scores.labels]
+    each: Any = known.get("per_class") if isinstance(known, Mapping) else None
+    if shown is not scores:  # sums over categories: the matrix has all that is needed
+        ends = class_intervals(shown.confusion.to_numpy())[:, 2]
+        pairs = [{"f1": dict(zip(("low", "high"), pair, strict=True))} for pair in ends]
+        each = dict(zip(shown.labels, pairs, strict=True))
+    if isinstance(each, Mapping):
+        intervals = [interval_text(each.get(label), "f1") for label in shown.labels]
         table.insert(4, "95 % interval of F1", intervals)
     return table
 
@@ -296,6 +302,7 @@ def _context(
 ) -> dict[str, Any]:  # name in a template → what it stands for
     "Values for the templates of the page."
     values = template_values(report, scores, baseline)
+    shown = _group_level(report, scores) or scores  # in the section about groups
     return values | {
         "pictures": pictures,
         "results": sections.results,
@@ -304,6 +311,8 @@ def _context(
         "formats": _FORMATS,
         "comparison": _comparison(report, pd.DataFrame(values["figures"])),
         "groups": _group_scores(report, scores),
+        "notes": shown.notes,
+        "rare": rare_classes(shown),
     }
 
 # %% ../../nbs/08_report/02_report.ipynb #2f7041fa

@@ -71,6 +71,7 @@ from arxiv_nbclf.evaluation.error_analysis import (
     CannotExplain,
     ambiguity_bound,
     confused_pairs,
+    confusion_within,
     cross_list_bins,
     draw_scores_by,
     explain,
@@ -359,9 +360,11 @@ SECTION_FORMATS: dict[str, Callable[..., str]] = {
     ),
     "wanted": "{:.2f}".format,
     **dict.fromkeys(["papers", "training papers", "test papers"], count_text),
+    **dict.fromkeys(["precision", "recall", "F1"], score_text),
     "gain per doubling": difference_text,
     **dict.fromkeys(
-        ["part", "month", "95 % interval", "95 % interval of F1"], non_breaking
+        ["part", "month", "category", "95 % interval", "95 % interval of F1"],
+        non_breaking,
     ),
 }
 
@@ -583,8 +586,9 @@ def categories_section(
     if base is not None:
         record["linear_level"] = predictions_scores(base).to_dict()
     shown = {"All scores:": _level_table(level_intervals(scores))}
+    notes = " ".join(scores.categories.notes)
     return SectionResult(
-        _categories_summary(scores),
+        f"{_categories_summary(scores)} {notes}".strip(),
         record,
         shown | _best_and_worst(table),
         files={"categories.csv": table},
@@ -953,26 +957,35 @@ _SHARE_COLUMN = {
 }
 
 
+def _pairs_table(
+    pairs: pd.DataFrame,  # as `confused_pairs` makes it
+    level: str,  # group or category
+) -> pd.DataFrame:  # as a page shows it
+    "Confused pairs; codes of categories are not broken at their hyphens."
+    if level == "category":
+        names = {name: pairs[name].map(non_breaking) for name in ("true", "predicted")}
+        pairs = pairs.assign(**names)
+    return pairs.rename(columns=_PAIR_COLUMNS | _SHARE_COLUMN[level])
+
+
 def _draw_within(
     scores: Scores,  # of categories
     most: int = 3,  # groups at most, those with most papers
 ) -> dict[str, Picture]:  # file name → picture
     "Confusion within the largest groups."
-    papers: dict[str, int] = {}
-    for name, support in scores.per_class["support"].items():
-        papers[group_of(str(name))] = papers.get(group_of(str(name)), 0) + int(support)
-    largest = sorted(papers, key=lambda group: -papers[group])[:most]
-    return {
-        f"confusion_{group}.png": draw(
+    support, recall = scores.per_class["support"], scores.per_class["recall"]
+    groups = np.array([group_of(str(name)) for name in support.index])
+    largest, pictures = support.groupby(groups).sum().nlargest(most), {}
+    for group in largest[largest > 0].index:
+        shown = confusion_within(scores, group).index
+        steps = ", ".join(f"{name} {score_text(recall[name])}" for name in shown)
+        pictures[f"confusion_{group}.png"] = draw(
             partial(plot_confusion_within, scores, group, 15),
-            f"Confusion among the largest categories of {group}, in shares of each "
-            "true category; the rows are also in categories.csv.",
+            f"Confusion among categories of {group}. On the diagonal: {steps}.",
             (8.4, 6.4),
             caption=f"Within {group}: its categories with most test papers.",
         )
-        for group in largest
-        if papers[group]
-    }
+    return pictures
 
 
 def mistakes_section(
@@ -997,7 +1010,7 @@ def mistakes_section(
     return SectionResult(
         _mistakes_summary(pairs, every, n_papers, level),
         {"confused_pairs": pairs, "surest_mistakes": surest},
-        {"": pairs.rename(columns=_PAIR_COLUMNS | _SHARE_COLUMN[level])},
+        {"": _pairs_table(pairs, level)},
         _draw_within(tested.scores) if level == "category" else {},
         files={"mistakes.csv": every},
         private_html=_papers_html(context, shown.head(most)),
@@ -1204,8 +1217,8 @@ def fixed_linear_classifier(
     linear = context.linear
     if tuple(getattr(linear, "labels_", LABELS)) != LABELS:
         raise SectionUnavailable(
-            "it is measured by many fits on groups, and this model has learnt "
-            "categories; run the same papers at level group"
+            "it is measured by many fits on groups, and the linear family of this run "
+            "has learnt categories"
         )
     if not context.has_training_papers or not isinstance(linear, LinearClassifier):
         raise SectionUnavailable(
