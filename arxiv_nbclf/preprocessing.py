@@ -268,8 +268,10 @@ def label_ids(
     if classes is not None:
         return class_ids(paper_labels(papers, level_of(classes)), classes)
     codes = _with_columns(papers, "main_category")["main_category"]
-    ids = {code: label2id[group_of(code)] for code in codes.unique()}
-    return np.array([ids[code] for code in codes], dtype=np.int64)
+    places, known = pd.factorize(codes, use_na_sentinel=False)
+    return np.array([label2id[group_of(code)] for code in known], dtype=np.int64)[
+        places
+    ]
 
 # %% ../nbs/03_preprocessing.ipynb #b38e052b
 LEVELS = ("group", "category")
@@ -285,9 +287,10 @@ def paper_labels(
             f"there is no level {level!r}; choose one of: {', '.join(LEVELS)}"
         )
     codes = _with_columns(papers, "main_category")["main_category"]
+    # each code is looked up once
+    places, known = pd.factorize(codes, use_na_sentinel=False)
     name = group_of if level == "group" else current_category
-    names = {code: name(code) or "" for code in codes.unique()}
-    return np.array([names[code] for code in codes], dtype=np.str_)
+    return np.array([name(code) or "" for code in known], dtype=np.str_)[places]
 
 # %% ../nbs/03_preprocessing.ipynb #d30ed324
 # training papers of a category; a model learns nothing from fewer
@@ -299,8 +302,10 @@ def label_classes(
     min_papers: int = MIN_PAPERS,  # of a class
 ) -> tuple[str, ...]:  # sorted
     "The names that stand at so many papers."
-    names, papers = np.unique(np.asarray(labels, dtype=np.str_), return_counts=True)
-    return tuple(names[(papers >= min_papers) & (names != "")].tolist())
+    places, names = pd.factorize(np.asarray(labels, dtype=object))
+    papers = np.bincount(places, minlength=len(names))
+    enough = zip(names, papers >= min_papers, strict=True)
+    return tuple(sorted(str(name) for name, many in enough if many and name))
 
 
 def level_of(
@@ -316,7 +321,8 @@ def class_ids(
 ) -> np.ndarray:  # int64 (n_papers,), places in `classes`; -1: not among them
     "Names as numbers."
     place = {name: number for number, name in enumerate(classes)}
-    return np.array([place.get(label, -1) for label in labels], dtype=np.int64)
+    places, names = pd.factorize(np.asarray(labels, dtype=object))
+    return np.array([place.get(name, -1) for name in names], dtype=np.int64)[places]
 
 # %% ../nbs/03_preprocessing.ipynb #7d1a49ca
 def _label_of(
@@ -329,6 +335,13 @@ def _label_of(
     return (group_of(code) if level == "group" else current_category(code)) or ""
 
 
+def _as_codes(
+    cell: Any,  # a text, a list of texts, or nothing
+) -> str:  # codes with blanks between them
+    "A cell of a table as text."
+    return cell if isinstance(cell, str) else " ".join(split_codes(cell))
+
+
 def listed_labels(
     papers: pd.DataFrame | Any,  # a papers table (categories and main_category)
     classes: Sequence[str],  # names of groups, or of categories
@@ -337,15 +350,15 @@ def listed_labels(
     table = _with_columns(papers, "categories")
     names = [name for name in ("categories", "main_category") if name in table]
     place, level = {name: i for i, name in enumerate(classes)}, level_of(classes)
-    columns: dict[tuple[str, ...], list[int]] = {}
-    listed = np.zeros((len(table), len(classes)), dtype=bool)
-    for row, cells in enumerate(zip(*(table[name] for name in names), strict=True)):
-        codes = tuple(split_codes([*cells]))
-        if codes not in columns:
-            found = (place.get(_label_of(code, level)) for code in codes)
-            columns[codes] = [column for column in found if column is not None]
-        listed[row, columns[codes]] = True
-    return listed
+    cells = [
+        *zip(*(map(_as_codes, table[name].tolist()) for name in names), strict=True)
+    ]
+    row_of = {cell: row for row, cell in enumerate(dict.fromkeys(cells))}
+    listed = np.zeros((len(row_of), len(classes)), dtype=bool)  # of what occurs
+    for cell, row in row_of.items():
+        found = (place.get(_label_of(code, level)) for code in split_codes([*cell]))
+        listed[row, [column for column in found if column is not None]] = True
+    return listed[np.array([row_of[cell] for cell in cells], dtype=np.int64)]
 
 # %% ../nbs/03_preprocessing.ipynb #9d47e7a6
 def group_matrix(
