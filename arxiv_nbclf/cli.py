@@ -5,18 +5,20 @@
 # %% auto #0
 __all__ = ['ABOUT', 'app', 'Version', 'Quiet', 'Debug', 'TABLE_HELP', 'PapersArgument', 'Out', 'ModelOption', 'Strict',
            'FAMILY_HELP', 'ENCODER_HELP', 'FamilyOption', 'EncoderOption', 'RECIPE_HELP', 'SETTING_HELP',
-           'RecipeOption', 'Set', 'SPLIT_HELP', 'TUNE_HELP', 'Split', 'Seed', 'Tune', 'TableOption', 'RowsOption',
-           'SampleSeed', 'HARVEST_OUT_HELP', 'CATEGORIES_HELP', 'HarvestOut', 'Categories', 'START_HELP', 'IDS_HELP',
-           'Start', 'End', 'Ids', 'PER_GROUP_HELP', 'DELAY_HELP', 'SNAPSHOT_HELP', 'PerGroup', 'Api', 'Delay',
-           'Snapshot', 'TRIALS_HELP', 'SPACE_HELP', 'OBJECTIVE_HELP', 'Trials', 'SpaceOption', 'ObjectiveOption',
-           'Minutes', 'FOLDS_HELP', 'CHECK_FOLDS_HELP', 'RETRAIN_HELP', 'Folds', 'CheckFolds', 'Retrain', 'Sampler',
-           'Pruner', 'STORAGE_HELP', 'STUDY_HELP', 'HEARTBEAT_HELP', 'SHOW_HELP', 'Storage', 'StudyName', 'Heartbeat',
-           'Show', 'TunePapers', 'TuneOut', 'RunsArgument', 'NewPapers', 'PREDICT_PAPERS_HELP', 'PREDICTIONS_HELP',
-           'BUNDLE_HELP', 'PredictArgument', 'PredictionsOption', 'BundleOption', 'Top', 'ABSTAIN_HELP', 'ENGINE_HELP',
-           'FETCH_HELP', 'AbstainOption', 'EngineOption', 'FetchFrom', 'EXPORT_HELP', 'EXPORT_PAPERS_HELP',
-           'EXPORT_MODEL_HELP', 'ExportModel', 'ExportFormat', 'ExportPapers', 'main', 'sample_command',
-           'harvest_command', 'explore_command', 'run_command', 'train_command', 'evaluate_command', 'tune_command',
-           'compare_command', 'drift_command', 'predict_command', 'export_command']
+           'RecipeOption', 'Set', 'SPLIT_HELP', 'TUNE_HELP', 'Split', 'Seed', 'Tune', 'LEVEL_HELP', 'LEARN_HELP',
+           'MIN_PAPERS_HELP', 'LevelOption', 'Learn', 'MinPapers', 'TableOption', 'RowsOption', 'SampleSeed',
+           'HARVEST_OUT_HELP', 'CATEGORIES_HELP', 'HarvestOut', 'Categories', 'START_HELP', 'IDS_HELP', 'Start', 'End',
+           'Ids', 'PER_GROUP_HELP', 'DELAY_HELP', 'SNAPSHOT_HELP', 'PerGroup', 'Api', 'Delay', 'Snapshot',
+           'TRIALS_HELP', 'SPACE_HELP', 'OBJECTIVE_HELP', 'Trials', 'SpaceOption', 'ObjectiveOption', 'Minutes',
+           'FOLDS_HELP', 'CHECK_FOLDS_HELP', 'RETRAIN_HELP', 'Folds', 'CheckFolds', 'Retrain', 'Sampler', 'Pruner',
+           'STORAGE_HELP', 'STUDY_HELP', 'HEARTBEAT_HELP', 'SHOW_HELP', 'Storage', 'StudyName', 'Heartbeat', 'Show',
+           'TunePapers', 'TuneOut', 'RunsArgument', 'NewPapers', 'PREDICT_PAPERS_HELP', 'PREDICTIONS_HELP',
+           'BUNDLE_HELP', 'PredictArgument', 'PredictionsOption', 'BundleOption', 'TOP_HELP', 'ANSWER_LEVEL_HELP',
+           'SHARES_HELP', 'Top', 'AnswerLevel', 'Shares', 'ABSTAIN_HELP', 'ENGINE_HELP', 'FETCH_HELP', 'AbstainOption',
+           'EngineOption', 'FetchFrom', 'EXPORT_HELP', 'EXPORT_PAPERS_HELP', 'EXPORT_MODEL_HELP', 'ExportModel',
+           'ExportFormat', 'ExportPapers', 'main', 'Level', 'sample_command', 'harvest_command', 'explore_command',
+           'run_command', 'train_command', 'evaluate_command', 'tune_command', 'compare_command', 'drift_command',
+           'predict_command', 'export_command']
 
 # %% ../nbs/11_cli.ipynb #973ade67
 import logging
@@ -24,6 +26,7 @@ import os
 import re
 import sys
 from contextlib import suppress
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -34,8 +37,8 @@ from .core.basics import ArxivNbclfError, is_secondary_process, one_line
 
 # %% ../nbs/11_cli.ipynb #5ecfe9aa
 ABOUT = (
-    "To which of arXiv's eight groups "
-    "(cs, econ, eess, math, physics, q-bio, q-fin, stat) does a paper belong?"
+    "To which of arXiv's eight groups (cs, econ, eess, math, physics, q-bio, q-fin, "
+    "stat), or of its categories, does a paper belong?"
 )
 app = typer.Typer(
     name="arxiv-nbclf",
@@ -216,6 +219,33 @@ Seed = Annotated[
 ]
 Tune = Annotated[int | None, typer.Option("--tune", metavar="N", min=1, help=TUNE_HELP)]
 
+# %% ../nbs/11_cli.ipynb #026f936d
+class Level(StrEnum):
+    "What a model answers in, or learns."
+
+    group = "group"
+    category = "category"
+
+
+LEVEL_HELP = "Answer in the eight groups, or in categories such as cs.LG"
+LEARN_HELP = (
+    "Learn groups, or categories, whose sums groups can be (default: the level)"
+)
+MIN_PAPERS_HELP = "Training papers that a category needs to be learnt"
+LevelOption = Annotated[Level, typer.Option("--level", help=LEVEL_HELP)]
+Learn = Annotated[Level | None, typer.Option("--learn", help=LEARN_HELP)]
+MinPapers = Annotated[int, typer.Option("--min-papers", min=1, help=MIN_PAPERS_HELP)]
+
+# %% ../nbs/11_cli.ipynb #f3dc1b36
+def _levels(
+    level: Level,  # the value of --level
+    learn: Level | None,  # the value of --learn
+    min_papers: int,  # the value of --min-papers
+) -> dict[str, Any]:  # as train, run and tune take them
+    "The levels that a command requests, as plain words."
+    learnt = None if learn is None else learn.value
+    return {"level": level.value, "learn": learnt, "min_papers": min_papers}
+
 # %% ../nbs/11_cli.ipynb #7ddf8f6f
 TableOption = Annotated[
     Path, typer.Option("--out", metavar="FILE", help="csv, tsv, parquet, jsonl or xlsx")
@@ -343,6 +373,9 @@ def run_command(
     split: Split = "seed",  # the split strategy
     seed: Seed = 42,  # of the split; the original's
     strict: Strict = False,  # whether a rejected row is an error
+    level: LevelOption = Level.group,  # of the answers
+    learn: Learn = None,  # what is learnt; absent: the level
+    min_papers: MinPapers = 5,  # training papers of a category
     tune: Tune = None,  # number of trials of a search
 ) -> None:
     "Everything, start to report: prepare, fit, compare with linear, evaluate on test."
@@ -350,10 +383,11 @@ def run_command(
 
     settings = _settings(recipe, set_)
     options = (papers, out, family, split, seed, encoder, settings, strict)
+    levels = _levels(level, learn, min_papers)
     if tune:
-        finished = runs.tune(*options, trials=tune, command="run")
+        finished = runs.tune(*options, trials=tune, command="run", **levels)
     else:
-        finished = runs.run(*options)
+        finished = runs.run(*options, **levels)
     runs.log.info("%s\nreport: %s", finished, out / "report" / "report.html")
 
 # %% ../nbs/11_cli.ipynb #ef89ce81
@@ -368,12 +402,16 @@ def train_command(
     split: Split = "seed",  # the split strategy
     seed: Seed = 42,  # of the split; the original's
     strict: Strict = False,  # whether a rejected row is an error
+    level: LevelOption = Level.group,  # of the answers
+    learn: Learn = None,  # what is learnt; absent: the level
+    min_papers: MinPapers = 5,  # training papers of a category
 ) -> None:
     "Fit a model on the training papers of a table and save it; nothing is scored."
     from arxiv_nbclf import runs
 
     settings = _settings(recipe, set_)
-    trained = runs.train(papers, out, family, split, seed, encoder, settings, strict)
+    options = (papers, out, family, split, seed, encoder, settings, strict)
+    trained = runs.train(*options, **_levels(level, learn, min_papers))
     runs.log.info("%s", trained)
 
 # %% ../nbs/11_cli.ipynb #ef8a2b4e
@@ -489,6 +527,9 @@ def tune_command(
     split: Split = "seed",  # the split strategy
     seed: Seed = 42,  # of the split; the original's
     strict: Strict = False,  # whether a rejected row is an error
+    level: LevelOption = Level.group,  # of the answers
+    learn: Learn = None,  # what is learnt; absent: the level
+    min_papers: MinPapers = 5,  # training papers of a category
     show: Show = None,  # a study to print, instead of a search
 ) -> None:
     "Search for the best settings of a family, and report on the model that has them."
@@ -517,6 +558,7 @@ def tune_command(
         storage=storage,
         study=study,
         heartbeat=heartbeat,
+        **_levels(level, learn, min_papers),
     )
     if out.is_dir():
         runs.log.info("%s\nreport: %s", found, out / "report" / "report.html")
@@ -573,7 +615,12 @@ PredictionsOption = Annotated[
 BundleOption = Annotated[
     Path | None, typer.Option("--model", metavar="DIR", help=BUNDLE_HELP)
 ]
-Top = Annotated[int, typer.Option("--top", help="How many groups to name, best first")]
+TOP_HELP = "How many to name, best first (default: 1 group, or 5 categories)"
+ANSWER_LEVEL_HELP = "Answer in groups or in categories (default: as the model does)"
+SHARES_HELP = "Write the probability of each category too, as columns p_CODE"
+Top = Annotated[int | None, typer.Option("--top", metavar="K", help=TOP_HELP)]
+AnswerLevel = Annotated[Level | None, typer.Option("--level", help=ANSWER_LEVEL_HELP)]
+Shares = Annotated[bool, typer.Option("--probabilities", help=SHARES_HELP)]
 
 # %% ../nbs/11_cli.ipynb #2734282c
 ABSTAIN_HELP = (
@@ -599,19 +646,21 @@ def predict_command(
     papers: PredictArgument,  # one table, or ids
     out: PredictionsOption = "-",  # a file, a folder, or stdout
     model: BundleOption = None,  # absent: the packaged model
-    top: Top = 1,  # groups for each paper, best first
+    top: Top = None,  # groups or categories for each paper, best first
     abstain_below: AbstainOption = None,  # a probability, or auto
     engine: EngineOption = "local",  # this process, or a Ray cluster
     strict: Strict = False,  # whether a rejected row is an error
     api: FetchFrom = None,  # another address of the API
+    level: AnswerLevel = None,  # of the answers; absent: as the model answers
+    probabilities: Shares = False,  # whether those of all categories are written
 ) -> None:
-    "Predict the group of each paper of a table, or of papers on arXiv."
+    "Predict the group or the category of each paper of a table, or by arXiv id."
     from arxiv_nbclf.core import basics as files
     from arxiv_nbclf.deployment import bulk
 
-    done = bulk.predict_file(
-        papers, model, out, top, abstain_below, strict, engine, api
-    )
+    options = (papers, model, out, top, abstain_below, strict, engine, api)
+    wanted = None if level is None else level.value
+    done = bulk.predict_file(*options, wanted, probabilities)
     files.log.info("%s: %s", "stdout" if out == "-" else out, done)
 
 # %% ../nbs/11_cli.ipynb #f35fbabc

@@ -28,6 +28,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ..classifiers.base import Classifier
+from ..classifiers.calibration import ListedModel
 from ..classifiers.encoders import accelerator
 from ..classifiers.linear import STOP_WORDS, LinearClassifier, fold
 from arxiv_nbclf.classifiers.native import (
@@ -63,13 +64,13 @@ from arxiv_nbclf.deployment.prediction import (
     Abstain,
     BadPrediction,
     Model,
-    abstention_threshold,
-    check_top,
+    answer_form,
     describe_model,
     find_model,
     packaged_model,
     predict_table,
 )
+from ..preprocessing import group_matrix, level_of
 
 # %% ../../nbs/09_deployment/01_bulk.ipynb #a52f810b
 @dataclass(frozen=True)
@@ -78,12 +79,31 @@ class _Native:
 
     scorer: Scorer
     calibration: Callable[[np.ndarray], np.ndarray]
+    classifier: LinearClassifier  # whose classes and levels it has
+
+    @property
+    def labels_(self) -> tuple[str, ...]:  # the classes that were learnt
+        return self.classifier.labels_
+
+    @property
+    def listed_(self) -> ListedModel | None:  # None: nothing is known of listed codes
+        return self.classifier.listed_
+
+    def answer_level(
+        self,
+        level: str | None = None,  # that is wanted; None: as the model answers
+    ) -> str:  # group or category
+        return self.classifier.answer_level(level)
 
     def predict_proba(
         self,
         papers: PapersOrTexts,  # to predict
-    ) -> np.ndarray:
-        return self.calibration(self.scorer(papers, threads=1))
+        level: str | None = None,  # of the answers; None: as the model answers
+    ) -> np.ndarray:  # (n, n_classes)
+        found = self.calibration(self.scorer(papers, threads=1))
+        if self.answer_level(level) == self.classifier.learnt_level:
+            return found
+        return found @ group_matrix(self.labels_)
 
 # %% ../../nbs/09_deployment/01_bulk.ipynb #a52f9ffa
 def device_for(
@@ -108,7 +128,7 @@ def _native_predictor(
     scorer = new_scorer(
         hasher, classifier.idf_, classifier.weights_, classifier.intercepts_
     )
-    return _Native(scorer, classifier.calibration_)
+    return _Native(scorer, classifier.calibration_, classifier)
 
 # %% ../../nbs/09_deployment/01_bulk.ipynb #b4b21c1c
 def fastest_predictor(
@@ -146,11 +166,14 @@ def write_shard(
     chunk: Chunk,  # to predict
     predictor: Any,  # with predict_proba
     folder: Path,  # where shards go
-    top: int = 1,  # how many groups to name
+    top: int | None = None,  # how many to name; None: a group, or five categories
     threshold: float = 0.0,  # rows less probable than this are flagged
+    level: str | None = None,  # of the answers; None: as the model answers
+    probabilities: bool = False,  # whether those of all categories are written
 ) -> int:  # papers in it
     "Predict a chunk and write its shard."
-    predictions = predict_table(predictor, chunk.papers, top, threshold)
+    options: dict[str, Any] = {"level": level, "probabilities": probabilities}
+    predictions = predict_table(predictor, chunk.papers, top, threshold, **options)
     if len(chunk.rejects):
         write_table(chunk.rejects, folder / f"_rejects-{chunk.number:05d}.parquet")
     write_table(predictions, folder / shard_name(chunk.number))
@@ -206,8 +229,15 @@ class PredictionJob:
     classifier: Classifier  # the same, loaded
     which: dict[str, Any]  # identity of the model, from `model_record`
     folder: Path  # where shards go
-    top: int  # how many groups to name
+    top: int  # how many groups or categories to name
     threshold: float  # rows less probable than this are flagged
+    level: str | None = None  # of the answers; None: as the model answers
+    probabilities: bool = False  # whether those of all categories are written
+
+    @property
+    def form(self) -> tuple[int, float, str | None, bool]:  # top, threshold, …
+        "What a shard says of each paper, as `write_shard` takes it."
+        return self.top, self.threshold, self.level, self.probabilities
 
 # %% ../../nbs/09_deployment/01_bulk.ipynb #d6748601
 # papers in each chunk, as they are done; None for one that was done before
@@ -242,7 +272,7 @@ def local_engine(
     )
     yield from _in_order(
         chunks,
-        lambda chunk: write_shard(chunk, predictor, job.folder, job.top, job.threshold),
+        lambda chunk: write_shard(chunk, predictor, job.folder, *job.form),
         max_parallel,
     )
 
@@ -297,13 +327,15 @@ def predict_stream(
     # a fitted classifier, a run folder or a bundle; None: the model of the package
     model: Model | None,
     out: str | Path,  # the folder to make: shards that read as one parquet dataset
-    top: int = 1,  # how many groups to name
+    top: int | None = None,  # how many to name; None: a group, or five categories
     # probability under which a row is flagged as abstained, or auto
     abstain_below: Abstain = None,
     # rows of the source; what a kill can cost, and what is held in memory a few times
     rows_per_shard: int = 10_000,
     # who does the work; another one may go on with what this one has begun
     engine: Engine = local_engine,
+    level: str | None = None,  # group or category; None: as the model answers
+    probabilities: bool = False,  # whether those of all categories are written
 ) -> StreamResult:  # how much came of it
     """Predict a source of any size into a folder of shards, in bounded memory.
 
@@ -317,9 +349,13 @@ def predict_stream(
 
     check_folder_free(out)
     classifier = find_model(model)
-    threshold = abstention_threshold(classifier, abstain_below)
+    form = answer_form(classifier, top, abstain_below, level, probabilities)
+    top, threshold = form.top, form.threshold
     which = model_record(packaged_model() if model is None else model)
-    options = {"top": top, "abstain_below": threshold, "rows_per_shard": rows_per_shard}
+    options: dict[str, Any] = {"top": top, "abstain_below": threshold}
+    options["rows_per_shard"] = rows_per_shard
+    if level_of(form.learnt) == "category":  # a model of groups has one form alone
+        options |= {"level": form.level, "probabilities": probabilities}
     request = _request_record(source, which, **options)
     _restore_record(partial_folder(out))
     with (
@@ -328,7 +364,7 @@ def predict_stream(
             desc="predicting", unit="paper", leave=False, disable=None, delay=1
         ) as shown,
     ):
-        settings = (partial, top, threshold)
+        settings = (partial, top, threshold, form.level, probabilities)
         job = PredictionJob(source, rows_per_shard, model, classifier, which, *settings)
         done = []
         for papers in engine(job):
@@ -345,23 +381,25 @@ def predict_stream(
 def predict_lines(
     file: BinaryIO,  # one JSON object a line, as sys.stdin.buffer
     classifier: Classifier,  # fitted
-    top: int = 1,  # how many groups to name
+    top: int | None = None,  # how many to name; None: a group, or five categories
     # probability under which a row is flagged as abstained, or auto
     abstain_below: Abstain = None,
     rows: int = 5_000,  # lines that are waited for, and predicted together
+    level: str | None = None,  # group or category; None: as the model answers
+    probabilities: bool = False,  # whether those of all categories are written
     # predictions and rejects, chunk by chunk
 ) -> Iterator[tuple[pd.DataFrame, pd.DataFrame]]:
     "Predict papers as they come."
-    (predictor, _), threshold = (
-        fastest_predictor(classifier),
-        abstention_threshold(classifier, abstain_below),
-    )
+    form = answer_form(classifier, top, abstain_below, level, probabilities)
+    more: dict[str, Any] = {"level": form.level, "probabilities": probabilities}
+    predictor, _ = fastest_predictor(classifier)
     for table in json_line_chunks(file, "standard input", rows):
         if table is not None:
             papers, rejects = papers_of_chunk(
                 table, "stdin", "standard input", multiple_files=False
             )
-            yield predict_table(predictor, papers, top, threshold), rejects
+            options = (form.top, form.threshold)
+            yield predict_table(predictor, papers, *options, **more), rejects
 
 # %% ../../nbs/09_deployment/01_bulk.ipynb #bf397e0d
 @dataclass(frozen=True)
@@ -444,14 +482,16 @@ def _total(
 def _from_stdin(
     classifier: Classifier,  # fitted
     out: str | Path,  # a file, or - for JSON lines on stdout
-    top: int,  # how many groups to name
+    top: int | None,  # how many groups or categories to name
     abstain_below: Abstain,  # probability under which a row is flagged as abstained
     strict: bool,  # whether a rejected row is an error
+    **levels: Any,  # level and probabilities, as `predict_lines` takes them
 ) -> PredictionSummary:
     "Predict JSON lines as they come. Raises `BadPapers` if nothing can be predicted."
     parts, done, reasons = [], [], Counter[str]()
     n_papers = 0
-    for part in predict_lines(sys.stdin.buffer, classifier, top, abstain_below):
+    options = (classifier, top, abstain_below)
+    for part in predict_lines(sys.stdin.buffer, *options, **levels):
         predictions, rejects = part
         report_rejects(rejects, len(predictions), strict)
         reasons.update(rejects.reason)
@@ -496,19 +536,19 @@ def _to_folder(
     papers: str | Path,  # a file, a folder of files, or the word sample
     model: Model | None,  # None: the packaged model
     out: str | Path,  # the folder to make
-    top: int,  # how many groups to name
+    top: int | None,  # how many groups or categories to name
     abstain_below: Abstain,  # probability under which a row is flagged as abstained
     strict: bool,  # whether a rejected row is an error
     engine: str,  # a key of ENGINES
+    **levels: Any,  # level and probabilities, as `predict_stream` takes them
 ) -> PredictionSummary:
     "Predict a source of any size into shards."
     if strict:
         for chunk in read_chunks(papers):
             if chunk:
                 report_rejects(chunk.rejects, len(chunk.papers), strict)
-    done = predict_stream(
-        papers, model, out, top, abstain_below, engine=find_engine(engine)
-    )
+    options, work = (top, abstain_below), find_engine(engine)
+    done = predict_stream(papers, model, out, *options, engine=work, **levels)
     if done.rejects:
         files = done.folder / "_rejects-*.parquet"
         log.warning("%d rows cannot be used: %s says why", done.rejects, files)
@@ -570,20 +610,23 @@ def predict_file(
     model: Model | None,  # a run folder or a bundle; None: the model of the package
     # a file (csv, tsv, parquet, jsonl, xlsx), a folder, or - for JSON lines on stdout
     out: str | Path,
-    top: int = 1,  # how many groups to name
+    # how many groups or categories to name; None: a group, or five categories
+    top: int | None = None,
     # probability under which a row is flagged as abstained, or auto, or auto:0.97
     abstain_below: Abstain = None,
     strict: bool = False,  # whether a rejected row is an error
     # who does the work on a folder: local, this process; ray, a cluster
     engine: str = "local",
     api: str | None = None,  # where papers are fetched by id; None: arXiv
+    level: str | None = None,  # group or category; None: as the model answers
+    probabilities: bool = False,  # whether those of all categories are written
 ) -> PredictionSummary:  # how much came of it
     "Predict papers with a saved model and write a table or shards."
     words = [str(papers)] if isinstance(papers, str | Path) else list(papers)
     whole = _check_out(words, out, engine)
-    check_top(top)
-    classifier = find_model(model)
-    abstention_threshold(classifier, abstain_below)  # refused before anything is read
+    classifier, options = find_model(model), (top, abstain_below)
+    levels: dict[str, Any] = {"level": level, "probabilities": probabilities}
+    answer_form(classifier, *options, **levels)  # refused before anything is read
     fetched = _fetch_papers(words, api)
     if fetched is not None and not whole:
         what = "papers that are fetched by id go to a file or to -"
@@ -591,10 +634,11 @@ def predict_file(
     if model is None:
         log.info("%s", describe_model(classifier))
     if words == ["-"]:
-        return _from_stdin(classifier, out, top, abstain_below, strict)
+        return _from_stdin(classifier, out, *options, strict, **levels)
     if not whole:
-        return _to_folder(words[0], model, out, top, abstain_below, strict, engine)
+        return _to_folder(words[0], model, out, *options, strict, engine, **levels)
     source = words[0] if fetched is None else fetched
     table, rejects = read_papers(source, purpose="prediction")
     report_rejects(rejects, len(table), strict)
-    return _write(predict_table(classifier, table, top, abstain_below), rejects, out)
+    predictions = predict_table(classifier, table, *options, **levels)
+    return _write(predictions, rejects, out)

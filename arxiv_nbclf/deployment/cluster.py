@@ -114,8 +114,8 @@ class Worker:
     model: str | None  # folder of a bundle; None: the model of the package
     which: dict[str, Any]  # identity that it must have
     folder: Path  # where shards go
-    top: int  # how many groups to name
-    threshold: float  # rows less probable than this are flagged
+    # how many to name, a threshold, level, probabilities: see `PredictionJob`
+    form: tuple[int, float, str | None, bool]
     predictor: Any = None  # the loaded model; None before `load`
 
     def load(self) -> str:  # the machine that it is on
@@ -140,7 +140,7 @@ class Worker:
         if is_shard_finished(folder, number):
             return pq.read_metadata(folder / shard_name(number)).num_rows
         chunk = Chunk(number, *papers_of_chunk(*raw))
-        return write_shard(chunk, self.predictor, folder, self.top, self.threshold)
+        return write_shard(chunk, self.predictor, folder, *self.form)
 
 # %% ../../nbs/09_deployment/02_cluster.ipynb #3fbdd1b1
 @contextmanager
@@ -331,7 +331,7 @@ def _start_workers(
         max_task_retries=-1,
     )
     which = job.which | {"library": __version__}
-    given = (model, which, job.folder.resolve(), job.top, job.threshold)
+    given = (model, which, job.folder.resolve(), job.form)
     return [actor.remote(*given) for _ in range(layout.workers)]
 
 # %% ../../nbs/09_deployment/02_cluster.ipynb #2c53147a

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['OBJECTIVES', 'MINIMIZED', 'Report', 'BEST_MODEL_FOLDER', 'MAX_FAILURES', 'TRIAL_FAILURES', 'objective_value',
-           'Search', 'trial_classifier', 'fold_probabilities', 'evaluate_trial', 'best_value', 'run_trial', 'quiet_log',
-           'run_trials', 'SearchResult', 'check_folds', 'best_classifier']
+           'Search', 'trial_classifier', 'true_classes', 'class_probabilities', 'fold_probabilities', 'evaluate_trial',
+           'best_value', 'run_trial', 'quiet_log', 'run_trials', 'SearchResult', 'check_folds', 'best_classifier']
 
 # %% ../../nbs/06_tuning/02_tuning.ipynb #d0398525
 import logging
@@ -28,6 +28,8 @@ from arxiv_nbclf.classifiers.base import (
     BadSettings,
     Classifier,
     LabelledPapers,
+    Labels,
+    Papers,
     load_classifier,
     public_settings,
     rename_settings,
@@ -35,7 +37,16 @@ from arxiv_nbclf.classifiers.base import (
 from ..classifiers.calibration import cross_calibrate, softmax
 from ..classifiers.selection import make_classifier
 from ..core.basics import log
-from ..preprocessing import LABELS
+from ..data.taxonomy import group_of
+from arxiv_nbclf.preprocessing import (
+    LABELS,
+    MIN_PAPERS,
+    check_categories,
+    check_labels,
+    class_ids,
+    group_matrix,
+    label_level,
+)
 from ..training.finetuned import OutOfMemory
 from ..training.trainer import TrainingDiverged
 from .spaces import Space, default_values, with_values
@@ -66,14 +77,15 @@ MINIMIZED = ("log_loss",)  # lower is better
 # %% ../../nbs/06_tuning/02_tuning.ipynb #7a875522
 def objective_value(
     objective: str,  # one of OBJECTIVES
-    labels: np.ndarray,  # (n_papers,) label ids
-    probabilities: np.ndarray,  # (n_papers, 8)
+    labels: np.ndarray,  # (n_papers,) true class ids
+    probabilities: np.ndarray,  # (n_papers, n_classes)
 ) -> float:  # higher is better, except for log loss
     "Score probabilities against the true labels."
     from sklearn.metrics import accuracy_score, f1_score, log_loss
 
     if objective == "log_loss":
-        return float(log_loss(labels, probabilities, labels=np.arange(len(LABELS))))
+        columns = np.arange(probabilities.shape[1])
+        return float(log_loss(labels, probabilities, labels=columns))
     predicted = probabilities.argmax(axis=1)
     if objective == "accuracy":
         return float(accuracy_score(labels, predicted))
@@ -112,6 +124,9 @@ class Search:
     sampler: str = "tpe"  # one of SAMPLERS
     pruner: str = "median"  # one of PRUNERS
     seed: int = 42  # of the sampler and the folds
+    # of the answers, where categories are learnt: group or category; None: groups are
+    level: str | None = None
+    min_papers: int = MIN_PAPERS  # training papers of a category that is learnt
 
     def check(self) -> None:
         "Raise `BadStudy` if something is out of range."
@@ -156,7 +171,10 @@ def trial_classifier(
     settings = rename_settings(with_values(dict(search.space.settings), values))
     if search.space.family == "finetuned":
         settings.setdefault("metric_for_best", search.objective)
-    return make_classifier(search.space.family, search.encoder, settings)
+    classifier = make_classifier(search.space.family, search.encoder, settings)
+    if search.level is not None:
+        classifier.set_params(level=search.level, min_papers=search.min_papers)
+    return classifier
 
 # %% ../../nbs/06_tuning/02_tuning.ipynb #0602b1bc
 def _rows(
@@ -168,32 +186,78 @@ def _rows(
         return papers.iloc[rows]
     return [papers[row] for row in rows]
 
+# %% ../../nbs/06_tuning/02_tuning.ipynb #ed1df960
+def true_classes(
+    classifier: Classifier,  # fitted or not
+    labels: Labels,  # (n_papers,) as `fit` takes them
+) -> tuple[
+    np.ndarray, tuple[str, ...]
+]:  # (n_papers,) ids, and the names they stand for
+    """The true classes at the level of a classifier's answers. Raises `BadLabels`.
+
+    Categories are those of the labels and those that were learnt.
+    """
+    papers = range(len(labels))
+    if label_level(labels) == "group":
+        return check_labels(papers, labels, groups=1), LABELS
+    names = check_categories(papers, labels)
+    if classifier.level != "group":
+        known = classifier.labels_ if classifier.learnt_level == "category" else ()
+        classes = tuple(np.unique([*names, *known]).tolist())
+        return class_ids(names, classes), classes
+    # a divided archive has a group, and no category today
+    groups = [group_of(name or code) for name, code in zip(names, labels, strict=True)]
+    return class_ids(groups, LABELS), LABELS
+
+
+def class_probabilities(
+    classifier: Classifier,  # fitted
+    papers: Papers,  # to predict
+    classes: tuple[str, ...],  # the columns; a class that was not learnt gets 0
+) -> np.ndarray:  # (n_papers, n_classes)
+    "Probabilities in the columns of the true classes."
+    found = classifier.predict_proba(papers)
+    if classifier.answer_level() == "group":
+        return found
+    columns = class_ids(classifier.labels_, classes)
+    wide = np.zeros((len(found), len(classes)))
+    wide[:, columns[columns >= 0]] = found[:, columns >= 0]
+    return wide
+
 # %% ../../nbs/06_tuning/02_tuning.ipynb #0602d0ab
 def fold_probabilities(
     new: Callable[[], Classifier],  # makes an unfitted classifier
-    train_papers: LabelledPapers,  # papers and label ids
+    train_papers: LabelledPapers,  # papers and labels
     folds: int,  # at least 2
     seed: int = 42,  # of the folds
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:  # per fold: positions, (n_fold, 8)
+    # per fold: positions, (n_fold, n_classes) in the order of `true_classes`
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     "Out-of-fold probabilities, one fold after the other."
     from sklearn.model_selection import StratifiedKFold
 
-    papers, ids = train_papers[0], np.asarray(train_papers[1])
+    papers, labels = train_papers[0], np.asarray(train_papers[1])
+    ids, classes = true_classes(new(), train_papers[1])
     splits = min(folds, int(np.bincount(ids).max()))
     folded = StratifiedKFold(splits, shuffle=True, random_state=seed)
     for fit, held_out in folded.split(ids, ids):
-        classifier = new().fit(_rows(papers, fit), ids[fit], validation=None)
-        yield held_out, classifier.predict_proba(_rows(papers, held_out))
+        classifier = new().fit(_rows(papers, fit), labels[fit], validation=None)
+        yield (
+            held_out,
+            class_probabilities(classifier, _rows(papers, held_out), classes),
+        )
 
 # %% ../../nbs/06_tuning/02_tuning.ipynb #c8b1808b
 def _objective_of_scores(
     objective: str,  # one of OBJECTIVES
     ids: np.ndarray,  # (n_papers,) label ids
-    scores: np.ndarray,  # (n_papers, 8) logits
+    scores: np.ndarray,  # (n_papers, n_classes) logits
+    groups: np.ndarray | None = None,  # (n_classes, 8), where groups are sums
 ) -> float:  # see `objective_value`
     "Score logits against the true labels."
     calibrated = objective == "log_loss"
     probabilities = cross_calibrate(scores, ids) if calibrated else softmax(scores)
+    if groups is not None:
+        probabilities, ids = probabilities @ groups, groups.argmax(axis=1)[ids]
     return objective_value(objective, ids, probabilities)
 
 
@@ -210,8 +274,9 @@ def _evaluate_by_validation(
     "Fit a classifier and score it on the validation set."
     classifier.on_epoch = lambda epoch, metrics: report(metrics[objective], epoch)
     classifier.fit(*train_papers, validation=validation)
-    probabilities = classifier.predict_proba(validation[0])
-    return objective_value(objective, np.asarray(validation[1]), probabilities)
+    ids, classes = true_classes(classifier, validation[1])
+    probabilities = class_probabilities(classifier, validation[0], classes)
+    return objective_value(objective, ids, probabilities)
 
 # %% ../../nbs/06_tuning/02_tuning.ipynb #b535deb0
 def _evaluate_by_refitting(
@@ -222,9 +287,9 @@ def _evaluate_by_refitting(
 ) -> float:  # the score
     "Score a classifier by cross-validation, with one fit for each fold."
 
-    ids = np.asarray(train_papers[1])
+    ids, classes = true_classes(classifier, train_papers[1])
     scored = np.zeros(len(ids), dtype=bool)
-    found = np.zeros((len(ids), len(LABELS)))
+    found = np.zeros((len(ids), len(classes)))
     folds = fold_probabilities(
         lambda: type(classifier)(**classifier.get_params()),
         train_papers,
@@ -238,6 +303,19 @@ def _evaluate_by_refitting(
     return objective_value(search.objective, ids, found)
 
 # %% ../../nbs/06_tuning/02_tuning.ipynb #d5943430
+def _with_class(
+    classifier: Classifier,  # unfitted
+    train_papers: LabelledPapers,  # papers and labels
+) -> tuple[LabelledPapers, np.ndarray]:  # those that are learnt, and (n_papers,) ids
+    "The papers whose class is learnt: rare categories are left out."
+    papers, labels = train_papers
+    ids = classifier._learn_labels(range(len(labels)), labels)
+    if (ids >= 0).all():
+        return train_papers, ids
+    kept = np.flatnonzero(ids >= 0)
+    return (_rows(papers, kept), np.asarray(labels)[kept]), ids[kept]
+
+
 def _evaluate_by_folds(
     classifier: Classifier,  # unfitted
     search: Search,  # objective, folds and seed
@@ -245,15 +323,17 @@ def _evaluate_by_folds(
     report: Report,  # called after each fold
 ) -> float:  # the score
     "Score a classifier by cross-validation, with its own folds where it has some."
-    ids = np.asarray(train_papers[1])
+    train_papers, ids = _with_class(classifier, train_papers)
+    summed = classifier.answer_level() != classifier.learnt_level
+    groups = group_matrix(classifier.labels_) if summed else None
     if "folds" in classifier.get_params():
         classifier.set_params(folds=search.folds)
     folds = count(1)
     classifier.on_fold = lambda rows, scores: report(
-        _objective_of_scores(search.objective, ids[rows], scores), next(folds)
+        _objective_of_scores(search.objective, ids[rows], scores, groups), next(folds)
     )
     if (scores := classifier.out_of_fold_scores(*train_papers)) is not None:
-        return _objective_of_scores(search.objective, ids, scores)
+        return _objective_of_scores(search.objective, ids, scores, groups)
     return _evaluate_by_refitting(classifier, search, train_papers, report)
 
 # %% ../../nbs/06_tuning/02_tuning.ipynb #c8b19f7a
@@ -643,8 +723,8 @@ def _check_best(
     "Score the best settings by cross-validation with other folds."
     if not (folds := check_folds(search)):
         return None
-    ids = np.asarray(train_papers[1])
-    found = np.zeros((len(ids), len(LABELS)))
+    ids, classes = true_classes(trial_classifier(search, values), train_papers[1])
+    found = np.zeros((len(ids), len(classes)))
     with quiet_log():
         for held_out, probabilities in fold_probabilities(
             lambda: trial_classifier(search, values),
