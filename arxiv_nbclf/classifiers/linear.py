@@ -705,12 +705,12 @@ def check_softmax_settings(
     ranges = {
         "width": (1, 1024),
         "max_features": (1, 1 << SOFTMAX_BITS),
-        "learning_rate": (1e-6, 100),
+        "epochs": (1, 1000),
         "dropout": (0, 0.95),
     }
     check_ranges(classifier, ranges)
-    if classifier.epochs is not None:
-        check_ranges(classifier, {"epochs": (1, 1000)})
+    if classifier.learning_rate is not None:
+        check_ranges(classifier, {"learning_rate": (1e-6, 100)})
 
 
 def check_linear_settings(
@@ -745,8 +745,8 @@ class LinearSettings(Classifier):
     # class_weight and offsets are those of support vector machines, of groups
     width: int = 64
     max_features: int = 1 << 18
-    epochs: int | None = None  # None: 6, and 10 of fewer than MANY_TEXTS papers
-    learning_rate: float = 0.15
+    epochs: int = 6
+    learning_rate: float | None = None  # None: 0.3; 0.15 of MANY_TEXTS papers and more
     dropout: float = 0.5
     text_plan: str = "raw"
     # between title and abstract: a blank, for the token would be a word
@@ -823,7 +823,7 @@ class LinearScores(LinearSettings):
         }
 
 # %% ../../nbs/04_classifiers/03_linear.ipynb #f3d8c92e
-# texts: from so many on, a tenth is held out instead of five fits, and 6 passes do
+# texts: from so many on, a tenth is held out instead of five fits
 MANY_TEXTS = 50_000
 
 
@@ -841,8 +841,8 @@ class SoftmaxFit(LinearScores):
             )
             return fit_logistic(blocks, self.max_features, self.seed)
         many = blocks.class_papers.sum() >= MANY_TEXTS
-        epochs = self.epochs or (6 if many else 10)
-        how = self.width, self.max_features, epochs, self.learning_rate, self.dropout
+        rate = self.learning_rate or (0.15 if many else 0.3)
+        how = self.width, self.max_features, self.epochs, rate, self.dropout
         checkpoint = None
         if self.work_folder:
             self.work_folder.mkdir(parents=True, exist_ok=True)
