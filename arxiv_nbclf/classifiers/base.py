@@ -612,6 +612,8 @@ class FamilyAttributes:
     labels_: tuple[str, ...] = LABELS
     # from probabilities to those of being listed; None: not known
     listed_: ListedModel | None = None
+    # class → its share of the papers where the model is used; None: as in training
+    class_prior: Mapping[str, float] | None = None
     # while it is fitted: bool (n_texts, n_classes), where each text is listed
     listed_codes: np.ndarray | None = None
     # whether several processes can fit one model together

@@ -16,7 +16,8 @@ import unicodedata
 import warnings
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, ClassVar, Self, TypeAlias
@@ -403,6 +404,13 @@ class FeatureTable:
         shape = counts.shape[0], len(self.buckets)
         return csr_matrix(tfidf(csr_matrix(parts, shape), self.idf), dtype=np.float32)
 
+    @cached_property
+    def word_idf(self) -> np.ndarray:
+        "How rare each bucket is, (2**SOFTMAX_BITS,); of no feature: the rarest."
+        found = np.full(1 << SOFTMAX_BITS, self.idf.max(), np.float32)
+        found[self.buckets] = self.idf
+        return found
+
 # %% ../../nbs/04_classifiers/03_linear.ipynb #86883dc3
 def select_features(
     papers: np.ndarray,  # (2**SOFTMAX_BITS,) texts that each bucket occurs in
@@ -547,6 +555,17 @@ class SoftmaxModel:
     ) -> np.ndarray:  # (n_texts, n_outputs) float32
         "All scores of counted texts."
         return self.features(counts) @ self.embeddings @ self.output + self.bias
+
+    def for_prior(
+        self,
+        before: np.ndarray,  # (n_classes,) papers or shares of the classes in training
+        after: np.ndarray,  # likewise, where the model is used
+    ) -> Self:
+        "The model for another mixture of classes."
+        ratio = [np.maximum(one / one.sum(), 1e-7) for one in (after, before)]
+        bias = self.bias.copy()
+        bias[: len(after)] += np.log(ratio[0] / ratio[1]).astype(np.float32)
+        return replace(self, bias=bias)
 
     def arrays(self) -> dict[str, np.ndarray]:  # name → numbers
         "What a bundle keeps."
@@ -839,7 +858,9 @@ class SoftmaxFit(LinearScores):
             log.info(
                 "numba is not installed: scikit-learn learns; install the extra fast"
             )
-            return fit_logistic(blocks, self.max_features, self.seed)
+            return self._for_prior(
+                fit_logistic(blocks, self.max_features, self.seed), blocks
+            )
         many = blocks.class_papers.sum() >= MANY_TEXTS
         rate = self.learning_rate or (0.15 if many else 0.3)
         how = self.width, self.max_features, self.epochs, rate, self.dropout
@@ -850,7 +871,18 @@ class SoftmaxFit(LinearScores):
             digest = sha256(b"".join(data) + repr((*how, self.seed)).encode())
             name = f"softmax-{digest.hexdigest()[:16]}.safetensors"
             checkpoint = self.work_folder / name
-        return fit_softmax(blocks, *how, seed=self.seed, checkpoint=checkpoint)
+        learnt = fit_softmax(blocks, *how, seed=self.seed, checkpoint=checkpoint)
+        return self._for_prior(learnt, blocks)
+
+    def _for_prior(
+        self,
+        model: SoftmaxModel,  # as it was learnt
+        blocks: TextBlocks,  # of the training texts
+    ) -> SoftmaxModel:  # for the mixture where it is used
+        if self.class_prior is None:
+            return model
+        after = np.array([self.class_prior.get(name, 0.0) for name in self.labels_])
+        return model.for_prior(blocks.class_papers, after)
 
     def _softmax_of(
         self,

@@ -170,7 +170,7 @@ def from_compact(
     n_classes: int | None = None,  # of the bundle; None: as the arrays have it
 ) -> SoftmaxModel:
     "The model that `to_compact` has stored. Raises `BadBundle`."
-    kinds = {name: np.uint8 for name in ("gaps", "rarities", "codes", "exponents")}
+    kinds = dict.fromkeys(("gaps", "rarities", "codes", "exponents"), np.uint8)
     if wrong := [name for name, kind in kinds.items() if arrays[name].dtype != kind]:
         raise BadBundle(f"{', '.join(wrong)} are no bytes; save the model again")
     whole = {
@@ -474,7 +474,9 @@ def _word_idf(
     for name in ("members_", "stages_"):
         parts += getattr(predictor, name, [])
     for part in parts:
+        softmax = getattr(getattr(part, "softmax_", None), "features", None)
         for found in (
+            getattr(softmax, "word_idf", None),
             getattr(part, "idf_", None),
             getattr(part, "idf", None),
             getattr(part, "arrays_", {}).get("idf"),
