@@ -1,6 +1,7 @@
 # Everything that is done with this repository. Each target sets up what it needs.
 PAPERS = sample
 FAMILY = auto
+LEVEL = group
 OUT =
 ARGS =
 STEPS =
@@ -15,13 +16,13 @@ help: ## this list
 setup: ## build .venv with everything, once and again when its inputs change (PYTHON=python3.12 to choose)
 	@PYTHON="$(PYTHON)" sh tools/setup.sh
 
-run: setup ## the main job, table to report, in a fresh folder (PAPERS=papers.xlsx FAMILY=linear OUT=folder ARGS='--seed 7')
+run: setup ## the main job, table to report, in a fresh folder (PAPERS=papers.xlsx FAMILY=linear LEVEL=category OUT=folder ARGS='--seed 7')
 	@out="$(OUT)"; \
 	if [ -z "$$out" ]; then \
 		name=$$(basename "$(PAPERS)"); name=$${name%%.*}; name=$${name:-papers}; out="runs/$$name"; n=2; \
 		while [ -e "$$out" ] || [ -e "$$out.partial" ]; do out="runs/$$name-$$n"; n=$$((n + 1)); done; \
 	fi; \
-	mkdir -p "$$(dirname "$$out")" && exec .venv/bin/arxiv-nbclf run "$(PAPERS)" --out "$$out" --family "$(FAMILY)" $(ARGS)
+	mkdir -p "$$(dirname "$$out")" && exec .venv/bin/arxiv-nbclf run "$(PAPERS)" --out "$$out" --family "$(FAMILY)" --level "$(LEVEL)" $(ARGS)
 
 test: setup ## every check (STEPS='ruff mypy' for some of them)
 	@$(PY) tools/check.py $(STEPS)

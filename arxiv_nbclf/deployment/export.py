@@ -52,6 +52,7 @@ from arxiv_nbclf.deployment.onnx import (
     EXPORTED_KINDS,
     BadExport,
     choose_batching,
+    refuse_categories,
     to_cascade,
     to_exported,
 )
@@ -267,6 +268,7 @@ def check_possible(
             f"this is a model of the kind {family}: export the one that it was made of"
         )
         raise BadExport(_IMPOSSIBLE.get(family, other))
+    refuse_categories(classifier)
     if family == "hybrid" and to == "hf":
         raise BadExport(
             "transformers knows no model that counts words beside an encoder: export a "

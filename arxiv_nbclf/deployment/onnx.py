@@ -5,9 +5,9 @@
 # %% auto #0
 __all__ = ['ALLOWED_OPERATOR_DOMAINS', 'TOKENIZER', 'EXPORTED_KINDS', 'GRAPH', 'ARRAYS', 'BATCHING_MODES', 'UNREACHABLE',
            'STAGES', 'THRESHOLDS_FILE', 'classifier_graph', 'BadExport', 'check_graph', 'read_tokenizer',
-           'BatchingMode', 'run_graph', 'ExportSettings', 'GraphRunner', 'ExportedClassifier', 'to_exported',
-           'choose_batching', 'load_exported', 'fit_stage_thresholds', 'CascadeSettings', 'CascadeClassifier',
-           'to_cascade']
+           'BatchingMode', 'run_graph', 'ExportSettings', 'GraphRunner', 'ExportedClassifier', 'refuse_categories',
+           'to_exported', 'choose_batching', 'load_exported', 'fit_stage_thresholds', 'CascadeSettings',
+           'CascadeClassifier', 'to_cascade']
 
 # %% ../../nbs/09_deployment/03_onnx.ipynb #c8331e36
 from collections.abc import Iterator, Sequence
@@ -496,6 +496,17 @@ class _Parts(NamedTuple):
     arrays: dict[str, np.ndarray]  # stored beside the graph
     settings: dict[str, Any]  # of `ExportSettings`
 
+# %% ../../nbs/09_deployment/03_onnx.ipynb #91a075e8
+def refuse_categories(
+    classifier: Classifier,  # to be exported
+) -> None:  # or BadExport
+    "Refuse a model of categories: the formats have a score for each group."
+    if classifier.learnt_level == "category":
+        raise BadExport(
+            f"this {classifier.family} model has learnt categories, and exports know "
+            "groups alone: fit one on groups, or predict with load_classifier"
+        )
+
 # %% ../../nbs/09_deployment/03_onnx.ipynb #2ee981bc
 _READING = ("max_length", "truncation", "text_plan")  # how texts are read
 
@@ -504,6 +515,7 @@ def _parts(
     classifier: Classifier,  # fitted, finetuned or hybrid
 ) -> _Parts:  # or BadExport
     "Transformer, arrays and settings of a classifier."
+    refuse_categories(classifier)
     if isinstance(classifier, FineTunedClassifier):
         offsets = {"offsets": classifier.offsets_.astype(np.float32)}
         recipe = classifier.resolved()

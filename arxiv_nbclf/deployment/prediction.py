@@ -660,7 +660,9 @@ def fit_listed_thresholds(
 
 # %% ../../nbs/09_deployment/00_prediction.ipynb #be5ed746
 MAX_CROSS_LISTS = 4  # named for a paper
-LISTED_THRESHOLD = 0.35  # where a model has none of its own
+# where a model has none of its own: about half of the best F1, as theory has it for
+# calibrated probabilities (Lipton et al. 2014)
+LISTED_THRESHOLD = 0.3
 
 
 def cross_lists(
@@ -934,6 +936,22 @@ def _as_papers(
         "each, or a table with title and summary alone"
     )
 
+# %% ../../nbs/09_deployment/00_prediction.ipynb #24553fa4
+def _as_prediction(
+    answers: Answers,  # of one paper
+    form: AnswerForm,  # level and classes
+    described: str,  # which model it was
+) -> Prediction:
+    "The answer for one paper as a record."
+    row, flags = _columns(answers, form), (bool(answers.abstained[0]), described)
+    if form.level == "group":
+        shares = answers.groups[0].round(6)
+    else:  # not rounded: sums of many have to agree with those of a table
+        shares = answers.probabilities[0]
+    named = dict(zip(form.classes, shares.tolist(), strict=True))
+    listed = tuple(filter(None, str(row.get("cross_lists", [""])[0]).split(",")))
+    return Prediction(named, *flags, str(row["reason"][0]), form.level, listed)
+
 # %% ../../nbs/09_deployment/00_prediction.ipynb #c4bca933
 @overload
 def predict(
@@ -957,22 +975,6 @@ def predict(
     level: str | None = None,  # group or category; None: as the model answers
     probabilities: bool = False,  # whether those of all categories are written
 ) -> pd.DataFrame: ...
-
-# %% ../../nbs/09_deployment/00_prediction.ipynb #24553fa4
-def _as_prediction(
-    answers: Answers,  # of one paper
-    form: AnswerForm,  # level and classes
-    described: str,  # which model it was
-) -> Prediction:
-    "The answer for one paper as a record."
-    row, flags = _columns(answers, form), (bool(answers.abstained[0]), described)
-    if form.level == "group":
-        shares = answers.groups[0].round(6)
-    else:  # not rounded: sums of many have to agree with those of a table
-        shares = answers.probabilities[0]
-    named = dict(zip(form.classes, shares.tolist(), strict=True))
-    listed = tuple(filter(None, str(row.get("cross_lists", [""])[0]).split(",")))
-    return Prediction(named, *flags, str(row["reason"][0]), form.level, listed)
 
 # %% ../../nbs/09_deployment/00_prediction.ipynb #c4bce711
 def predict(

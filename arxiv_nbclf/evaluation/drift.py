@@ -302,7 +302,8 @@ def _month_spans(
 def _check_dated(
     papers: pd.DataFrame,  # with or without the column published
     labels: np.ndarray,  # (n_papers,) label ids
-    probabilities: np.ndarray,  # (n_papers, 8)
+    probabilities: np.ndarray,  # (n_papers, n_classes)
+    classes: Sequence[str] = GROUPS,  # names of the columns
 ) -> pd.Series:  # month of each paper, as 2025-04; missing where there is no date
     "Months of papers that can be scored. Raises `BadDrift` and `BadScores`."
     if not len(papers) == len(labels) == len(probabilities):
@@ -311,7 +312,7 @@ def _check_dated(
         raise BadDrift(f"{counts} and {rows}: give one per paper")
     if not len(papers):
         raise BadDrift("there are no papers, so there are no months to compare")
-    check_predictions(labels, probabilities)
+    check_predictions(labels, probabilities, classes)
     dates = papers.get("published", pd.Series(pd.NaT, papers.index))
     stamps = pd.to_datetime(dates, utc=True, errors="coerce")
     if stamps.isna().all():
@@ -322,23 +323,24 @@ def _check_dated(
 # %% ../../nbs/07_evaluation/04_drift.ipynb #74ff12da
 def score_by_month(
     papers: pd.DataFrame,  # published is read
-    labels: np.ndarray,  # (n_papers,) label ids
-    probabilities: np.ndarray,  # (n_papers, 8)
+    labels: np.ndarray,  # (n_papers,) class ids
+    probabilities: np.ndarray,  # (n_papers, n_classes)
     min_papers: int = 50,  # papers of a row; months with fewer are merged
-    # (8,) recall of each group elsewhere, for `expected`
+    # (n_classes,) recall of each class elsewhere, for `expected`
     recall: Sequence[float] | np.ndarray | None = None,
     # (n_papers,) bool: papers of categories that training lacked
     unseen: np.ndarray | None = None,
+    classes: Sequence[str] = GROUPS,  # names of the columns: groups or categories
     # month, papers, accuracy, low, high, macro_f1, log_loss; expected (with recall),
     # unseen (a share)
 ) -> pd.DataFrame:  # a row per span of months
     "Scores by month with 95 % intervals. Raises `BadDrift` and `BadScores`."
     labels, probabilities = np.asarray(labels), np.asarray(probabilities)
-    months = _check_dated(papers, labels, probabilities)
+    months = _check_dated(papers, labels, probabilities, classes)
     spans, rows = _month_spans(months, min_papers).to_numpy(), []
     for span in sorted({span for span in spans if isinstance(span, str)}):
         of = spans == span
-        scores = score(labels[of], probabilities[of])
+        scores = score(labels[of], probabilities[of], classes)
         low, high = wilson_interval(round(scores.accuracy * scores.n), scores.n)
         row = {"month": span, "papers": scores.n, "accuracy": scores.accuracy}
         row |= {"low": float(low), "high": float(high)}
