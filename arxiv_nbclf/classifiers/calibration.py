@@ -875,9 +875,9 @@ class ListedModel:
         truth, held = listed[some], np.empty((len(some), listed.shape[1]))
         for half in (0, 1):
             mine, others = slice(half, None, 2), slice(1 - half, None, 2)
-            learnt = _fit_listed(*(part[others] for part in parts), truth[others])
+            learnt = _fit_listed(parts[0][others], parts[1][others], truth[others])
             found = cls(*learnt, np.zeros(len(learnt[2])))
-            held[mine] = found._chances(*(part[mine] for part in parts))
+            held[mine] = found._chances(parts[0][mine], parts[1][mine])
         thresholds = fit_listed_thresholds(np.maximum(held, probabilities[some]), truth)
         return cls(*_fit_listed(*parts, truth), thresholds)
 

@@ -173,7 +173,7 @@ def from_compact(
     kinds = dict.fromkeys(("gaps", "rarities", "codes", "exponents"), np.uint8)
     if wrong := [name for name, kind in kinds.items() if arrays[name].dtype != kind]:
         raise BadBundle(f"{', '.join(wrong)} are no bytes; save the model again")
-    whole = {
+    whole: dict[str, np.ndarray] = {
         "buckets": from_gaps(arrays["gaps"]).astype(np.int32),
         "idf": 1 + arrays["rarities"] / RARITY_STEPS,
         "output": arrays["output"].astype(np.float32),
