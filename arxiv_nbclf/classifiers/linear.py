@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Self, TypeAlias
 
 import numpy as np
-from scipy.sparse import csr_matrix, diags_array, vstack
+from scipy.sparse import csr_matrix, diags_array, hstack, vstack
 
 from arxiv_nbclf.classifiers.base import (
     WEIGHTS_FILE,
@@ -438,6 +438,8 @@ class TextBlock:
     counts: csr_matrix  # (n_texts, 2**SOFTMAX_BITS)
     labels: np.ndarray  # (n_texts,) class ids
     listed: csr_matrix  # (n_texts, n_classes), 1 where a text is listed
+    # (n_texts, n_dense) float32, features of an encoder; None: there is none
+    dense: np.ndarray | None = None
 
     @classmethod
     def joined(
@@ -449,7 +451,9 @@ class TextBlock:
             vstack([getattr(one, name) for one in blocks], format="csr")
             for name in ("counts", "listed")
         )
-        return cls(counts, np.concatenate([one.labels for one in blocks]), listed)
+        labels = np.concatenate([one.labels for one in blocks])
+        rows = [one.dense for one in blocks if one.dense is not None]
+        return cls(counts, labels, listed, np.vstack(rows) if rows else None)
 
 # %% ../../nbs/04_classifiers/03_linear.ipynb #b771a33b
 class TextBlocks:
@@ -472,6 +476,8 @@ class TextBlocks:
         labels: np.ndarray,  # (n_texts,) class ids
         # bool (n_texts, n_classes), where each is listed; None: under its label alone
         listed: np.ndarray | None = None,
+        # (n_texts, n_dense) float32, features of an encoder; of blocks in memory alone
+        dense: np.ndarray | None = None,
     ) -> None:
         "Add counted texts."
         ones = np.ones(len(labels), np.int8), (np.arange(len(labels)), labels)
@@ -479,7 +485,8 @@ class TextBlocks:
         also = own if listed is None else csr_matrix(listed, dtype=np.int8)
         for start in range(0, len(labels), BLOCK_ROWS):
             rows = slice(start, start + BLOCK_ROWS)
-            self._keep(TextBlock(counts[rows], labels[rows], also[rows]))
+            own_dense = None if dense is None else dense[rows]
+            self._keep(TextBlock(counts[rows], labels[rows], also[rows], own_dense))
         self.papers += np.bincount(counts.indices, minlength=len(self.papers))
         self.class_papers += np.bincount(labels, minlength=self.n_classes)
 
@@ -516,6 +523,13 @@ class TextBlocks:
             parts.append(csr_matrix(inner, shape=(len(inner[2]) - 1, columns)))
         return TextBlock(parts[0], found["labels"], parts[1])
 
+    @property
+    def n_dense(self) -> int:
+        "How many features of an encoder each text has."
+        first = self.blocks[0] if self.blocks else None
+        dense = first.dense if isinstance(first, TextBlock) else None
+        return 0 if dense is None else dense.shape[1]
+
     def __len__(self) -> int:
         return len(self.blocks)
 
@@ -538,6 +552,9 @@ class SoftmaxModel:
     # (width, n_classes) float32, or twice as many: then scores of being listed follow
     output: np.ndarray
     bias: np.ndarray  # float32, of the output's columns
+    # (n_dense, width) float32, of an encoder's features; None: there is none
+    dense: np.ndarray | None = None
+    center: np.ndarray | None = None  # (n_dense,) float32, subtracted from them
 
     def __call__(
         self,
@@ -553,9 +570,13 @@ class SoftmaxModel:
     def of_counts(
         self,
         counts: csr_matrix,  # (n_texts, 2**SOFTMAX_BITS)
+        dense: np.ndarray | None = None,  # (n_texts, n_dense), where the model has them
     ) -> np.ndarray:  # (n_texts, n_outputs) float32
         "All scores of counted texts."
-        return self.features(counts) @ self.embeddings @ self.output + self.bias
+        sums = self.features(counts) @ self.embeddings
+        if self.dense is not None and self.center is not None and dense is not None:
+            sums = sums + (dense - self.center) @ self.dense
+        return sums @ self.output + self.bias
 
     def for_prior(
         self,
@@ -572,7 +593,10 @@ class SoftmaxModel:
         "What a bundle keeps."
         of_features = {"buckets": self.features.buckets, "idf": self.features.idf}
         names = "embeddings", "output", "bias"
-        return of_features | {name: getattr(self, name) for name in names}
+        found = of_features | {name: getattr(self, name) for name in names}
+        if self.dense is None or self.center is None:
+            return found
+        return found | {"dense": self.dense, "center": self.center}
 
     @classmethod
     def read(
@@ -593,7 +617,11 @@ class SoftmaxModel:
         )
         if not fits:
             raise BadBundle("the arrays do not fit each other; save the model again")
-        return cls(FeatureTable(buckets, idf), embeddings, output, bias)
+        dense, center = arrays.get("dense"), arrays.get("center")
+        shape = None if center is None else (len(center), len(output))
+        if dense is not None and dense.shape != shape:
+            raise BadBundle("the arrays do not fit each other; save the model again")
+        return cls(FeatureTable(buckets, idf), embeddings, output, bias, dense, center)
 
 
 SOFTMAX_SHAPES: dict[str, Shape] = {
@@ -662,6 +690,8 @@ def learn_epoch(
     numbers = np.float32(rate), np.float32(dropout), LISTED_WEIGHT
     for block in blocks.mixed(rng):
         found = features(block.counts)
+        if block.dense is not None:
+            found = hstack([found, csr_matrix(block.dense)], format="csr")
         order, n_texts = rng.permutation(len(block.labels)), len(block.labels)
         text = found.indptr.astype(np.int64), found.indices, found.data, block.labels
         codes = block.listed.indptr.astype(np.int64), block.listed.indices.astype("i8")
@@ -692,7 +722,8 @@ def fit_softmax(
     features = select_features(blocks.papers, int(n.sum()), max_features)
     weights = np.where(n > 0, np.maximum(n, 1) ** -class_weight, 0)
     weights = (weights * n.sum() / (weights @ n)).astype(np.float32)
-    state = SoftmaxState.new(len(features.buckets), width, n_classes, seed)
+    rows = len(features.buckets) + blocks.n_dense
+    state = SoftmaxState.new(rows, width, n_classes, seed)
     if checkpoint and checkpoint.is_file():
         state = SoftmaxState(**read_safetensors(checkpoint))
         log.info("continuing after %d of %d passes", state.epochs[0], epochs)
@@ -706,7 +737,9 @@ def fit_softmax(
     bias = state.bias.copy()
     bias[:n_classes] -= np.log(np.maximum(weights, 1e-9))
     bias[:n_classes][n == 0] = ABSENT_CLASS_SCORE * 3
-    return SoftmaxModel(features, state.embeddings, state.output, bias)
+    words, dense = np.split(state.embeddings, [len(features.buckets)])
+    known = dense if blocks.n_dense else None
+    return SoftmaxModel(features, words, state.output, bias, known)
 
 # %% ../../nbs/04_classifiers/03_linear.ipynb #ef56ac86
 def fit_logistic(
@@ -858,8 +891,10 @@ class LinearScores(LinearSettings):
 MANY_TEXTS = 50_000
 
 
-class SoftmaxFit(LinearScores):
+class SoftmaxFit(LinearSettings):
     "The fit of categories."
+
+    softmax_: SoftmaxModel | None = None  # None: the model is of groups
 
     def _new_softmax(
         self,
@@ -879,7 +914,10 @@ class SoftmaxFit(LinearScores):
         checkpoint = None
         if self.work_folder:
             self.work_folder.mkdir(parents=True, exist_ok=True)
-            data = blocks.papers.tobytes(), blocks.class_papers.tobytes()
+            data = [blocks.papers.tobytes(), blocks.class_papers.tobytes()]
+            for block in blocks.blocks:
+                if isinstance(block, TextBlock) and block.dense is not None:
+                    data.append(block.dense.tobytes())
             digest = sha256(b"".join(data) + repr((*how, self.seed)).encode())
             name = f"softmax-{digest.hexdigest()[:16]}.safetensors"
             checkpoint = self.work_folder / name
@@ -901,23 +939,30 @@ class SoftmaxFit(LinearScores):
         counts: csr_matrix,  # (n_papers, 2**SOFTMAX_BITS)
         labels: np.ndarray,  # (n_papers,) class ids
         rows: np.ndarray,  # which of them are learnt
+        dense: np.ndarray | None = None,  # (n_papers, n_dense) of an encoder
     ) -> SoftmaxModel:
         "Fit on some of the texts."
         blocks, listed = TextBlocks(len(self.labels_)), self.listed_codes
         own = None if listed is None else listed[rows]
-        blocks.add(counts[rows], labels[rows], own)
-        return self._new_softmax(blocks)
+        if dense is None:
+            blocks.add(counts[rows], labels[rows], own)
+            return self._new_softmax(blocks)
+        center = dense[rows].mean(axis=0)
+        blocks.add(counts[rows], labels[rows], own, dense[rows] - center)
+        return replace(self._new_softmax(blocks), center=center)
 
     def _softmax_folds(
         self,
         counts: csr_matrix,  # (n_papers, 2**SOFTMAX_BITS)
         labels: np.ndarray,  # (n_papers,) class ids
+        dense: np.ndarray | None = None,  # (n_papers, n_dense) of an encoder
     ) -> np.ndarray:  # (n_papers, n_outputs)
         "Scores of each text by a model that was fitted without its fold."
         found: np.ndarray | None = None
         for fit, others in _stratified_folds(labels, self.folds, self.seed):
-            learnt = self._softmax_of(counts, labels, fit)
-            scores = learnt.of_counts(counts[others])
+            learnt = self._softmax_of(counts, labels, fit, dense)
+            some = None if dense is None else dense[others]
+            scores = learnt.of_counts(counts[others], some)
             if found is None:
                 found = np.empty((len(labels), scores.shape[1]))
             found[others] = scores
@@ -926,31 +971,31 @@ class SoftmaxFit(LinearScores):
 
     def _fit_categories(
         self,
-        texts: list[str],  # one per paper
+        counts: csr_matrix,  # (n_papers, 2**SOFTMAX_BITS)
         labels: np.ndarray,  # (n_papers,) class ids
         validated: bool,  # whether there are validation papers to calibrate on
+        dense: np.ndarray | None = None,  # (n_papers, n_dense) of an encoder
     ) -> HeldOut | None:
         "Fit the softmax; a small table is scored out of fold, too."
-        rows, classes = np.arange(len(texts)), len(self.labels_)
-        counts = count_pairs(texts)
-        if len(texts) < MANY_TEXTS:
-            scores = self._softmax_folds(counts, labels)
+        rows, classes, scores = np.arange(len(labels)), len(self.labels_), None
+        if len(labels) < MANY_TEXTS:
+            scores, held = self._softmax_folds(counts, labels, dense), rows
         elif not validated:
             rows, held = holdout_split(labels, seed=self.seed)
-        self.softmax_ = self._softmax_of(counts, labels, rows)
-        self.fitted_ = {"features": len(self.softmax_.features.buckets)}
-        if len(texts) < MANY_TEXTS:
-            held = rows
-        elif not validated:
-            scores = self.softmax_.of_counts(counts[held]).astype(np.float64)
-        else:
+        learnt = self.softmax_ = self._softmax_of(counts, labels, rows, dense)
+        self.fitted_ = {"features": len(learnt.features.buckets)}
+        if scores is None and validated:
             return None
+        if scores is None:
+            some = None if dense is None else dense[held]
+            scores = learnt.of_counts(counts[held], some)
+        own = scores[:, :classes].astype(np.float64)
         listed = scores[:, classes:] if scores.shape[1] > classes else None
-        return HeldOut(scores[:, :classes], labels[held], rows=held, listed=listed)
+        return HeldOut(own, labels[held], rows=held, listed=listed)
 
-
+# %% ../../nbs/04_classifiers/03_linear.ipynb #cc09cba4
 @dataclass(eq=False)
-class LinearClassifier(SoftmaxFit):
+class LinearClassifier(SoftmaxFit, LinearScores):
     """Hashed words and tf-idf, calibrated.
 
     Groups are learnt by support vector machines, categories by a softmax.
@@ -985,7 +1030,9 @@ class LinearClassifier(SoftmaxFit):
     ) -> HeldOut | None:
         self.softmax_ = None
         if self.learnt_level == "category":
-            return self._fit_categories(texts, labels, validation is not None)
+            return self._fit_categories(
+                count_pairs(texts), labels, validation is not None
+            )
         counts = count_features(texts, self.bits, self.pairs)
         C, offsets, scores = self._choose(counts, labels)
         self.idf_ = inverse_document_frequency(counts)
