@@ -600,7 +600,7 @@ def answer_form(
 
 # %% ../../nbs/09_deployment/00_prediction.ipynb #b90bd797
 LISTED_GRID = np.linspace(0.05, 0.95, 91)  # thresholds that are tried
-FEW_LISTED = 20  # papers; a code with fewer is drawn towards the shared threshold
+FEW_LISTED = 50  # papers; a code with fewer is drawn towards the shared threshold
 
 
 def _threshold_f1(
