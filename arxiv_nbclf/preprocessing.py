@@ -9,8 +9,8 @@ __all__ = ['SEPARATOR_TOKEN', 'SEPARATORS', 'TEXT_CLEANERS', 'MAX_NOTICE', 'WITH
            'BadTexts', 'BadLabels', 'as_texts', 'check_papers', 'is_withdrawal_notice', 'paper_texts', 'label_ids',
            'paper_labels', 'label_classes', 'level_of', 'class_ids', 'listed_labels', 'group_matrix',
            'labels_are_names', 'check_labels', 'label_level', 'check_categories', 'left_out_labels', 'split_papers',
-           'split_counts', 'plot_split_shares', 'near_duplicates_across', 'split_digest', 'text_digests', 'PaperSketch',
-           'PreparedPapers', 'prepare']
+           'split_counts', 'plot_split_shares', 'near_duplicates_across', 'split_digest', 'text_digests', 'to_gaps',
+           'from_gaps', 'PaperSketch', 'PreparedPapers', 'prepare']
 
 # %% ../nbs/03_preprocessing.ipynb #8d9e17d8
 import re
@@ -833,6 +833,27 @@ def _name_hashes(
     titles = [key if key.count(" ") >= MIN_TITLE_WORDS - 1 else "" for key in keys]
     hashed = [[crc32(text.encode()) for text in some] for some in (ids, titles)]
     return np.array(hashed, dtype=np.uint32).T.reshape(-1, 2)
+
+# %% ../nbs/03_preprocessing.ipynb #f720772f
+def to_gaps(
+    numbers: np.ndarray,  # (n,) ascending, from 0 on, each once
+    dtype: Any = np.uint8,  # of a gap; its largest number stands for more to come
+) -> np.ndarray:  # of dtype
+    "Ascending numbers as the gaps between them."
+    most = int(np.iinfo(dtype).max)
+    steps = np.diff(np.asarray(numbers, dtype=np.int64), prepend=-1) - 1
+    whole, rest = np.divmod(steps, most)
+    gaps = np.full(int(whole.sum()) + len(steps), most, dtype)
+    gaps[np.cumsum(whole + 1) - 1] = rest
+    return gaps
+
+
+def from_gaps(
+    gaps: np.ndarray,  # of unsigned integers
+) -> np.ndarray:  # (n,) int64
+    "Numbers that `to_gaps` has stored."
+    sums = np.cumsum(gaps, dtype=np.int64)[gaps < np.iinfo(gaps.dtype).max]
+    return sums + np.arange(len(sums))
 
 # %% ../nbs/03_preprocessing.ipynb #1593ac99
 MIN_SHARED = 3 / KEPT_SHINGLES  # of a text's shingles; fewer can be a common phrase

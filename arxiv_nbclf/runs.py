@@ -588,9 +588,14 @@ def _learnt_papers(
     model: Path,  # the run folder, or the bundle, that it was loaded from
 ) -> np.ndarray:  # (n_papers,) bool
     "Which papers the model has learnt from or was calibrated on, near-duplicates too."
+    listed = (model / "splits.parquet").is_file()
     if classifier.learnt_from_ is not None:
-        return classifier.learnt_from_.contains(papers)
-    if (model / "splits.parquet").is_file():
+        known = classifier.learnt_from_.contains(papers)
+        # papers of rare categories: of the training split, yet not learnt from
+        if listed and classifier.learnt_level == "category":
+            known |= _listed_papers(papers, source, model)
+        return known
+    if listed:
         return _listed_papers(papers, source, model)
     why = "nobody can tell whether it has learnt from some of these papers"
     log.warning("the model in %s does not say what it has learnt from: %s", model, why)

@@ -211,7 +211,7 @@ def make(
 ) -> dict[str, Any]:
     """Fit, score, save, and write the card."""
     start = perf_counter()
-    classifier = CompactClassifier(level="group")
+    classifier = CompactClassifier(level="group", epochs=8)
     classifier.class_prior = prior
     codes = [paper_labels(some, "category").tolist() for some in (papers, held)]
     known = [np.array(some) != "" for some in codes]

@@ -266,3 +266,32 @@ def test_categories_are_not_exported(place: Path) -> None:
 def test_train_checks_levels_before_it_reads(place: Path) -> None:
     with pytest.raises(BadSettings, match="level='field' is not known"):
         train(place / "nowhere.csv", place / "none", "linear", level="field")
+
+
+@pytest.mark.parametrize(
+    ("family", "levels"),
+    [
+        ("hybrid", {"learn": "category"}),
+        ("finetuned", {"level": "category"}),
+        ("ensemble", {"level": "category"}),
+    ],
+)
+def test_families_with_an_encoder(place: Path, tmp_path: Path, family: str, levels: dict[str, str]) -> None:
+    pytest.importorskip("torch")
+    pytest.importorskip("transformers")
+    from tiny_models import tiny_encoder
+
+    papers = pd.read_csv(place / "papers.csv")
+    encoder = str(tiny_encoder(tmp_path / "tiny", papers.title.head(200)).folder)
+    own = {"finetuned": {"epochs": 1, "max_length": 32}, "hybrid": {"bits": 10, "folds": 2, "max_length": 32}}
+    own["ensemble"] = {"members": ["linear", "hybrid"], "settings": {"hybrid": own["hybrid"], "linear": SETTINGS}}
+    options = {"split": "stable", "encoder": encoder, "settings": own[family], **levels}
+    finished = run(place / "papers.csv", tmp_path / "run", family, **options)
+    assert finished.record["level"] == levels.get("level", "group")
+    assert finished.baseline is not None
+    assert finished.baseline.labels == finished.scores.labels
+    model = load_classifier(tmp_path / "run")
+    assert model.learnt_level == "category"
+    answers = predict(papers.head(20), model=model, level="category")
+    assert answers.predicted.map(group_of).tolist() == answers.group.tolist()
+    assert answers.group.tolist() == predict(papers.head(20), model=model, level="group").predicted.tolist()

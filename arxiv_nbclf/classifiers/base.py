@@ -87,6 +87,7 @@ from arxiv_nbclf.preprocessing import (
     check_labels,
     check_papers,
     class_ids,
+    from_gaps,
     group_matrix,
     label_classes,
     label_level,
@@ -95,6 +96,7 @@ from arxiv_nbclf.preprocessing import (
     level_of,
     listed_labels,
     paper_texts,
+    to_gaps,
 )
 
 # %% ../../nbs/04_classifiers/01_classifier.ipynb #511d7dad
@@ -1364,7 +1366,8 @@ def save_classifier(
     ) -> None:
         classifier._save_weights(part)
         if classifier.learnt_from_ is not None:
-            save_arrays(part / SKETCH_FILE, {"hashes": classifier.learnt_from_.hashes})
+            gaps = to_gaps(classifier.learnt_from_.hashes, np.uint16)
+            save_arrays(part / SKETCH_FILE, {"gaps": gaps})
         if classifier.listed_ is not None:
             save_arrays(part / LISTED_FILE, classifier.listed_.arrays())
 
@@ -1391,7 +1394,12 @@ def _load_sketch(
     "What a model has learnt from. Raises `BadBundle`."
     if not (path := folder / SKETCH_FILE).is_file():
         return None
-    hashes = read_safetensors(path).get("hashes")
+    found = read_safetensors(path)
+    hashes, gaps = found.get("hashes"), found.get("gaps")
+    if gaps is not None and gaps.dtype == np.uint16 and gaps.ndim == 1:
+        numbers = from_gaps(gaps)
+        fits = not numbers.size or numbers[-1] < 1 << 32
+        hashes = numbers.astype(np.uint32) if fits else None
     if hashes is None or hashes.dtype != np.uint32 or hashes.ndim != 1:
         raise BadBundle(error_line(path, "holds no hashes; save the model again"))
     return PaperSketch(hashes)

@@ -16,13 +16,15 @@ import numpy as np
 from scipy.sparse import csr_matrix, hstack
 
 from arxiv_nbclf.classifiers.base import (
+    WEIGHTS_FILE,
     BadBundle,
     BadSettings,
-    Classifier,
     HeldOut,
     Shape,
     check_choices,
     check_ranges,
+    load_arrays,
+    save_arrays,
 )
 from arxiv_nbclf.classifiers.embeddings import (
     PRECISIONS,
@@ -37,10 +39,15 @@ from arxiv_nbclf.classifiers.encoders import (
     find_encoder,
 )
 from arxiv_nbclf.classifiers.linear import (
+    SOFTMAX_SHAPES,
     FeatureBuilder,
+    SoftmaxFit,
+    SoftmaxModel,
     check_linear_settings,
+    check_softmax_settings,
     choose_C,
     count_features,
+    count_pairs,
     fit_margins,
     inverse_document_frequency,
     tfidf,
@@ -122,7 +129,7 @@ def hybrid_builder(
 
 # %% ../../nbs/04_classifiers/07_hybrid.ipynb #89425a5a
 @dataclass(eq=False)
-class HybridSettings(Classifier):
+class HybridSettings(SoftmaxFit):
     "The settings of `HybridClassifier`."
 
     encoder: str = "minilm"  # a short name, a name on the hub, or a folder
@@ -142,6 +149,13 @@ class HybridSettings(Classifier):
     offsets: bool = True  # whether group offsets are fitted (for macro F1)
     folds: int = 5  # for the out-of-fold choices; at least 2
     seed: int = 42  # of folds and solver
+    # of the softmax over categories, as the linear family has them
+    width: int = 64
+    max_features: int = 1 << 18
+    epochs: int = 6
+    learning_rate: float | None = None
+    dropout: float = 0.3
+    softmax_encoder_weight: float = 3.0  # length of the encoder's features there
     text_plan: str = "raw"  # text cleaning
     # between title and abstract: a blank, for the token would be a word
     separator: str = " "
@@ -155,6 +169,7 @@ class HybridSettings(Classifier):
     def _check_settings(self) -> None:
         super()._check_settings()
         check_linear_settings(self)
+        check_softmax_settings(self)
         check_ranges(self, {"max_length": (3, 1_000_000)})
         check_choices(self, {"truncation": TRUNCATIONS, "precision": PRECISIONS})
         if self.components is not None and self.components < 1:
@@ -280,15 +295,45 @@ class HybridScores(HybridSettings):
         self,
         texts: list[str],  # one per paper
     ) -> np.ndarray:
-        words = tfidf(count_features(texts, self.bits, self.pairs), self.idf_)
         dense = l2_normalise(
             embed(self, self.encoder_, texts, self.fitted_["precision"]).values
         )
+        if self.softmax_ is not None:
+            return self._softmax_scores(texts, dense)[:, : len(self.labels_)]
+        words = tfidf(count_features(texts, self.bits, self.pairs), self.idf_)
         of_words = words @ self.weights_.T
         return of_words + dense @ self.dense_weights_.T + self.intercepts_
 
+    def _softmax_scores(
+        self,
+        texts: list[str],  # one per paper
+        rows: np.ndarray,  # (n_texts, width) of length 1
+    ) -> np.ndarray:  # (n_texts, n_outputs)
+        "All scores of a model of categories."
+        assert self.softmax_ is not None
+        dense = self._scaled(rows)
+        return self.softmax_.of_counts(count_pairs(texts), dense).astype(np.float64)
+
+    def _scaled(
+        self,
+        rows: np.ndarray,  # (n_texts, width) of length 1
+    ) -> np.ndarray:  # the same shape, float32
+        "Features of the encoder as the softmax reads them."
+        return (self.softmax_encoder_weight * rows).astype(np.float32)
+
+    def _listed_scores(
+        self,
+        texts: list[str],  # one per paper
+    ) -> np.ndarray | None:
+        if self.softmax_ is None or self.softmax_.bias.size == len(self.labels_):
+            return None
+        found = embed(self, self.encoder_, texts, self.fitted_["precision"]).values
+        return self._softmax_scores(texts, l2_normalise(found))[:, len(self.labels_) :]
+
     def _array_shapes(self) -> dict[str, Shape]:
         classes, buckets = len(self.labels_), 1 << self.bits
+        if self.learnt_level == "category":
+            return SOFTMAX_SHAPES | {"dense": (None, None), "center": (None,)}
         return {
             "weights": (classes, buckets),
             "dense_weights": (classes, None),
@@ -300,15 +345,24 @@ class HybridScores(HybridSettings):
         self,
         folder: Path,  # of the bundle
     ) -> None:
-        super()._save_weights(folder)
+        if self.softmax_ is None:
+            super()._save_weights(folder)
+        else:
+            save_arrays(folder / WEIGHTS_FILE, self.softmax_.arrays())
         copy_encoder(self.encoder_, folder / "encoder")
 
     def _load_weights(
         self,
         folder: Path,  # of the bundle
     ) -> None:
-        super()._load_weights(folder)
-        width, precision = self.dense_weights_.shape[1], self.fitted_.get("precision")
+        if self.learnt_level == "category":
+            arrays = load_arrays(folder / WEIGHTS_FILE, self._array_shapes())
+            self.softmax_ = SoftmaxModel.read(arrays, len(self.labels_))
+            width = len(arrays["center"])
+        else:
+            super()._load_weights(folder)
+            width = self.dense_weights_.shape[1]
+        precision = self.fitted_.get("precision")
         self.encoder_ = read_encoder(folder, self.encoder, width, precision)
 
 # %% ../../nbs/04_classifiers/07_hybrid.ipynb #e4c05421
@@ -327,6 +381,18 @@ class HybridClassifier(HybridScores):
         precision = choose_precision(self.precision)
         features = embed(self, self.encoder_, texts, precision)
         _log_truncated(features, self)
+        encoded = {
+            "precision": precision,
+            "encoder_digest": self.encoder_.digest,
+            "truncated": features.truncated,
+        }
+        self.softmax_ = None
+        if self.learnt_level == "category":
+            dense = self._scaled(l2_normalise(features.values))
+            counts, validated = count_pairs(texts), validation is not None
+            held_out = self._fit_categories(counts, labels, validated, dense)
+            self.fitted_ = self.fitted_ | encoded
+            return held_out
         counts, dense = count_features(texts, self.bits, self.pairs), features.values
         C, offsets, held_out = self.C, np.zeros(len(self.labels_)), None
         if C is None or self.offsets or validation is None:
@@ -339,13 +405,7 @@ class HybridClassifier(HybridScores):
             self.idf_,
         ) = fit_weights(self, counts, dense, labels, C, offsets)
         named = zip(self.labels_, offsets.round(3).tolist(), strict=True)
-        self.fitted_ = {
-            "C": C,
-            "offsets": dict(named),
-            "precision": precision,
-            "encoder_digest": self.encoder_.digest,
-            "truncated": features.truncated,
-        }
+        self.fitted_ = {"C": C, "offsets": dict(named), **encoded}
         return held_out
 
     def _held_out_scores(
@@ -357,5 +417,8 @@ class HybridClassifier(HybridScores):
         dense = embed(
             self, self.encoder_, texts, choose_precision(self.precision)
         ).values
+        if self.learnt_level == "category":
+            rows, counts = self._scaled(l2_normalise(dense)), count_pairs(texts)
+            return self._softmax_folds(counts, labels, rows)[:, : len(self.labels_)]
         counts = count_features(texts, self.bits, self.pairs)
         return choose_out_of_fold(self, counts, dense, labels)[2]

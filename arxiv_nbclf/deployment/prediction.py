@@ -6,11 +6,10 @@
 __all__ = ['INT4_CLIPS', 'RARITY_STEPS', 'COMPACT_SHAPES', 'MODELS_FOLDER', 'DEFAULT_MODEL', 'UNSURE', 'UNKNOWN', 'NOTICE',
            'SHOWN_CATEGORIES', 'COMMON', 'FIRST_WORDS', 'MIN_KNOWN', 'MIN_KNOWN_SHARE', 'TEX', 'Abstain',
            'TOP_CATEGORIES', 'LISTED_GRID', 'FEW_LISTED', 'MAX_CROSS_LISTS', 'LISTED_THRESHOLD', 'Model', 'to_int8',
-           'from_int8', 'to_int4', 'from_int4', 'to_gaps', 'from_gaps', 'to_compact', 'from_compact',
-           'CompactClassifier', 'NoPackagedModel', 'packaged_models', 'packaged_model', 'load_packaged',
-           'describe_model', 'Prediction', 'first_words', 'knows_enough', 'BadPrediction', 'check_top',
-           'abstention_threshold', 'AnswerForm', 'answer_form', 'fit_listed_thresholds', 'cross_lists', 'Answers',
-           'predict_table', 'find_model', 'predict']
+           'from_int8', 'to_int4', 'from_int4', 'to_compact', 'from_compact', 'CompactClassifier', 'NoPackagedModel',
+           'packaged_models', 'packaged_model', 'load_packaged', 'describe_model', 'Prediction', 'first_words',
+           'knows_enough', 'BadPrediction', 'check_top', 'abstention_threshold', 'AnswerForm', 'answer_form',
+           'fit_listed_thresholds', 'cross_lists', 'Answers', 'predict_table', 'find_model', 'predict']
 
 # %% ../../nbs/09_deployment/00_prediction.ipynb #b60375ae
 import re
@@ -52,10 +51,12 @@ from arxiv_nbclf.preprocessing import (
     BadTexts,
     as_texts,
     check_papers,
+    from_gaps,
     group_matrix,
     is_withdrawal_notice,
     level_of,
     paper_texts,
+    to_gaps,
 )
 
 # %% ../../nbs/09_deployment/00_prediction.ipynb #e5a62012
@@ -119,24 +120,6 @@ def from_int4(
     steps *= np.exp2(exponents / np.float32(4) - 50)[:, None]
     return steps
 
-
-def to_gaps(
-    numbers: np.ndarray,  # (n,) ascending, from 0 on, each once
-) -> np.ndarray:  # uint8; 255 stands for 255 and more to come
-    "Ascending numbers as the gaps between them."
-    whole, rest = np.divmod(np.diff(numbers, prepend=-1) - 1, 255)
-    gaps = np.full(int(whole.sum()) + len(numbers), 255, np.uint8)
-    gaps[np.cumsum(whole + 1) - 1] = rest
-    return gaps
-
-
-def from_gaps(
-    gaps: np.ndarray,  # uint8
-) -> np.ndarray:  # (n,) int64
-    "Numbers that `to_gaps` has stored."
-    sums = np.cumsum(gaps, dtype=np.int64)[gaps < 255]
-    return sums + np.arange(len(sums))
-
 # %% ../../nbs/09_deployment/00_prediction.ipynb #2b907a4c
 RARITY_STEPS = np.float32(24)  # of a byte: rarities of 1 to 11.6
 COMPACT_SHAPES: dict[str, Shape] = {
@@ -173,7 +156,7 @@ def from_compact(
     kinds = dict.fromkeys(("gaps", "rarities", "codes", "exponents"), np.uint8)
     if wrong := [name for name, kind in kinds.items() if arrays[name].dtype != kind]:
         raise BadBundle(f"{', '.join(wrong)} are no bytes; save the model again")
-    whole = {
+    whole: dict[str, np.ndarray] = {
         "buckets": from_gaps(arrays["gaps"]).astype(np.int32),
         "idf": 1 + arrays["rarities"] / RARITY_STEPS,
         "output": arrays["output"].astype(np.float32),
@@ -617,7 +600,7 @@ def answer_form(
 
 # %% ../../nbs/09_deployment/00_prediction.ipynb #b90bd797
 LISTED_GRID = np.linspace(0.05, 0.95, 91)  # thresholds that are tried
-FEW_LISTED = 20  # papers; a code with fewer is drawn towards the shared threshold
+FEW_LISTED = 50  # papers; a code with fewer is drawn towards the shared threshold
 
 
 def _threshold_f1(
