@@ -33,6 +33,7 @@ from arxiv_nbclf.deployment.prediction import (
     describe_model,
     knows_enough,
     load_packaged,
+    predict_table,
 )
 from arxiv_nbclf.preprocessing import (
     LABELS,
@@ -154,9 +155,15 @@ def check(found: list[dict[str, Any]], texts: list[str], reasons: int = 40) -> d
 
 
 def test_papers_are_answered_as_in_python(browser: str, site: Path) -> None:
-    texts = paper_texts(sample(200))
+    papers, labels = sample(200), np.array(packaged().labels_)
+    texts = paper_texts(papers)
     found = answers(browser, site, texts=texts)["texts"]
     assert check(found, texts)["probabilities"] < BOUND
+    table = predict_table(packaged(), papers, level="category")
+    named = [table["predicted"], *(table[f"top_{k}"] for k in range(2, 6))]
+    assert [labels[one["best"]].tolist() for one in found] == np.transpose(named).tolist()
+    assert [",".join(labels[one["crossLists"]]) if one["crossLists"] else "" for one in found] == table["cross_lists"].tolist()
+    assert [LABELS[one["group"]] for one in found] == table["group"].tolist() == predict_table(packaged(), papers, level="group")["predicted"].tolist()
 
 
 def test_first_part_gives_a_preview(browser: str, site: Path) -> None:
@@ -308,7 +315,7 @@ def test_model_fits_the_page(site: Path, tmp_path: Path) -> None:
         write_try_model(tmp_path / "try", words)
 
 
-@pytest.mark.parametrize("spoilt", ["bias[0] = NaN", "bias[3] = Infinity", "temperature = 0"])
+@pytest.mark.parametrize("spoilt", ["bias[0] = NaN", "bias[3] = Infinity", "temperature = 0", "top[0] = NaN"])
 def test_page_gives_no_label_where_numbers_are_none(browser: str, site: Path, spoilt: str) -> None:
     script = f"arxivNbclfModel.calibration.{spoilt};" + typed("Galaxies and dark matter halos", "We measure the redshift of galaxies.")
     page = shown(browser, site, script)

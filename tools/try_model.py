@@ -21,11 +21,7 @@ from arxiv_nbclf.classifiers.base import (
     load_classifier,
     read_safetensors,
 )
-from arxiv_nbclf.classifiers.calibration import (
-    MIN_LISTED_PROBABILITY,
-    BiasScaling,
-    ListedModel,
-)
+from arxiv_nbclf.classifiers.calibration import MIN_LISTED_PROBABILITY, BiasScaling
 from arxiv_nbclf.classifiers.linear import SOFTMAX_BITS, STOP_WORDS
 from arxiv_nbclf.core.basics import atomic_write
 from arxiv_nbclf.data.taxonomy import GROUP_NAMES, name_of
@@ -54,7 +50,6 @@ from arxiv_nbclf.preprocessing import (
 
 ACCURACY: float = inspect.signature(Classifier.threshold).parameters["accuracy"].default  # of the answers that count as sure
 FIRST_FEATURES = 1 << 14  # the most frequent ones, in model.js: under 1 MB; the words by which a text counts as known are among them
-LISTED_DIGITS = 4  # that the numbers of listed codes are rounded to; so 32 bits are enough for them
 
 
 def check_bundle(
@@ -79,17 +74,6 @@ def split_features(
     return [{"gaps": to_gaps(buckets[rows])} | {name: arrays[name][rows] for name in ("rarities", "codes", "exponents")} for rows in parts]
 
 
-def listed_arrays(
-    listed: ListedModel,  # of the bundle
-) -> dict[str, np.ndarray]:
-    """The numbers that name cross-lists, in 32 bits: rounded again, they are those that were saved."""
-    arrays = {f"listed_{name}": array.astype(np.float32) for name, array in listed.arrays().items()}
-    for name, array in listed.arrays().items():
-        if not np.array_equal(arrays[f"listed_{name}"].astype(float).round(LISTED_DIGITS), array):
-            raise BadBundle(f"{name} of the listed codes has more than {LISTED_DIGITS} digits: save the model again")
-    return arrays
-
-
 def describe(
     classifier: CompactClassifier,  # fitted
     features: int,  # of the first part
@@ -105,7 +89,7 @@ def describe(
         "mark": SEPARATOR_TOKEN, "separator": classifier.separator, "withdrawn": {"pattern": WITHDRAWN, "longest": MAX_NOTICE},
         "known": {"first": FIRST_WORDS, "least": MIN_KNOWN, "share": MIN_KNOWN_SHARE, "limit": 1 - math.log(COMMON), "tex": TEX},
         "stop_words": sorted(STOP_WORDS), "top": TOP_CATEGORIES,
-        "listed": {"digits": LISTED_DIGITS, "least": MIN_LISTED_PROBABILITY, "most": MAX_CROSS_LISTS},
+        "listed": {"least": MIN_LISTED_PROBABILITY, "most": MAX_CROSS_LISTS},
         "about": describe_model(classifier), "sure": {"accuracy": ACCURACY, "threshold": classifier.threshold(level="group")},
     }
 
@@ -143,7 +127,7 @@ def write_try_model(
     arrays = read_safetensors(bundle / WEIGHTS_FILE)
     frequent, others = split_features(arrays, first)
     description = describe(classifier, len(frequent["rarities"]))
-    more = as_text(others | listed_arrays(classifier.listed_))
+    more = as_text(others | {f"listed_{name}": array for name, array in classifier.listed_.arrays().items()})
     version = sha256((bundle / WEIGHTS_FILE).read_bytes() + more.encode()).hexdigest()[:16]
     of_both = {"version": version, "bytes": len(more)}
     first_part = description | of_both | {"weights": as_text(frequent | {name: arrays[name] for name in ("output", "bias")})}

@@ -61,10 +61,9 @@ const arxivNbclf = (() => {
   const complete = (model, more) => {
     if (model.version !== more.version) return null;
     const {listed_slopes, listed_weights, listed_bias, listed_thresholds, ...features} = readArrays(bytesOf(more.weights));
-    const step = 10 ** model.listed.digits, rounded = (numbers) => Float64Array.from(numbers, (number) => Math.round(number * step) / step);
-    const [slopes, weights, bias, thresholds] = [listed_slopes, listed_weights, listed_bias, listed_thresholds].map(rounded);
     const parts = [...model.parts, readFeatures(features, model.rarity_steps)];
-    return {...model, parts, listed: {...model.listed, arrays: {slopes, weights, bias, thresholds}}};
+    const arrays = {slopes: listed_slopes, weights: listed_weights, bias: listed_bias, thresholds: listed_thresholds};
+    return {...model, parts, listed: {...model.listed, arrays}};
   };
 
   const isWhole = (model) => model.listed.arrays !== null;
@@ -183,8 +182,22 @@ const arxivNbclf = (() => {
     return powers.map((power) => power / sum);
   };
 
-  /** Probabilities of the categories: a temperature, and a bias for each. */
-  const calibrate = ({calibration: {temperature, bias}}, found) => softmax(finite(bias.map((constant, i) => found[i] / temperature + constant)));
+  const logistic = (score) => 1 / (1 + Math.exp(-score));
+
+  /** Correct how sure the most probable class is; the others share the rest. */
+  const withTop = (probabilities, [ofOdds, ofLog, constant]) => {
+    if (ofOdds === 1 && ofLog === 0 && constant === 0) return probabilities;
+    const best = argmax(probabilities), before = Math.min(1 - 1e-6, Math.max(1e-6, probabilities[best]));
+    const others = probabilities.filter((_, i) => i !== best), second = Math.max(...others);
+    const rest = Math.max(others.reduce((sum, one) => sum + one, 0), 1e-300);
+    const odds = ofOdds * Math.log(before / (1 - before)) + ofLog * Math.log(before) + constant;
+    const after = Math.max(logistic(odds), second / (rest + second)); // never below the next class
+    return probabilities.map((one, i) => (i === best ? after : one * ((1 - after) / rest)));
+  };
+
+  /** Probabilities of the categories: a temperature, a bias for each, and a curve for the most probable one. */
+  const calibrate = ({calibration: {temperature, bias, top}}, found) =>
+    finite(withTop(softmax(bias.map((constant, i) => found[i] / temperature + constant)), top));
 
   /** Probabilities of the groups: sums over their categories. */
   const groupSums = ({groups, group_of}, probabilities) => {
@@ -204,8 +217,8 @@ const arxivNbclf = (() => {
 
   /** Probabilities of being listed under each category, as primary or not. */
   const listedChances = ({listed: {least, arrays: {slopes, weights, bias}}}, probabilities, own) => {
-    const n = probabilities.length, logistic = (score) => 1 / (1 + Math.exp(-score));
-    const clipped = own.map((score) => Math.min(20, Math.max(-20, score))), shared = [...probabilities, ...clipped.map(logistic)];
+    const n = probabilities.length, clipped = own.map((score) => Math.min(20, Math.max(-20, score)));
+    const shared = [...probabilities, ...clipped.map(logistic)];
     return probabilities.map((probability, i) => {
       let score = Math.log(Math.max(probability, least)) * slopes[2 * i] + clipped[i] * slopes[2 * i + 1] + bias[i];
       for (let j = 0; j < shared.length; j++) score += shared[j] * weights[j * n + i];
