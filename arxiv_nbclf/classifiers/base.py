@@ -678,6 +678,13 @@ class ModelFamily(FamilyAttributes, ABC):
         "Score for each text how likely it is listed under each class."
         return None
 
+    def _scores_with_listed(
+        self,
+        texts: list[str],  # one a paper
+    ) -> tuple[np.ndarray, np.ndarray | None]:  # each (n_texts, n_classes)
+        "Both scores; a family that makes them together does so here."
+        return self._scores(texts), self._listed_scores(texts)
+
     def _array_shapes(self) -> dict[str, Shape]:
         "The arrays that fitting leaves behind, each as an attribute NAME_."
         raise NotImplementedError
@@ -1034,8 +1041,20 @@ class ProbabilityClassifier(Predictor):
                 else "was fitted without held-out papers that have a column categories"
             )
             raise BadSettings(f"no probabilities of being listed: the model {why}")
-        own = self._listed_scores(self._texts(check_papers(papers)))
-        return self.listed_(self._probabilities(papers, "category"), own)
+        listed = self.predict_with_listed(papers)[1]
+        assert listed is not None  # there is a model of listed codes
+        return listed
+
+    def predict_with_listed(
+        self,
+        papers: Papers,  # to predict
+        # float (n_papers, n_classes) twice, in the order of `labels_`
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        "Probabilities of being the primary category, and of being listed, if known."
+        check_is_fitted(self)
+        scores, own = self._scores_with_listed(self._texts(check_papers(papers)))
+        shares = self.calibration_(check_finite(scores))
+        return shares, None if self.listed_ is None else self.listed_(shares, own)
 
 # %% ../../nbs/04_classifiers/01_classifier.ipynb #6cb62841
 class GroupClassifier(ProbabilityClassifier):

@@ -5,12 +5,12 @@
 # %% auto #0
 __all__ = ['DECISION_MARGIN', 'MIN_TOP_PAPERS', 'MAX_CALIBRATION_PAPERS', 'MAX_MATRIX_CLASSES', 'Calibration', 'FitScores',
            'MAX_WEIGHT', 'TEMPERATURE_RANGE', 'MIN_COVERED', 'ABSTENTION_ACCURACY', 'ACCURACIES',
-           'MIN_LISTED_PROBABILITY', 'MAX_LISTED_PAPERS', 'LISTED_PULL', 'THRESHOLD_GRID', 'BadScores', 'check_finite',
-           'softmax', 'Temperature', 'BadCalibration', 'fit_temperature', 'MatrixScaling', 'preserve_predictions',
-           'fit_matrix_scaling', 'BiasScaling', 'fit_bias_scaling', 'fit_calibration', 'cross_fit', 'cross_calibrate',
-           'in_range', 'read_calibration', 'check_predictions', 'coverage_table', 'Threshold', 'find_threshold',
-           'fit_thresholds', 'reliability', 'plot_reliability', 'calibration_error', 'brier_score', 'coverage_curve',
-           'threshold_for', 'plot_coverage', 'fit_listed_thresholds', 'ListedModel']
+           'MIN_LISTED_PROBABILITY', 'MAX_LISTED_PAPERS', 'LISTED_PULL', 'LISTED_GRID', 'FEW_LISTED', 'BadScores',
+           'check_finite', 'softmax', 'Temperature', 'BadCalibration', 'fit_temperature', 'MatrixScaling',
+           'preserve_predictions', 'fit_matrix_scaling', 'BiasScaling', 'fit_bias_scaling', 'fit_calibration',
+           'cross_fit', 'cross_calibrate', 'in_range', 'read_calibration', 'check_predictions', 'coverage_table',
+           'Threshold', 'find_threshold', 'fit_thresholds', 'reliability', 'plot_reliability', 'calibration_error',
+           'brier_score', 'coverage_curve', 'threshold_for', 'plot_coverage', 'fit_listed_thresholds', 'ListedModel']
 
 # %% ../../nbs/04_classifiers/00_calibration.ipynb #0291507a
 from collections.abc import Callable, Mapping, Sequence
@@ -884,25 +884,47 @@ def _fit_listed(
     return best[:n_own].T.copy(), best[n_own:-1], best[-1]
 
 # %% ../../nbs/04_classifiers/00_calibration.ipynb #0193f90e
-THRESHOLD_GRID = tuple(np.arange(0.1, 0.7, 0.02).round(2).tolist())
+LISTED_GRID = np.linspace(0.05, 0.95, 91)  # thresholds that are tried
+FEW_LISTED = 50  # papers; a code with fewer is drawn towards the shared threshold
+
+
+def _threshold_f1(
+    probabilities: np.ndarray,  # (n,) of being listed
+    listed: np.ndarray,  # bool (n,)
+    others: tuple[float, float, float] = (0, 0, 0),  # hits, named, true of other codes
+) -> np.ndarray:  # (n_grid,) F1 of all codes at each threshold
+    "Micro F1 at each threshold of the grid."
+    order = np.sort(probabilities), np.sort(probabilities[listed])
+    named, hits = (len(some) - np.searchsorted(some, LISTED_GRID) for some in order)
+    both = named + others[1] + listed.sum() + others[2]
+    return 2 * (hits + others[0]) / np.maximum(both, 1)
 
 
 def fit_listed_thresholds(
     probabilities: np.ndarray,  # (n_papers, n_classes) of being listed, held out
-    listed: np.ndarray,  # bool (n_papers, n_classes)
-    weight: float = 50.0,  # papers of a class whose own threshold counts one half
+    listed: np.ndarray,  # bool (n_papers, n_classes), from `listed_labels`
+    rounds: int = 2,  # over all codes, each given the others
 ) -> np.ndarray:  # (n_classes,)
-    "For each class where its F1 is best, drawn to where micro F1 is best."
-    hits, found = (
-        np.array([(mask & (probabilities >= at)).sum(axis=0) for at in THRESHOLD_GRID])
-        for mask in (listed, True)
-    )
-    papers, grid = listed.sum(axis=0), np.array(THRESHOLD_GRID)
-    together = 2 * hits.sum(axis=1) / np.maximum(found.sum(axis=1) + papers.sum(), 1)
-    own = 2 * hits / np.maximum(found + papers, 1)
-    share = papers / (papers + weight)
-    both = share * grid[own.argmax(axis=0)] + (1 - share) * grid[together.argmax()]
-    return both.round(4)
+    "A threshold for each code, for the micro F1 of all."
+    shared = LISTED_GRID[_threshold_f1(probabilities.ravel(), listed.ravel()).argmax()]
+    found, papers = np.full(listed.shape[1], shared), listed.sum(axis=0)
+    for _ in range(rounds):
+        named = probabilities >= found
+        counts = np.stack([(named & listed).sum(axis=0), named.sum(axis=0), papers])
+        total = counts.sum(axis=1)
+        best = [
+            LISTED_GRID[
+                _threshold_f1(
+                    probabilities[:, code],
+                    listed[:, code],
+                    tuple((total - counts[:, code]).tolist()),
+                ).argmax()
+            ]
+            for code in range(len(found))
+        ]
+        trust = np.minimum(papers / FEW_LISTED, 1)
+        found = trust * np.array(best) + (1 - trust) * shared
+    return found.round(4)
 
 # %% ../../nbs/04_classifiers/00_calibration.ipynb #4b0e1beb
 @dataclass(frozen=True, eq=False, repr=False)
@@ -936,9 +958,9 @@ class ListedModel:
             found = cls(*learnt, np.zeros(len(learnt[2])))
             held[mine] = found._chances(parts[0][mine], parts[1][mine])
         thresholds = fit_listed_thresholds(np.maximum(held, probabilities[some]), truth)
-        found = *_fit_listed(*parts, truth), thresholds
+        numbers = *_fit_listed(*parts, truth), thresholds
         # as a bundle keeps them
-        return cls(*(one.astype(np.float32).astype(np.float64) for one in found))
+        return cls(*(one.astype(np.float32).astype(np.float64) for one in numbers))
 
     def _chances(
         self,

@@ -321,14 +321,21 @@ class HybridScores(HybridSettings):
         "Features of the encoder as the softmax reads them."
         return (self.softmax_encoder_weight * rows).astype(np.float32)
 
+    def _scores_with_listed(
+        self,
+        texts: list[str],  # one per paper
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        if self.softmax_ is None:
+            return self._scores(texts), None
+        found = embed(self, self.encoder_, texts, self.fitted_["precision"]).values
+        scores = self._softmax_scores(texts, l2_normalise(found))
+        return self.softmax_.split(scores, len(self.labels_))
+
     def _listed_scores(
         self,
         texts: list[str],  # one per paper
     ) -> np.ndarray | None:
-        if self.softmax_ is None or self.softmax_.bias.size == len(self.labels_):
-            return None
-        found = embed(self, self.encoder_, texts, self.fitted_["precision"]).values
-        return self._softmax_scores(texts, l2_normalise(found))[:, len(self.labels_) :]
+        return None if self.softmax_ is None else self._scores_with_listed(texts)[1]
 
     def _array_shapes(self) -> dict[str, Shape]:
         classes, buckets = len(self.labels_), 1 << self.bits

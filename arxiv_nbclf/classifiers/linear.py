@@ -578,6 +578,15 @@ class SoftmaxModel:
             sums = sums + (dense - self.center) @ self.dense
         return sums @ self.output + self.bias
 
+    @staticmethod
+    def split(
+        scores: np.ndarray,  # (n_texts, n_outputs)
+        n_classes: int,  # of the model
+    ) -> tuple[np.ndarray, np.ndarray | None]:  # each (n_texts, n_classes)
+        "Scores of being the primary class, and of being listed, if there are any."
+        listed = scores[:, n_classes:]
+        return scores[:, :n_classes], listed if listed.shape[1] else None
+
     def for_prior(
         self,
         before: np.ndarray,  # (n_classes,) papers or shares of the classes in training
@@ -868,13 +877,19 @@ class LinearScores(LinearSettings):
         hasher = new_hasher(fold, STOP_WORDS, self.bits, self.pairs, *text)
         return new_scorer(hasher, self.idf_, self.weights_, self.intercepts_)(papers)
 
+    def _scores_with_listed(
+        self,
+        texts: list[str],  # one per paper
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        if self.softmax_ is None:
+            return self._scores(texts), None
+        return self.softmax_.split(self.softmax_(texts), len(self.labels_))
+
     def _listed_scores(
         self,
         texts: list[str],  # one per paper
     ) -> np.ndarray | None:
-        if self.softmax_ is None or self.softmax_.bias.size == len(self.labels_):
-            return None
-        return self.softmax_(texts)[:, len(self.labels_) :]
+        return None if self.softmax_ is None else self._scores_with_listed(texts)[1]
 
     def _array_shapes(self) -> dict[str, Shape]:
         classes, buckets = len(self.labels_), 1 << self.bits

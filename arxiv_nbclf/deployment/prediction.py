@@ -5,11 +5,11 @@
 # %% auto #0
 __all__ = ['INT4_CLIPS', 'RARITY_STEPS', 'COMPACT_SHAPES', 'MODELS_FOLDER', 'DEFAULT_MODEL', 'UNSURE', 'UNKNOWN', 'NOTICE',
            'SHOWN_CATEGORIES', 'COMMON', 'FIRST_WORDS', 'MIN_KNOWN', 'MIN_KNOWN_SHARE', 'TEX', 'Abstain',
-           'TOP_CATEGORIES', 'LISTED_GRID', 'FEW_LISTED', 'MAX_CROSS_LISTS', 'LISTED_THRESHOLD', 'Model', 'to_int8',
-           'from_int8', 'to_int4', 'from_int4', 'to_compact', 'from_compact', 'CompactClassifier', 'NoPackagedModel',
-           'packaged_models', 'packaged_model', 'load_packaged', 'describe_model', 'Prediction', 'first_words',
-           'knows_enough', 'BadPrediction', 'check_top', 'abstention_threshold', 'AnswerForm', 'answer_form',
-           'fit_listed_thresholds', 'cross_lists', 'Answers', 'predict_table', 'find_model', 'predict']
+           'TOP_CATEGORIES', 'MAX_CROSS_LISTS', 'Model', 'to_int8', 'from_int8', 'to_int4', 'from_int4', 'to_compact',
+           'from_compact', 'CompactClassifier', 'NoPackagedModel', 'packaged_models', 'packaged_model', 'load_packaged',
+           'describe_model', 'Prediction', 'first_words', 'knows_enough', 'BadPrediction', 'check_top',
+           'abstention_threshold', 'AnswerForm', 'answer_form', 'cross_lists', 'Answers', 'predict_table', 'find_model',
+           'predict']
 
 # %% ../../nbs/09_deployment/00_prediction.ipynb #b60375ae
 import re
@@ -598,60 +598,14 @@ def answer_form(
     listed = getattr(predictor, "listed_", None)
     return AnswerForm(learnt, answered, top, threshold, probabilities, listed)
 
-# %% ../../nbs/09_deployment/00_prediction.ipynb #b90bd797
-LISTED_GRID = np.linspace(0.05, 0.95, 91)  # thresholds that are tried
-FEW_LISTED = 50  # papers; a code with fewer is drawn towards the shared threshold
-
-
-def _threshold_f1(
-    probabilities: np.ndarray,  # (n,) of being listed
-    listed: np.ndarray,  # bool (n,)
-    others: tuple[float, float, float] = (0, 0, 0),  # hits, named, true of other codes
-) -> np.ndarray:  # (n_grid,) F1 of all codes at each threshold
-    "Micro F1 at each threshold of the grid."
-    order = np.sort(probabilities), np.sort(probabilities[listed])
-    named, hits = (len(some) - np.searchsorted(some, LISTED_GRID) for some in order)
-    both = named + others[1] + listed.sum() + others[2]
-    return 2 * (hits + others[0]) / np.maximum(both, 1)
-
-
-def fit_listed_thresholds(
-    probabilities: np.ndarray,  # (n_papers, n_classes) of being listed, held out
-    listed: np.ndarray,  # bool (n_papers, n_classes), from `listed_labels`
-    rounds: int = 2,  # over all codes, each given the others
-) -> np.ndarray:  # (n_classes,)
-    "A threshold for each code, for the micro F1 of all."
-    shared = LISTED_GRID[_threshold_f1(probabilities.ravel(), listed.ravel()).argmax()]
-    found, papers = np.full(listed.shape[1], shared), listed.sum(axis=0)
-    for _ in range(rounds):
-        named = probabilities >= found
-        counts = np.stack([(named & listed).sum(axis=0), named.sum(axis=0), papers])
-        total = counts.sum(axis=1)
-        best = [
-            LISTED_GRID[
-                _threshold_f1(
-                    probabilities[:, code],
-                    listed[:, code],
-                    tuple((total - counts[:, code]).tolist()),
-                ).argmax()
-            ]
-            for code in range(len(found))
-        ]
-        trust = np.minimum(papers / FEW_LISTED, 1)
-        found = trust * np.array(best) + (1 - trust) * shared
-    return found.round(4)
-
 # %% ../../nbs/09_deployment/00_prediction.ipynb #be5ed746
 MAX_CROSS_LISTS = 4  # named for a paper
-# where a model has none of its own: about half of the best F1, as theory has it for
-# calibrated probabilities (Lipton et al. 2014)
-LISTED_THRESHOLD = 0.3
 
 
 def cross_lists(
     chances: np.ndarray,  # (n_papers, n_classes) of being listed
     primary: np.ndarray,  # (n_papers,) place of the predicted category
-    thresholds: float | np.ndarray = LISTED_THRESHOLD,  # of all, or (n_classes,)
+    thresholds: float | np.ndarray,  # of all, or (n_classes,)
 ) -> list[list[int]]:  # for each paper the places of other categories, best first
     "Categories that a paper may be listed under, besides the primary one."
     named = chances >= thresholds
@@ -694,13 +648,13 @@ def _learnt_probabilities(
     predictor: Any,  # fitted
     papers: pd.DataFrame,  # title and summary
     learnt: Sequence[str],  # its classes
-) -> np.ndarray:  # (n, n_learnt)
-    "Probabilities of the classes that were learnt, whatever is answered."
+) -> tuple[np.ndarray, np.ndarray | None]:  # each (n, n_learnt)
+    "Probabilities of the classes that were learnt, and of being listed, if known."
     if not len(papers):
-        return np.empty((0, len(learnt)))
+        return np.empty((0, len(learnt))), None
     if level_of(learnt) == "group":
-        return predictor.predict_proba(papers)
-    return predictor.predict_proba(papers, "category")
+        return predictor.predict_proba(papers), None
+    return predictor.predict_with_listed(papers)
 
 
 @dataclass(frozen=True, eq=False)
@@ -709,6 +663,7 @@ class Answers:
 
     probabilities: np.ndarray  # (n, n_learnt)
     groups: np.ndarray  # (n, 8)
+    listed: np.ndarray | None  # (n, n_learnt) of being listed; None: not known
     best: np.ndarray  # (n, top) places of the classes that are named, best first
     abstained: np.ndarray  # bool (n,)
     reasons: np.ndarray  # (n,) str
@@ -725,7 +680,8 @@ class Answers:
         gone = np.array(notices, dtype=bool)
         if gone.any():
             papers = papers.assign(summary=papers["summary"].mask(gone, ""))
-        found = groups = _learnt_probabilities(predictor, papers, form.learnt)
+        found, listed = _learnt_probabilities(predictor, papers, form.learnt)
+        groups = found
         if level_of(form.learnt) == "category":
             groups = found @ group_matrix(form.learnt)
         best = _best_groups(groups, form.top)
@@ -739,7 +695,7 @@ class Answers:
         why = np.where(known, np.where(unsure, UNSURE, ""), UNKNOWN)
         both = np.where(why == "", NOTICE, np.char.add(f"{NOTICE}; ", why))
         reasons = np.where(gone, both, why).astype(object)
-        return cls(found, groups, best, unsure | ~known, reasons)
+        return cls(found, groups, listed, best, unsure | ~known, reasons)
 
 # %% ../../nbs/09_deployment/00_prediction.ipynb #13278115
 def _ids(
@@ -784,11 +740,9 @@ def _category_columns(
 ) -> dict[str, np.ndarray]:  # group, group_probability, cross_lists
     "What is said of a predicted category besides it."
     listed = np.full(len(answers.best), "", dtype=object)
-    if form.listed is not None and len(listed):
-        thresholds = getattr(form.listed, "thresholds", None)
-        limits = LISTED_THRESHOLD if thresholds is None else thresholds
-        chances = form.listed(answers.probabilities)
-        found = cross_lists(chances, answers.best[:, 0], limits)
+    if answers.listed is not None and form.listed is not None:
+        limits = form.listed.thresholds
+        found = cross_lists(answers.listed, answers.best[:, 0], limits)
         listed[:] = [",".join(form.classes[i] for i in places) for places in found]
     return {
         "group": np.array(LABELS, dtype=object)[answers.groups.argmax(axis=1)],
