@@ -1,13 +1,14 @@
 /* The packaged model of arxiv_nbclf in a browser: from a text to words, scores, probabilities and reasons.
  *
  * Pure functions; the page is the business of page.js. Each does what the Python function of that name does (arxiv_nbclf.classifiers.linear,
- * calibrators and explanations), and tests/test_try.py holds the two side by side. Numbers are 64 bits wide, as in Python.
- * `read` unpacks what tools/try_model.py has written; everything else takes its result as `model`.
+ * calibration and deployment.prediction), and tests/test_try.py holds the two side by side. Numbers are 64 bits wide but where Python's are
+ * 32. `read` unpacks the first part of what tools/try_model.py has written, and `complete` adds the other; everything else takes the result
+ * as `model`.
  */
 "use strict";
 
 const arxivNbclf = (() => {
-  const ARRAYS = {I8: Int8Array, F16: Uint16Array, F32: Float32Array, F64: Float64Array}; // safetensors' names of types
+  const ARRAYS = {U8: Uint8Array, F16: Uint16Array, F32: Float32Array}; // safetensors' names of types
 
   /** A number of 16 bits, of which few browsers have an array. */
   const half = (bits) => {
@@ -30,17 +31,42 @@ const arxivNbclf = (() => {
     return Object.fromEntries(Object.entries(header).map(([name, entry]) => [name, array(entry)]));
   };
 
-  /** A model to work with, of what model.js holds. */
+  /** Ascending numbers of the gaps between them; 255 stands for 255 and more to come. */
+  const fromGaps = (gaps, count) => {
+    const numbers = new Int32Array(count);
+    let sum = 0, place = 0;
+    for (const gap of gaps) {
+      sum += gap;
+      if (gap < 255) numbers[place] = sum + place++;
+    }
+    return numbers;
+  };
+
+  /** Features with how rare they are and their embeddings, four bits a number. */
+  const readFeatures = ({gaps, rarities, codes, exponents}, steps) => ({
+    buckets: fromGaps(gaps, rarities.length), idf: Float32Array.from(rarities, (rarity) => 1 + Math.fround(rarity / steps)), codes, exponents,
+  });
+
+  /** A model to work with, of what model.js holds: it knows the most frequent features alone. */
   const read = (packed) => {
-    const arrays = readArrays(bytesOf(packed.weights));
-    const {labels, settings: {bits, pairs}, calibration} = packed.bundle, idf = Float32Array.from(arrays.idf, half);
+    const {output, bias, ...features} = readArrays(bytesOf(packed.weights)), {longest, pattern} = packed.withdrawn;
     return {
-      labels, bits, pairs, calibration, mark: packed.mark, hair: packed.hair, stopWords: new Set(packed.stop_words),
-      separator: packed.separator, withdrawn: {longest: packed.withdrawn.longest, pattern: new RegExp(packed.withdrawn.pattern, "i")},
-      known: packed.known, tex: new RegExp(packed.known.tex, "g"), rarest: idf.reduce((most, one) => Math.max(most, one)),
-      steps: arrays.weights, scales: arrays.scales, intercepts: arrays.intercepts, idf,
+      ...packed, weights: null, stopWords: new Set(packed.stop_words), withdrawn: {longest, pattern: new RegExp(pattern, "i")},
+      tex: new RegExp(packed.known.tex, "g"), output: Float32Array.from(output, half), bias,
+      parts: [readFeatures(features, packed.rarity_steps)], listed: {...packed.listed, arrays: null},
     };
   };
+
+  /** The whole model, with what model-more.js holds; null if that is the other part of another model. */
+  const complete = (model, more) => {
+    if (model.version !== more.version) return null;
+    const {listed_slopes, listed_weights, listed_bias, listed_thresholds, ...features} = readArrays(bytesOf(more.weights));
+    const parts = [...model.parts, readFeatures(features, model.rarity_steps)];
+    const arrays = {slopes: listed_slopes, weights: listed_weights, bias: listed_bias, thresholds: listed_thresholds};
+    return {...model, parts, listed: {...model.listed, arrays}};
+  };
+
+  const isWhole = (model) => model.listed.arrays !== null;
 
   /** Whether an abstract is a notice that the paper was withdrawn. */
   const isWithdrawn = ({withdrawn: {longest, pattern}}, summary) =>
@@ -58,9 +84,9 @@ const arxivNbclf = (() => {
   const fold = (text) => text.normalize("NFKD").replace(/[\u0300-\u036f]+/g, "").toLowerCase();
 
   /** Words in order, less stop words; then neighbouring ones as pairs. */
-  const tokens = (model, text) => {
+  const tokens = (model, text, pairs = true) => {
     const words = (fold(text).match(/[a-z0-9]{2,}/g) ?? []).filter((word) => !model.stopWords.has(word));
-    return model.pairs ? words.concat(words.slice(1).map((word, i) => `${words[i]} ${word}`)) : words;
+    return pairs ? words.concat(words.slice(1).map((word, i) => `${words[i]} ${word}`)) : words;
   };
 
   /** The 32-bit FNV-1a hash; a token has a byte a letter. */
@@ -79,14 +105,29 @@ const arxivNbclf = (() => {
   /** The words that a text begins with, without stop words, numbers and TeX; each once. */
   const firstWords = (model, text) => {
     const {first} = model.known, start = [...[...text].slice(0, 40 * first).join("").replace(model.tex, " ")].slice(0, 12 * first).join("");
-    return [...new Set(tokens({...model, pairs: false}, start).filter((word) => !/^[0-9]+$/.test(word)))].slice(0, first);
+    return [...new Set(tokens(model, start, false).filter((word) => !/^[0-9]+$/.test(word)))].slice(0, first);
   };
 
-  /** Whether a text has enough words that were common in training. */
+  /** Where a bucket is: its part and row, or null if it is no feature. */
+  const feature = (model, where) => {
+    for (const part of model.parts) {
+      let low = 0, high = part.buckets.length;
+      while (low < high) {
+        const middle = (low + high) >> 1;
+        if (part.buckets[middle] < where) low = middle + 1;
+        else high = middle;
+      }
+      if (part.buckets[low] === where) return {part, row: low};
+    }
+    return null;
+  };
+
+  /** Whether a text has enough words that were common in training; the first part has all of those. */
   const knowsEnough = (model, text) => {
     const words = firstWords(model, text), {least, share, limit} = model.known;
-    const rarity = words.map((word) => model.idf[bucket(word, model.bits)]);
-    return rarity.filter((idf) => idf <= limit && idf < model.rarest).length >= Math.max(least, share * words.length);
+    const found = words.map((word) => feature(model, bucket(word, model.bits))).filter((place) => place !== null);
+    const known = found.map(({part, row}) => part.idf[row]).filter((idf) => idf <= limit && idf < model.rarest);
+    return known.length >= Math.max(least, share * words.length);
   };
 
   const counted = (items) => {
@@ -95,29 +136,37 @@ const arxivNbclf = (() => {
     return times;
   };
 
-  /** Sublinear tf-idf of unit length: bucket → value; and how often each bucket and each token occurs. */
+  /** Sublinear tf-idf of unit length: bucket → value and place, in descending order; and how often each bucket and each token occurs. */
   const features = (model, text) => {
-    const found = tokens(model, prepare(model, text)), hits = counted(found.map((token) => bucket(token, model.bits))), values = new Map();
-    let squares = 0;
-    for (const [where, times] of hits) {
-      const value = (1 + Math.log(times)) * model.idf[where];
-      values.set(where, value);
-      squares += value * value;
-    }
-    const inverse = 1 / Math.max(Math.sqrt(squares), 1e-12);
-    for (const [where, value] of values) values.set(where, value * inverse);
+    const found = tokens(model, prepare(model, text)), hits = counted(found.map((token) => bucket(token, model.bits)));
+    const known = [...hits].map(([where, times]) => ({where, times, place: feature(model, where)})).filter(({place}) => place !== null);
+    known.sort((a, b) => b.where - a.where); // as SciPy's sparse product leaves them
+    for (const one of known) one.value = (1 + Math.log(one.times)) * one.place.part.idf[one.place.row];
+    const inverse = 1 / Math.max(Math.sqrt(known.reduce((sum, {value}) => sum + value * value, 0)), 1e-12);
+    const values = new Map(known.map(({where, value, place}) => [where, {value: Math.fround(value * inverse), ...place}]));
     return {values, hits, times: counted(found)};
   };
 
-  /** A weight is a byte times its row's scale, rounded to 32 bits. */
-  const weight = (model, group, where) => Math.fround(model.steps[(group << model.bits) + where] * model.scales[group]);
+  /** The embedding of a feature: steps of four bits times a power of two, in 32 bits. */
+  const embedding = ({width}, {part: {codes, exponents}, row}) => {
+    const scale = Math.fround(2 ** (exponents[row] / 4 - 50)), numbers = new Float32Array(width);
+    for (let i = 0; i < width; i++) {
+      const code = codes[(row * width + i) >> 1];
+      numbers[i] = ((i % 2 ? code >> 4 : code & 15) - 8) * scale;
+    }
+    return numbers;
+  };
 
-  /** Before calibration; the highest wins. */
-  const scores = (model, values) => model.labels.map((_, group) => {
-    let sum = 0;
-    for (const [where, value] of values) sum += value * weight(model, group, where);
-    return sum + model.intercepts[group];
-  });
+  /** All scores: of being the primary category, then of being listed. */
+  const scores = (model, values) => {
+    const {width, output, bias} = model, hidden = new Float32Array(width), found = Array.from(bias);
+    for (const place of values.values()) {
+      const numbers = embedding(model, place);
+      for (let i = 0; i < width; i++) hidden[i] += Math.fround(place.value * numbers[i]);
+    }
+    const sum = (column) => hidden.reduce((sum, number, i) => Math.fround(sum + number * output[i * found.length + column]), 0);
+    return found.map((constant, column) => Math.fround(sum(column) + constant)); // rounded where a matrix product of 32 bits is
+  };
 
   /** Numbers that may become a label or probabilities: NaN has no place among them. */
   const finite = (numbers) => {
@@ -133,43 +182,84 @@ const arxivNbclf = (() => {
     return powers.map((power) => power / sum);
   };
 
-  /** Move as little probability as lets the decided group lead by a hair. */
-  const keepDecision = (probabilities, decided, hair) => {
-    const others = probabilities.filter((_, group) => group !== decided).sort((a, b) => b - a);
-    let level = probabilities[decided], sum = level, enough = 0; // how many others share with it
-    while (enough < others.length && level < others[enough]) {
-      sum += others[enough++];
-      level = sum / (enough + 1);
-    }
-    const kept = probabilities.map((p) => (enough ? Math.min(p, level) : p));
-    kept[decided] = level + hair;
-    return kept.map((p) => p / (1 + hair));
+  const logistic = (score) => 1 / (1 + Math.exp(-score));
+
+  /** Correct how sure the most probable class is; the others share the rest. */
+  const withTop = (probabilities, [ofOdds, ofLog, constant]) => {
+    if (ofOdds === 1 && ofLog === 0 && constant === 0) return probabilities;
+    const best = argmax(probabilities), before = Math.min(1 - 1e-6, Math.max(1e-6, probabilities[best]));
+    const others = probabilities.filter((_, i) => i !== best), second = Math.max(...others);
+    const rest = Math.max(others.reduce((sum, one) => sum + one, 0), 1e-300);
+    const odds = ofOdds * Math.log(before / (1 - before)) + ofLog * Math.log(before) + constant;
+    const after = Math.max(logistic(odds), second / (rest + second)); // never below the next class
+    return probabilities.map((one, i) => (i === best ? after : one * ((1 - after) / rest)));
   };
 
-  /** Probabilities of scores: matrix scaling. */
-  const calibrate = (model, found) => {
-    const {weights, bias} = model.calibration;
-    const mixed = bias.map((constant, group) => found.reduce((sum, score, other) => sum + score * weights[other][group], 0) + constant);
-    return keepDecision(softmax(mixed), argmax(found), model.hair);
+  /** Probabilities of the categories: a temperature, a bias for each, and a curve for the most probable one. */
+  const calibrate = ({calibration: {temperature, bias, top}}, found) =>
+    finite(withTop(softmax(bias.map((constant, i) => found[i] / temperature + constant)), top));
+
+  /** Probabilities of the groups: sums over their categories. */
+  const groupSums = ({groups, group_of}, probabilities) => {
+    const sums = groups.map(() => 0);
+    probabilities.forEach((probability, i) => { sums[group_of[i]] += probability; });
+    return sums;
   };
 
-  /** What each word adds to a group's score, the strongest first; in sum with the constant the score itself. */
-  const contributions = (model, {values, hits, times}, group) => [...times].map(([unit, often]) => {
-    const where = bucket(unit, model.bits);
-    return {unit, times: often, contribution: values.get(where) * weight(model, group, where) * often / hits.get(where)};
+  const range = (length) => Array.from({length}, (_, i) => i);
+
+  /** Places of the most probable category of the most probable group, then of the most probable others. */
+  const bestCategories = ({group_of, top}, probabilities, group) => {
+    const ranked = range(probabilities.length).sort((a, b) => probabilities[b] - probabilities[a]); // the first of equals stays the first
+    const first = ranked.find((i) => group_of[i] === group);
+    return [first, ...ranked.filter((i) => i !== first)].slice(0, top);
+  };
+
+  /** Probabilities of being listed under each category, as primary or not. */
+  const listedChances = ({listed: {least, arrays: {slopes, weights, bias}}}, probabilities, own) => {
+    const n = probabilities.length, clipped = own.map((score) => Math.min(20, Math.max(-20, score)));
+    const shared = [...probabilities, ...clipped.map(logistic)];
+    return probabilities.map((probability, i) => {
+      let score = Math.log(Math.max(probability, least)) * slopes[2 * i] + clipped[i] * slopes[2 * i + 1] + bias[i];
+      for (let j = 0; j < shared.length; j++) score += shared[j] * weights[j * n + i];
+      return Math.max(logistic(score), probability);
+    });
+  };
+
+  /** Categories besides the primary one that a paper may be listed under, the most probable first. */
+  const crossLists = ({listed: {most, arrays: {thresholds}}}, chances, primary) =>
+    range(chances.length).filter((i) => i !== primary && chances[i] >= thresholds[i]).sort((a, b) => chances[b] - chances[a]).slice(0, most);
+
+  /** The column of the output that scores a category, less the mean of all categories: probabilities know no more of it. */
+  const centred = ({labels, width, output, bias}, category) => {
+    const n = labels.length, less = (numbers) => numbers[category] - numbers.reduce((sum, number) => sum + number, 0) / n;
+    return {column: range(width).map((i) => less(output.subarray(2 * n * i, 2 * n * i + n))), constant: less(bias.subarray(0, n))};
+  };
+
+  /** What each word adds to a category's score, the strongest first; in sum with the constant the score above the mean of all. */
+  const contributions = (model, {values, hits, times}, column) => [...times].flatMap(([unit, often]) => {
+    const where = bucket(unit, model.bits), place = values.get(where);
+    if (place === undefined) return [];
+    const weight = embedding(model, place).reduce((sum, number, i) => sum + number * column[i], 0);
+    return [{unit, times: often, contribution: place.value * weight * often / hits.get(where)}];
   }).sort((a, b) => Math.abs(b.contribution) - Math.abs(a.contribution));
 
   /** A paper as the model sees it. */
   const join = (model, title, summary) => title + model.mark + summary;
 
-  /** Everything about one text. */
+  /** Everything about one text; what only the whole model knows is null without its other part. */
   const classify = (model, text) => {
-    const seen = features(model, text), found = finite(scores(model, seen.values)), winner = argmax(found);
-    const units = contributions(model, seen, winner);
-    const enough = knowsEnough(model, prepare(model, text));
-    return {winner, scores: found, probabilities: calibrate(model, found), units, constant: model.intercepts[winner], enough};
+    const seen = features(model, text), found = finite(scores(model, seen.values)), n = model.labels.length;
+    const probabilities = calibrate(model, found), groups = groupSums(model, probabilities), group = argmax(groups);
+    const best = bestCategories(model, probabilities, group), [primary] = best;
+    const chances = isWhole(model) ? finite(listedChances(model, probabilities, found.slice(n))) : null;
+    const {column, constant} = centred(model, primary);
+    return {
+      group, groups, best, probabilities, scores: found, constant, chances, crossLists: chances && crossLists(model, chances, primary),
+      units: contributions(model, seen, column), known: seen.values.size, enough: knowsEnough(model, prepare(model, text)),
+    };
   };
 
-  return {read, isWithdrawn, prepare, fold, tokens, firstWords, fnv1a, bucket, features, scores, softmax, keepDecision, calibrate,
-    contributions, join, classify};
+  return {read, complete, isWhole, isWithdrawn, prepare, fold, tokens, firstWords, fnv1a, bucket, features, scores, softmax, calibrate,
+    groupSums, bestCategories, listedChances, crossLists, contributions, join, classify};
 })();

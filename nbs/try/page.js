@@ -1,10 +1,12 @@
 /* The page that runs the packaged model as somebody types: what it shows, and when. What the model says is the business of
- * classify.js. Text from the visitor only ever becomes textContent, and nothing here asks for anything over a network. */
+ * classify.js. Text from the visitor only ever becomes textContent. The page loads one file of its own, the other part of the model, once
+ * there is a text; it sends nothing. */
 "use strict";
 
 (() => {
   const byId = (id) => document.getElementById(`try-${id}`);
   const MOST = 8; // words that are listed for the winner, and as many against it
+  const SCRIPT = document.currentScript.src; // the other part of the model is beside it
   const LONG = 20000; // characters; a longer text is answered when there is a pause in the typing
 
   // Made up for this page.
@@ -43,6 +45,8 @@
     const digits = (100 * share).toFixed(1);
     return share > 0 && digits === "0.0" ? "<\u00a00.1\u00a0%" : share < 1 && digits === "100.0" ? ">\u00a099.9\u00a0%" : `${digits}\u00a0%`;
   };
+  const megabytes = (bytes) => `${(bytes / 1e6).toFixed(1)}\u00a0MB`;
+  const count = (number) => number.toLocaleString("en");
   const whole = (share) => `${Math.round(100 * share)}\u00a0%`;
   const signed = (value) => `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(4)}`;
 
@@ -56,23 +60,37 @@
     }
   };
 
-  /** What is said of an answer: the winner, and whether it is sure. */
-  const verdict = ({bundle: {labels}, names, sure}, {winner, probabilities, enough}, gone) => {
-    const group = labels[winner], share = probabilities[winner];
-    const [second] = [...labels.keys()].filter((i) => i !== winner).sort((a, b) => probabilities[b] - probabilities[a]);
+  /** What is said of an answer: the group, and whether it is sure. */
+  const verdict = ({groups, names, sure}, answer, gone) => {
+    const group = groups[answer.group], share = answer.groups[answer.group];
+    const [second] = [...groups.keys()].filter((i) => i !== answer.group).sort((a, b) => answer.groups[b] - answer.groups[a]);
     const notice = gone ? "Withdrawn: the abstract is a notice, so only the title counts. " : "";
-    const doubt = notice + (!enough ? "Not sure. There are too few words here that the model knows." : share >= sure.threshold ? "" :
-      `Not sure. At ${percent(sure.threshold)} or more, at least ${whole(sure.accuracy)} of the answers were right on papers that the model had ` +
-      `not learnt from; this one is below. Next is ${labels[second]} with ${percent(probabilities[second])}.`);
+    const doubt = notice + (!answer.enough ? "Not sure. There are too few words here that the model knows." : share >= sure.threshold ? "" :
+      `Not sure. At ${percent(sure.threshold)} or more, at least ${whole(sure.accuracy)} of the groups were right on papers that the model had ` +
+      `not learnt from; this one is below. Next is ${groups[second]} with ${percent(answer.groups[second])}.`);
     return {line: `${names[group]} (${group}), ${percent(share)}`, doubt};
   };
 
+  /** The primary category and the cross-lists in words. */
+  const named = ({labels, titles}, {best: [primary], probabilities, crossLists}) => {
+    const code = (i) => `${titles[i]} (${labels[i]})`, line = `Category: ${code(primary)}, ${percent(probabilities[primary])}.`;
+    if (crossLists === null) return line;
+    return `${line} ${crossLists.length ? `Cross-lists: ${crossLists.map(code).join(", ")}.` : "No cross-lists."}`;
+  };
+
+  /** A name, what it stands for, and its probability as a bar. */
+  const shareRow = (name, about, share, wins) => element("li", wins ? "try-winner" : "", element("span", "try-name", element("b", "", name), " ",
+    element("span", "", about)), bar(share ?? 0), element("span", "try-number", share === null ? "–" : percent(share)));
+
   /** The eight groups, always in the same order, so that nothing jumps about while somebody types. */
-  const groupList = ({bundle: {labels}, names}, answer) => element("ul", "try-groups", ...labels.map((group, i) => {
-    const share = answer ? answer.probabilities[i] : 0;
-    return element("li", answer && i === answer.winner ? "try-winner" : "", element("span", "try-name", element("b", "", group), " ",
-      element("span", "", names[group])), bar(share), element("span", "try-number", answer ? percent(share) : "–"));
-  }));
+  const groupList = ({groups, names}, answer) => element("ul", "try-shares", ...groups.map((group, i) =>
+    shareRow(group, names[group], answer ? answer.groups[i] : null, answer !== null && i === answer.group)));
+
+  /** The most probable categories: first that of the most probable group. */
+  const categoryList = ({labels, titles}, {best, probabilities}) => [
+    element("h2", "", "Categories"),
+    element("ul", "try-shares try-codes", ...best.map((i, place) => shareRow(labels[i], titles[i], probabilities[i], place === 0))),
+  ];
 
   /** Words of one sign with what they add to the score. */
   const wordList = (title, units, strongest) => {
@@ -82,17 +100,29 @@
     return element("section", "", element("h2", "", title), rows.length ? element("ul", "try-words", ...rows) : element("p", "try-soft", "None."));
   };
 
-  /** The words for and against the winner, and how they make up its score. */
-  const reasons = (packed, {winner, units, scores, constant}) => {
-    const group = packed.bundle.labels[winner];
+  /** The words for and against the primary category, and how they make up its score. */
+  const reasons = ({labels}, {best: [primary], units, constant}) => {
+    const code = labels[primary], score = units.reduce((sum, {contribution}) => sum + contribution, constant);
     const sides = [units.filter((unit) => unit.contribution > 0), units.filter((unit) => unit.contribution < 0)];
     const strongest = Math.abs(units[0].contribution) || 1;
     const rest = sides.reduce((sum, side) => sum + Math.max(0, side.length - MOST), 0);
     return [
-      element("div", "try-sides", wordList(`For ${group}`, sides[0], strongest), wordList(`Against ${group}`, sides[1], strongest)),
-      element("p", "try-soft", `The score of ${group} is ${signed(scores[winner])}: ${signed(constant)} for any paper, and what each word or pair of ` +
-        `neighbouring words adds${rest ? `, ${rest.toLocaleString("en")} weaker ones included` : ""}.`),
+      element("div", "try-sides", wordList(`For ${code}`, sides[0], strongest), wordList(`Against ${code}`, sides[1], strongest)),
+      element("p", "try-soft", `The score of ${code} is ${signed(score)} above the mean of all categories: ${signed(constant)} for any paper, and ` +
+        `what each word or pair of neighbouring words adds${rest ? `, ${count(rest)} weaker ones included` : ""}.`),
     ];
+  };
+
+  /** How much of the model is loaded, and what that means for the answer. */
+  const loaded = ({features: [some, all], bytes, weights}, state) => {
+    const first = `${count(some)} most frequent of ${count(all)} words and pairs`;
+    return {
+      first: `Loaded are the ${first} (${megabytes(weights.length)}). The others (${megabytes(bytes)}) are loaded once there is a text.`,
+      loading: `A preview from the ${first}. The others (${megabytes(bytes)}) are being loaded; then the answer is final.`,
+      failed: `The answer is provisional: it rests on the ${first}, for the others (${megabytes(bytes)}) could not be loaded.`,
+      other: "The answer is provisional: the other part of the model is of another version. Load this page anew.",
+      whole: `The whole model is loaded (${count(all)} words and pairs, ${megabytes(weights.length + bytes)}): the answer is final.`,
+    }[state];
   };
 
   const start = () => {
@@ -100,23 +130,48 @@
       byId("verdict").textContent = "The model is not here: the file try/model.js is missing beside this page.";
       return;
     }
-    const packed = arxivNbclfModel, model = arxivNbclf.read(packed);
-    let timer = 0, speech = 0;
+    const packed = arxivNbclfModel;
+    let model = arxivNbclf.read(packed), state = "first", timer = 0, speech = 0;
 
     const show = () => {
       const title = byId("title").value, summary = byId("abstract").value;
       const text = arxivNbclf.join(model, title, summary), words = arxivNbclf.tokens(model, arxivNbclf.prepare(model, text));
-      const gone = arxivNbclf.isWithdrawn(model, summary), found = words.length ? answerTo(model, text) : null;
+      const gone = arxivNbclf.isWithdrawn(model, summary), given = words.length ? answerTo(model, text) : null;
+      const found = given?.known === 0 ? null : given; // words, but none that the model knows
       const failed = found instanceof RangeError, answer = failed ? null : found;
       const {line, doubt} = answer ? verdict(packed, answer, gone) :
-        failed ? {line: found.message, doubt: ""} : {line: title.trim() || summary.trim() ? "No word yet that the model could lean on." : "Waiting for a title or an abstract.", doubt: ""};
+        {line: failed ? found.message : title.trim() || summary.trim() ? "No word yet that the model could lean on." : "Waiting for a title or an abstract.", doubt: ""};
+      const codes = answer ? named(packed, answer) : "", part = loaded(packed, state);
       byId("verdict").textContent = line;
+      byId("category").textContent = codes;
       byId("doubt").textContent = doubt;
       byId("doubt").hidden = !doubt;
-      byId("bars").replaceChildren(groupList(packed, answer));
+      byId("part").textContent = part;
+      byId("more").hidden = state === "whole" || state === "loading" || state === "other";
+      byId("bars").replaceChildren(groupList(packed, answer), ...(answer ? categoryList(packed, answer) : []));
       byId("reasons").replaceChildren(...(answer ? reasons(packed, answer) : []));
       clearTimeout(speech); // read aloud once the typing stops
-      speech = setTimeout(() => { byId("status").textContent = doubt ? `${line}. ${doubt}` : line; }, 800);
+      speech = setTimeout(() => { byId("status").textContent = [line, codes, doubt, answer && state !== "whole" ? part : ""].filter(Boolean).join(" "); }, 800);
+      if (words.length && state === "first") load();
+    };
+    const settle = (now) => {
+      state = now;
+      show();
+    };
+    const load = () => {
+      const script = document.createElement("script");
+      script.src = SCRIPT.replace(/[^/]*$/, "model-more.js");
+      script.addEventListener("error", () => settle("failed"));
+      script.addEventListener("load", () => {
+        if (typeof arxivNbclfMore === "undefined") return settle("failed"); // it came in part
+        const completed = arxivNbclf.complete(model, arxivNbclfMore);
+        model = completed ?? model;
+        settle(completed ? "whole" : "other");
+      });
+      state = "loading";
+      document.head.append(script);
+      byId("part").textContent = loaded(packed, state);
+      byId("more").hidden = true;
     };
     const typed = () => {
       clearTimeout(timer);
@@ -128,11 +183,12 @@
       show();
     };
 
-    byId("model").textContent = packed.told;
+    byId("model").textContent = packed.about;
     byId("title").addEventListener("input", typed);
     byId("abstract").addEventListener("input", typed);
     byId("example").addEventListener("click", () => fill(...EXAMPLES.clear));
     byId("doubtful").addEventListener("click", () => fill(...EXAMPLES.doubtful));
+    byId("more").addEventListener("click", load);
     byId("clear").addEventListener("click", () => { fill("", ""); byId("title").focus(); });
     byId("paper").hidden = false;
     show(); // of what a browser has kept in the fields over a reload
