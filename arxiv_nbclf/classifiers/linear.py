@@ -927,12 +927,14 @@ class StreamedTexts:
             if record.pop("digest") != digest:
                 return None
             rows = read_safetensors(folder / "rows.safetensors")
-            of_texts = [rows[name] for name in ("ends", "labels", "keys", "hashes")]
+            ends, labels, keys, hashes = (
+                rows[name] for name in ("ends", "labels", "keys", "hashes")
+            )
             more = record["left_out"], record["decided"]
         except (OSError, ValueError, KeyError, BadBundle):
             return None
-        blocks = [block_path(folder, number) for number in range(len(of_texts[0]))]
-        return cls(blocks, *of_texts, *more)
+        blocks = [block_path(folder, number) for number in range(len(ends))]
+        return cls(blocks, ends, labels, keys, hashes, *more)
 
 # %% ../../nbs/04_classifiers/03_linear.ipynb #1b0394c3
 def block_path(
