@@ -9,8 +9,8 @@ __all__ = ['STOP_WORDS', 'ABSENT_CLASS_SCORE', 'FeatureBuilder', 'SOFTMAX_BITS',
            'accuracy_plus_macro_f1', 'fit_offsets', 'choose_C', 'count_pairs', 'FeatureTable', 'select_features',
            'TextBlock', 'TextBlocks', 'SoftmaxModel', 'SoftmaxState', 'learn_epoch', 'fit_softmax', 'fit_logistic',
            'check_softmax_settings', 'check_linear_settings', 'LinearSettings', 'LinearScores', 'title_numbers',
-           'StreamedTexts', 'block_path', 'count_stream', 'LearntBlocks', 'PartialState', 'StreamFit', 'SoftmaxFit',
-           'LinearClassifier']
+           'StreamedTexts', 'block_path', 'read_stream', 'count_stream', 'LearntBlocks', 'StreamSteps', 'StreamFit',
+           'PartialState', 'PartialFit', 'SoftmaxFit', 'LinearClassifier']
 
 # %% ../../nbs/04_classifiers/03_linear.ipynb #295028e4
 import json
@@ -914,29 +914,7 @@ class StreamedTexts:
         plain = {"left_out": self.left_out, "decided": self.decided}
         write_json(folder / "stream.json", plain | {"digest": digest})
 
-    @classmethod
-    def read(
-        cls,
-        folder: Path,  # that may hold whole blocks
-        digest: str,  # as they must have it
-    ) -> Self | None:  # None: they are not whole, or of another source
-        "What `save` wrote."
-        try:
-            text = (folder / "stream.json").read_text(encoding="utf-8")
-            record = json.loads(text)
-            if record.pop("digest") != digest:
-                return None
-            rows = read_safetensors(folder / "rows.safetensors")
-            ends, labels, keys, hashes = (
-                rows[name] for name in ("ends", "labels", "keys", "hashes")
-            )
-            more = record["left_out"], record["decided"]
-        except (OSError, ValueError, KeyError, BadBundle):
-            return None
-        blocks = [block_path(folder, number) for number in range(len(ends))]
-        return cls(blocks, ends, labels, keys, hashes, *more)
-
-# %% ../../nbs/04_classifiers/03_linear.ipynb #1b0394c3
+# %% ../../nbs/04_classifiers/03_linear.ipynb #06eae520
 def block_path(
     folder: Path,  # of blocks
     number: int,  # of the block
@@ -945,6 +923,27 @@ def block_path(
     return folder / f"block-{number:05d}.safetensors"
 
 
+def read_stream(
+    folder: Path,  # that may hold whole blocks
+    digest: str,  # as they must have it
+) -> StreamedTexts | None:  # None: they are not whole, or of another source
+    "What `StreamedTexts.save` wrote."
+    try:
+        text = (folder / "stream.json").read_text(encoding="utf-8")
+        record = json.loads(text)
+        if record.pop("digest") != digest:
+            return None
+        rows = read_safetensors(folder / "rows.safetensors")
+        ends, labels, keys, hashes = (
+            rows[name] for name in ("ends", "labels", "keys", "hashes")
+        )
+        more = record["left_out"], record["decided"]
+    except (OSError, ValueError, KeyError, BadBundle):
+        return None
+    blocks = [block_path(folder, number) for number in range(len(ends))]
+    return StreamedTexts(blocks, ends, labels, keys, hashes, *more)
+
+# %% ../../nbs/04_classifiers/03_linear.ipynb #1b0394c3
 def count_stream(
     # papers tables with main_category and categories; with a column split papers of
     # test are left out, and those of validation held out
@@ -1030,6 +1029,100 @@ class LearntBlocks(TextBlocks):
     ) -> TextBlock:
         return self._part(self.every[number], number, self.learnt)
 
+# %% ../../nbs/04_classifiers/03_linear.ipynb #443b0178
+class StreamSteps(LinearScores):
+    "The steps of a fit to a stream."
+
+    def _new_softmax(
+        self,
+        blocks: TextBlocks,  # of the training texts
+    ) -> SoftmaxModel:
+        raise NotImplementedError
+
+    def _counted(
+        self,
+        chunks: Iterable[pd.DataFrame],  # papers tables
+        folder: Path,  # for blocks
+        digest: str | None,  # of the source
+    ) -> StreamedTexts:
+        "The counted stream, or what is left of an earlier fit of the same."
+        folder.mkdir(parents=True, exist_ok=True)
+        what = [digest, self.text_plan, self.separator, self.seed, SOFTMAX_BITS]
+        key = sha256(json.dumps(what).encode()).hexdigest()
+        if digest and (found := read_stream(folder, key)):
+            log.info("%d papers are counted already", len(found.keys))
+            return found
+        (folder / "stream.json").unlink(missing_ok=True)
+        found = count_stream(chunks, folder, self._texts, self.seed)
+        if digest:
+            found.save(folder, key)
+        return found
+
+    def _finish_stream(
+        self,
+        blocks: LearntBlocks,  # with what is held out
+        left_out: dict[str, int],  # code → papers that are not learnt
+    ) -> None:
+        "Calibrate on the papers that are held out."
+        held, classes = blocks.held_out, len(self.labels_)
+        assert self.softmax_ is not None
+        self.seen_ = np.flatnonzero(blocks.class_papers)
+        features, n = len(self.softmax_.features.buckets), int(blocks.learnt.sum())
+        self.fitted_ = {"features": features, "streamed": n, "labels": "names"}
+        self.fitted_ |= {"left_out": left_out} if left_out else {}
+        held_out = own = None
+        if len(held.labels):
+            scores = self.softmax_.of_counts(held.counts).astype(np.float64)
+            own = scores[:, classes:] if scores.shape[1] > classes else None
+            rows = np.arange(len(held.labels))
+            held_out = HeldOut(scores[:, :classes], held.labels, rows=rows, listed=own)
+        self._calibrate(held_out)
+        listed = held.listed.toarray() > 0
+        self._fit_listed(FitTexts([], held.labels, listed), None, own)
+
+# %% ../../nbs/04_classifiers/03_linear.ipynb #b5b71225
+class StreamFit(StreamSteps):
+    "A fit of categories that need not hold all papers."
+
+    def fit_stream(
+        self,
+        # papers tables with main_category and categories, as `read_chunks` makes them;
+        # a column split, if there is one, says what is held out
+        chunks: Iterable[pd.DataFrame],
+        folder: str | Path,  # for blocks and checkpoints; 1.5 kB a paper
+        # of the papers, 20,000 at most; more: probabilities would be no better
+        validation_share: float = 0.1,
+        # of the source; with it, what a killed fit left in the folder is used again
+        digest: str | None = None,
+    ) -> Self:  # the classifier itself, fitted
+        """Learn categories from a stream of papers, in memory that hardly grows.
+
+        The same as `fit` with the held-out papers as validation, but for their order.
+        Where numba is not installed, scikit-learn learns, and holds all counts.
+        """
+        if not 0 <= validation_share < 1:
+            raise BadSettings(f"validation_share={validation_share}: take 0 to below 1")
+        self._make_settings_plain()
+        every = self._counted(chunks, Path(folder), digest)
+        limits = every.limits(validation_share)
+        names = np.array(CURRENT_CATEGORIES)[every.labels]
+        self.labels_ = label_classes(names[every.keys >= limits[1]], self.min_papers)
+        if len(self.labels_) < 2:
+            raise BadLabels(
+                f"{len(self.labels_)} categories have {self.min_papers} papers or "
+                "more, and two are needed: add papers, or lower min_papers"
+            )
+        blocks = LearntBlocks(every, self.labels_, limits)
+        before, self.work_folder = self.work_folder, self.work_folder or Path(folder)
+        try:
+            self.softmax_ = self._new_softmax(blocks)
+        finally:
+            self.work_folder = before
+        ids = blocks.place[every.labels]
+        self._finish_stream(blocks, left_out_labels(names, ids) | every.left_out)
+        self.learnt_from_ = PaperSketch(every.hashes)
+        return self
+
 # %% ../../nbs/04_classifiers/03_linear.ipynb #bd3073cb
 @dataclass(eq=False, repr=False)
 class PartialState:
@@ -1080,97 +1173,11 @@ class PartialState:
         return self.model
 
 # %% ../../nbs/04_classifiers/03_linear.ipynb #035c7605
-class StreamFit(LinearScores):
-    "Fits of categories that need not hold all papers."
+class PartialFit(StreamFit):
+    "A fit that goes on with new papers."
 
     # what `partial_fit` goes on from; None: it begins
     _partial: PartialState | None = None
-
-    def _new_softmax(
-        self,
-        blocks: TextBlocks,  # of the training texts
-    ) -> SoftmaxModel:
-        raise NotImplementedError
-
-    def fit_stream(
-        self,
-        # papers tables with main_category and categories, as `read_chunks` makes them;
-        # a column split, if there is one, says what is held out
-        chunks: Iterable[pd.DataFrame],
-        folder: str | Path,  # for blocks and checkpoints; 1.5 kB a paper
-        # of the papers, 20,000 at most; more: probabilities would be no better
-        validation_share: float = 0.1,
-        # of the source; with it, what a killed fit left in the folder is used again
-        digest: str | None = None,
-    ) -> Self:  # the classifier itself, fitted
-        """Learn categories from a stream of papers, in memory that hardly grows.
-
-        The same as `fit` with the held-out papers as validation, but for their order.
-        Where numba is not installed, scikit-learn learns, and holds all counts.
-        """
-        if not 0 <= validation_share < 1:
-            raise BadSettings(f"validation_share={validation_share}: take 0 to below 1")
-        self._make_settings_plain()
-        every = self._counted(chunks, Path(folder), digest)
-        limits = every.limits(validation_share)
-        names = np.array(CURRENT_CATEGORIES)[every.labels]
-        self.labels_ = label_classes(names[every.keys >= limits[1]], self.min_papers)
-        if len(self.labels_) < 2:
-            raise BadLabels(
-                f"{len(self.labels_)} categories have {self.min_papers} papers or "
-                "more, and two are needed: add papers, or lower min_papers"
-            )
-        blocks = LearntBlocks(every, self.labels_, limits)
-        before, self.work_folder = self.work_folder, self.work_folder or Path(folder)
-        try:
-            self.softmax_ = self._new_softmax(blocks)
-        finally:
-            self.work_folder = before
-        ids = blocks.place[every.labels]
-        self._finish_stream(blocks, left_out_labels(names, ids) | every.left_out)
-        self.learnt_from_ = PaperSketch(every.hashes)
-        return self
-
-    def _counted(
-        self,
-        chunks: Iterable[pd.DataFrame],  # papers tables
-        folder: Path,  # for blocks
-        digest: str | None,  # of the source
-    ) -> StreamedTexts:
-        "The counted stream, or what is left of an earlier fit of the same."
-        folder.mkdir(parents=True, exist_ok=True)
-        what = [digest, self.text_plan, self.separator, self.seed, SOFTMAX_BITS]
-        key = sha256(json.dumps(what).encode()).hexdigest()
-        if digest and (found := StreamedTexts.read(folder, key)):
-            log.info("%d papers are counted already", len(found.keys))
-            return found
-        (folder / "stream.json").unlink(missing_ok=True)
-        found = count_stream(chunks, folder, self._texts, self.seed)
-        if digest:
-            found.save(folder, key)
-        return found
-
-    def _finish_stream(
-        self,
-        blocks: LearntBlocks,  # with what is held out
-        left_out: dict[str, int],  # code → papers that are not learnt
-    ) -> None:
-        "Calibrate on the papers that are held out."
-        held, classes = blocks.held_out, len(self.labels_)
-        assert self.softmax_ is not None
-        self.seen_ = np.flatnonzero(blocks.class_papers)
-        features, n = len(self.softmax_.features.buckets), int(blocks.learnt.sum())
-        self.fitted_ = {"features": features, "streamed": n, "labels": "names"}
-        self.fitted_ |= {"left_out": left_out} if left_out else {}
-        held_out = own = None
-        if len(held.labels):
-            scores = self.softmax_.of_counts(held.counts).astype(np.float64)
-            own = scores[:, classes:] if scores.shape[1] > classes else None
-            rows = np.arange(len(held.labels))
-            held_out = HeldOut(scores[:, :classes], held.labels, rows=rows, listed=own)
-        self._calibrate(held_out)
-        listed = held.listed.toarray() > 0
-        self._fit_listed(FitTexts([], held.labels, listed), None, own)
 
     def partial_fit(
         self,
@@ -1225,7 +1232,7 @@ class StreamFit(LinearScores):
 MANY_TEXTS = 50_000
 
 
-class SoftmaxFit(StreamFit):
+class SoftmaxFit(PartialFit):
     "The fit of categories."
 
     def _new_softmax(
