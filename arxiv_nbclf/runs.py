@@ -559,9 +559,11 @@ class SplitStream:
     source: str | Path  # a file or a folder of files
     folder: Path  # the run folder in the making
     seed: int  # of the split
+    strict: bool = False  # whether a rejected row is an error
     rows: int = 10_000  # of a chunk
 
     def __iter__(self) -> Iterator[pd.DataFrame]:  # with a column split
+        accepted = 0
         with ExitStack() as stack:
             writers = {
                 name: stack.enter_context(
@@ -579,7 +581,9 @@ class SplitStream:
                 ):
                     columns = {one: table[one].tolist() for one in schema.names}
                     writers[name].write_table(pa.table(columns, schema))
+                accepted += len(papers)
                 yield papers
+        report_rejects(self.rejects(), accepted, self.strict)
 
     def _with_split(
         self,
@@ -644,18 +648,15 @@ def train_stream(
     asked = request_settings(requested) | known | {"streamed": True}
     log.info("many papers: learnt from a stream, split stable; %s", machine())
     with run_folder(out, asked) as folder:
-        stream = SplitStream(papers, folder, requested["seed"])
+        stream = SplitStream(papers, folder, requested["seed"], strict)
         digest = sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
         with stage("fit linear", timings):
             work = folder / CHECKPOINT_FOLDER
             classifier.fit_stream(stream, work, digest=digest)
-        data = stream.record()
-        accepted = data["rows"] - data["rejects"]
-        report_rejects(stream.rejects(), accepted, strict)
         classifier.save(folder / "model")
         of_level = {"n_classes": len(classifier.labels_), "source": known["source"]}
         of_level["left_out_classes"] = classifier.fitted_.get("left_out", {})
-        record = _record(asked, data | of_level, classifier, timings)
+        record = _record(asked, stream.record() | of_level, classifier, timings)
         write_json(folder / "run.json", record)
         shutil.rmtree(folder / CHECKPOINT_FOLDER, ignore_errors=True)
     return Run(Path(out), record)
