@@ -246,7 +246,7 @@ class NoPackagedModel(ArxivNbclfError):
 MODELS_FOLDER = Path(str(files("arxiv_nbclf"))) / "models"
 
 
-DEFAULT_MODEL = "compact-86k"  # what predict takes when no model is named
+DEFAULT_MODEL = "compact-categories"  # what predict takes when no model is named
 
 
 def packaged_models() -> list[str]:  # names, sorted
