@@ -4,14 +4,16 @@
 
 # %% auto #0
 __all__ = ['STOP_WORDS', 'ABSENT_CLASS_SCORE', 'FeatureBuilder', 'SOFTMAX_BITS', 'BLOCK_ROWS', 'MIXED_BLOCKS', 'SOFTMAX_SHAPES',
-           'LISTED_WEIGHT', 'MANY_TEXTS', 'fold', 'tokens', 'fnv1a', 'bucket', 'count_features',
+           'LISTED_WEIGHT', 'MAX_HELD_OUT', 'MANY_TEXTS', 'fold', 'tokens', 'fnv1a', 'bucket', 'count_features',
            'inverse_document_frequency', 'tfidf', 'fit_margins', 'tfidf_builder', 'out_of_fold_margins',
            'accuracy_plus_macro_f1', 'fit_offsets', 'choose_C', 'count_pairs', 'FeatureTable', 'select_features',
            'TextBlock', 'TextBlocks', 'SoftmaxModel', 'SoftmaxState', 'learn_epoch', 'fit_softmax', 'fit_logistic',
-           'check_softmax_settings', 'check_linear_settings', 'LinearSettings', 'LinearScores', 'SoftmaxFit',
-           'LinearClassifier']
+           'check_softmax_settings', 'check_linear_settings', 'LinearSettings', 'LinearScores', 'title_numbers',
+           'StreamedTexts', 'block_path', 'read_stream', 'count_stream', 'LearntBlocks', 'StreamSteps', 'StreamFit',
+           'PartialState', 'PartialFit', 'SoftmaxFit', 'LinearClassifier']
 
 # %% ../../nbs/04_classifiers/03_linear.ipynb #295028e4
+import json
 import re
 import unicodedata
 import warnings
@@ -19,11 +21,12 @@ from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
-from hashlib import sha256
+from hashlib import blake2b, sha256
 from pathlib import Path
 from typing import Any, ClassVar, Self, TypeAlias
 
 import numpy as np
+import pandas as pd
 from scipy.sparse import csr_matrix, diags_array, hstack, vstack
 
 from arxiv_nbclf.classifiers.base import (
@@ -31,7 +34,9 @@ from arxiv_nbclf.classifiers.base import (
     BadBundle,
     BadSettings,
     Classifier,
+    FitTexts,
     HeldOut,
+    Labels,
     Papers,
     Shape,
     check_is_fitted,
@@ -52,8 +57,23 @@ from arxiv_nbclf.classifiers.native import (
     new_scorer,
     score_small_batch,
 )
-from ..core.basics import log
-from ..preprocessing import LABELS, MIN_PAPERS, check_papers
+from ..core.basics import log, write_json
+from ..data.papers import title_key
+from ..data.taxonomy import CURRENT_CATEGORIES
+from arxiv_nbclf.preprocessing import (
+    LABELS,
+    MIN_PAPERS,
+    BadLabels,
+    PaperSketch,
+    check_categories,
+    check_papers,
+    class_ids,
+    label_classes,
+    label_level,
+    left_out_labels,
+    listed_labels,
+    paper_labels,
+)
 
 # %% ../../nbs/04_classifiers/03_linear.ipynb #3146748b
 _MARKS = re.compile("[\u0300-\u036f]+")
@@ -901,6 +921,371 @@ class LinearScores(LinearSettings):
             "idf": (buckets,),
         }
 
+# %% ../../nbs/04_classifiers/03_linear.ipynb #bacdc46b
+MAX_HELD_OUT = 20_000  # papers of a stream that calibrate
+_LEARNT = 2.0  # key of a paper whose split says train
+
+
+def title_numbers(
+    papers: pd.DataFrame,  # a papers table (title is read)
+    seed: int,  # key of the hash
+) -> np.ndarray:  # (n_papers,) float, 0 to 1
+    "A number for each paper that its title decides, as in the split `stable`."
+    how = {"digest_size": 8, "key": str(seed).encode()}
+    keys = (title_key(title).encode() for title in papers["title"])
+    digests = (blake2b(key, **how).digest() for key in keys)  # type: ignore[arg-type]
+    numbers = [int.from_bytes(digest, "big") / 2**64 for digest in digests]
+    return np.array(numbers, dtype=np.float64)
+
+# %% ../../nbs/04_classifiers/03_linear.ipynb #2df1b13b
+@dataclass(frozen=True, eq=False, repr=False)
+class StreamedTexts:
+    "The texts of a stream, counted in blocks, and what is known of each."
+
+    blocks: list[Path]  # their labels are places in `CURRENT_CATEGORIES`
+    ends: np.ndarray  # (n_blocks,) texts up to the end of each block
+    labels: np.ndarray  # (n_texts,) int16
+    # (n_texts,) numbers of their titles; those to be learnt in any case: more than 1
+    keys: np.ndarray
+    hashes: np.ndarray  # uint32, of a `PaperSketch`
+    left_out: dict[str, int]  # divided archives → papers
+    decided: bool  # whether a column split says which papers are held out
+
+    def limits(
+        self,
+        share: float,  # of the texts to hold out, unless that is decided
+    ) -> tuple[float, float]:
+        "Texts with keys below the first are held out, from the second on learnt."
+        share = 1.0 if self.decided else share
+        below = np.sort(self.keys[self.keys < share])
+        limit = float(below[MAX_HELD_OUT]) if len(below) > MAX_HELD_OUT else share
+        return limit, 1.0 if self.decided else limit
+
+    def save(
+        self,
+        folder: Path,  # where the blocks are
+        digest: str,  # of the source and what decides the counts
+    ) -> None:
+        "Note that the blocks are whole."
+        names = "ends", "labels", "keys", "hashes"
+        rows = {name: getattr(self, name) for name in names}
+        save_arrays(folder / "rows.safetensors", rows)
+        plain = {"left_out": self.left_out, "decided": self.decided}
+        write_json(folder / "stream.json", plain | {"digest": digest})
+
+# %% ../../nbs/04_classifiers/03_linear.ipynb #06eae520
+def block_path(
+    folder: Path,  # of blocks
+    number: int,  # of the block
+) -> Path:
+    "The file of a block, as `TextBlocks` names it."
+    return folder / f"block-{number:05d}.safetensors"
+
+
+def read_stream(
+    folder: Path,  # that may hold whole blocks
+    digest: str,  # as they must have it
+) -> StreamedTexts | None:  # None: they are not whole, or of another source
+    "What `StreamedTexts.save` wrote."
+    try:
+        text = (folder / "stream.json").read_text(encoding="utf-8")
+        record = json.loads(text)
+        if record.pop("digest") != digest:
+            return None
+        rows = read_safetensors(folder / "rows.safetensors")
+        ends, labels, keys, hashes = (
+            rows[name] for name in ("ends", "labels", "keys", "hashes")
+        )
+        more = record["left_out"], record["decided"]
+    except (OSError, ValueError, KeyError, BadBundle):
+        return None
+    blocks = [block_path(folder, number) for number in range(len(ends))]
+    return StreamedTexts(blocks, ends, labels, keys, hashes, *more)
+
+# %% ../../nbs/04_classifiers/03_linear.ipynb #1b0394c3
+def count_stream(
+    # papers tables with main_category and categories; with a column split papers of
+    # test are left out, and those of validation held out
+    chunks: Iterable[pd.DataFrame],
+    folder: Path,  # for the blocks
+    texts_of: Callable[[pd.DataFrame], list[str]],  # what the model sees of papers
+    seed: int,  # of the titles' numbers
+) -> StreamedTexts:
+    "Count all texts of a stream."
+    blocks = TextBlocks(len(CURRENT_CATEGORIES), folder)
+    left_out: dict[str, int] = {}
+    found: dict[str, list[np.ndarray]] = {"keys": [], "labels": [], "hashes": []}
+    ends, decided, n = [0], False, 0
+    for papers in chunks:
+        if "split" in papers:
+            papers, decided = papers[papers["split"] != "test"], True
+        ids = class_ids(paper_labels(papers, "category"), CURRENT_CATEGORIES)
+        for code, some in left_out_labels(papers["main_category"], ids).items():
+            left_out[code] = left_out.get(code, 0) + some
+        papers, ids = papers[ids >= 0], ids[ids >= 0]
+        if not len(papers):
+            continue
+        keys = title_numbers(papers, seed)
+        if decided:
+            keys[(papers["split"] == "train").to_numpy()] = _LEARNT
+        listed = listed_labels(papers, CURRENT_CATEGORIES)
+        blocks.add(count_pairs(texts_of(papers)), ids, listed)
+        while len(ends) <= len(blocks):
+            ends.append(min(ends[-1] + BLOCK_ROWS, n + len(papers)))
+        n += len(papers)
+        found["keys"].append(keys)
+        found["labels"].append(ids.astype(np.int16))
+        found["hashes"].append(PaperSketch.of(papers).hashes)
+        log.debug("%d papers are counted", n)
+    if not n:
+        raise BadLabels("the stream has no papers of a category of today")
+    keys, labels, hashes = (np.concatenate(parts) for parts in found.values())
+    paths = [block_path(folder, number) for number in range(len(blocks))]
+    rows = np.array(ends[1:]), labels, keys, np.unique(hashes)
+    return StreamedTexts(paths, *rows, left_out, decided)
+
+# %% ../../nbs/04_classifiers/03_linear.ipynb #4b44000f
+class LearntBlocks(TextBlocks):
+    "What is learnt of a stream: texts of a class that are not held out."
+
+    def __init__(
+        self,
+        every: StreamedTexts,  # all texts
+        classes: Sequence[str],  # those that are learnt
+        limits: tuple[float, float],  # from `StreamedTexts.limits`
+    ):
+        super().__init__(len(classes))
+        self.every = TextBlocks(len(CURRENT_CATEGORIES))
+        self.every.blocks = [*every.blocks]
+        self.blocks, self.starts = self.every.blocks, [0, *every.ends.tolist()]
+        self.place = class_ids(CURRENT_CATEGORIES, classes)  # of codes; -1: no class
+        self.columns = class_ids(classes, CURRENT_CATEGORIES)
+        known = self.place[every.labels] >= 0
+        self.learnt = known & (every.keys >= limits[1])
+        held_out, parts = known & (every.keys < limits[0]), []
+        for number in range(len(self)):
+            block = self.every[number]
+            parts.append(self._part(block, number, held_out))
+            own = self._part(block, number, self.learnt).counts
+            self.papers += np.bincount(own.indices, minlength=len(self.papers))
+        of_class = self.place[every.labels[self.learnt]]
+        self.class_papers = np.bincount(of_class, minlength=len(classes))
+        self.held_out = TextBlock.joined(parts)
+
+    def _part(
+        self,
+        block: TextBlock,  # with all codes
+        number: int,  # of the block
+        rows: np.ndarray,  # bool (n_texts,), which are wanted of all
+    ) -> TextBlock:  # with classes
+        kept = rows[self.starts[number] : self.starts[number + 1]]
+        listed = block.listed[kept][:, self.columns]
+        return TextBlock(block.counts[kept], self.place[block.labels[kept]], listed)
+
+    def __getitem__(
+        self,
+        number: int,  # of the block
+    ) -> TextBlock:
+        return self._part(self.every[number], number, self.learnt)
+
+# %% ../../nbs/04_classifiers/03_linear.ipynb #443b0178
+class StreamSteps(LinearScores):
+    "The steps of a fit to a stream."
+
+    def _new_softmax(
+        self,
+        blocks: TextBlocks,  # of the training texts
+    ) -> SoftmaxModel:
+        raise NotImplementedError
+
+    def _counted(
+        self,
+        chunks: Iterable[pd.DataFrame],  # papers tables
+        folder: Path,  # for blocks
+        digest: str | None,  # of the source
+    ) -> StreamedTexts:
+        "The counted stream, or what is left of an earlier fit of the same."
+        folder.mkdir(parents=True, exist_ok=True)
+        what = [digest, self.text_plan, self.separator, self.seed, SOFTMAX_BITS]
+        key = sha256(json.dumps(what).encode()).hexdigest()
+        if digest and (found := read_stream(folder, key)):
+            log.info("%d papers are counted already", len(found.keys))
+            return found
+        (folder / "stream.json").unlink(missing_ok=True)
+        found = count_stream(chunks, folder, self._texts, self.seed)
+        if digest:
+            found.save(folder, key)
+        return found
+
+    def _finish_stream(
+        self,
+        blocks: LearntBlocks,  # with what is held out
+        left_out: dict[str, int],  # code → papers that are not learnt
+    ) -> None:
+        "Calibrate on the papers that are held out."
+        held, classes = blocks.held_out, len(self.labels_)
+        assert self.softmax_ is not None
+        self.seen_ = np.flatnonzero(blocks.class_papers)
+        features, n = len(self.softmax_.features.buckets), int(blocks.learnt.sum())
+        self.fitted_ = {"features": features, "streamed": n, "labels": "names"}
+        self.fitted_ |= {"left_out": left_out} if left_out else {}
+        held_out = own = None
+        if len(held.labels):
+            scores = self.softmax_.of_counts(held.counts).astype(np.float64)
+            own = scores[:, classes:] if scores.shape[1] > classes else None
+            rows = np.arange(len(held.labels))
+            held_out = HeldOut(scores[:, :classes], held.labels, rows=rows, listed=own)
+        self._calibrate(held_out)
+        listed = held.listed.toarray() > 0
+        self._fit_listed(FitTexts([], held.labels, listed), None, own)
+
+# %% ../../nbs/04_classifiers/03_linear.ipynb #b5b71225
+class StreamFit(StreamSteps):
+    "A fit of categories that need not hold all papers."
+
+    def fit_stream(
+        self,
+        # papers tables with main_category and categories, as `read_chunks` makes them;
+        # a column split, if there is one, says what is held out
+        chunks: Iterable[pd.DataFrame],
+        folder: str | Path,  # for blocks and checkpoints; 1.5 kB a paper
+        # of the papers, 20,000 at most; more: probabilities would be no better
+        validation_share: float = 0.1,
+        # of the source; with it, what a killed fit left in the folder is used again
+        digest: str | None = None,
+    ) -> Self:  # the classifier itself, fitted
+        """Learn categories from a stream of papers, in memory that hardly grows.
+
+        The same as `fit` with the held-out papers as validation, but for their order.
+        Where numba is not installed, scikit-learn learns, and holds all counts.
+        """
+        if not 0 <= validation_share < 1:
+            raise BadSettings(f"validation_share={validation_share}: take 0 to below 1")
+        self._make_settings_plain()
+        every = self._counted(chunks, Path(folder), digest)
+        limits = every.limits(validation_share)
+        names = np.array(CURRENT_CATEGORIES)[every.labels]
+        self.labels_ = label_classes(names[every.keys >= limits[1]], self.min_papers)
+        if len(self.labels_) < 2:
+            raise BadLabels(
+                f"{len(self.labels_)} categories have {self.min_papers} papers or "
+                "more, and two are needed: add papers, or lower min_papers"
+            )
+        blocks = LearntBlocks(every, self.labels_, limits)
+        before, self.work_folder = self.work_folder, self.work_folder or Path(folder)
+        try:
+            self.softmax_ = self._new_softmax(blocks)
+        finally:
+            self.work_folder = before
+        ids = blocks.place[every.labels]
+        self._finish_stream(blocks, left_out_labels(names, ids) | every.left_out)
+        self.learnt_from_ = PaperSketch(every.hashes)
+        return self
+
+# %% ../../nbs/04_classifiers/03_linear.ipynb #bd3073cb
+@dataclass(eq=False, repr=False)
+class PartialState:
+    "What `partial_fit` goes on from."
+
+    features: FeatureTable
+    state: SoftmaxState
+    papers: np.ndarray  # (n_classes,) learnt so far
+    model: SoftmaxModel | None = None  # of the last call
+
+    @classmethod
+    def begin(
+        cls,
+        blocks: TextBlocks,  # of the first papers
+        width: int,  # numbers of an embedding
+        max_features: int,  # the most frequent buckets
+        seed: int,  # of the output matrix
+    ) -> Self:
+        "Before the first step; the features are those of the first papers."
+        papers, n = np.zeros(blocks.n_classes, np.int64), blocks.class_papers.sum()
+        features = select_features(blocks.papers, int(n), max_features)
+        n_features = len(features.buckets)
+        if not n_features:
+            raise BadLabels("no word occurs in two papers: give more in the first call")
+        state = SoftmaxState.new(n_features, width, blocks.n_classes, seed)
+        return cls(features, state, papers)
+
+    def learn(
+        self,
+        blocks: TextBlocks,  # of new papers
+        rate: float,  # of the steps
+        dropout: float,  # share of the features that are left out
+        seed: int,  # of order and dropout
+        class_weight: float = 0.3,  # as in `fit_softmax`
+    ) -> SoftmaxModel:
+        "One more pass, over new papers."
+        n_classes = blocks.n_classes
+        self.papers = n = self.papers + blocks.class_papers
+        weights = np.where(n > 0, np.maximum(n, 1) ** -class_weight, 0)
+        weights = (weights * n.sum() / max(weights @ n, 1e-9)).astype(np.float32)
+        if blocks.class_papers.any():
+            learn_epoch(self.state, blocks, self.features, weights, rate, dropout, seed)
+        bias = self.state.bias.copy()
+        bias[:n_classes] -= np.log(np.maximum(weights, 1e-9))
+        bias[:n_classes][n == 0] = ABSENT_CLASS_SCORE * 3
+        parts = self.state.embeddings.copy(), self.state.output.copy(), bias
+        self.model = SoftmaxModel(self.features, *parts)
+        return self.model
+
+# %% ../../nbs/04_classifiers/03_linear.ipynb #035c7605
+class PartialFit(StreamFit):
+    "A fit that goes on with new papers."
+
+    # what `partial_fit` goes on from; None: it begins
+    _partial: PartialState | None = None
+
+    def partial_fit(
+        self,
+        papers: Papers,  # new ones
+        labels: Labels,  # (n_papers,) codes of categories
+        # codes of all that will come; None: those of the first call with min_papers
+        classes: Sequence[str] | None = None,
+    ) -> Self:  # the classifier itself, not calibrated
+        """Learn once more, from new papers; the first call sets classes and features.
+
+        Papers of other categories are left out. The state is not saved: a model that
+        was loaded, or fitted otherwise, begins anew.
+        """
+        checked = check_papers(papers)
+        if not has_native():
+            raise BadSettings("partial_fit needs numba: install the extra fast")
+        if label_level(labels) == "group":
+            raise BadLabels("partial_fit learns codes of categories, such as cs.LG")
+        self._make_settings_plain()
+        names = check_categories(checked, labels)
+        begins = self._partial is None or self._partial.model is not self.softmax_
+        if begins:
+            today = None if classes is None else check_categories(classes, classes)
+            known = label_classes(names, self.min_papers)
+            self.labels_ = known if today is None else label_classes(today, 1)
+            if len(self.labels_) < 2:
+                raise BadLabels(
+                    "two categories are needed: give more papers, or classes"
+                )
+        ids = class_ids(names, self.labels_)
+        train = FitTexts.of(self._texts(checked), ids, papers, self.labels_)
+        blocks = TextBlocks(len(self.labels_))
+        blocks.add(count_pairs(train.texts), train.ids, train.listed)
+        if begins:
+            how = self.width, self.max_features, self.seed
+            self._partial, self.learnt_from_ = PartialState.begin(blocks, *how), None
+        assert self._partial is not None
+        rate = self.learning_rate or 0.3
+        self.softmax_ = self._partial.learn(blocks, rate, self.dropout, self.seed)
+        self.seen_ = np.flatnonzero(self._partial.papers)
+        passes, features = int(self._partial.state.epochs[0]), self._partial.features
+        self.fitted_ = {"features": len(features.buckets), "partial_fits": passes}
+        self.fitted_ |= {"labels": "names"}
+        self._calibrate(None)
+        self.listed_, sketch = None, PaperSketch.of(papers)
+        before = self.learnt_from_
+        self.learnt_from_ = sketch if before is None else before | sketch
+        return self
+
 # %% ../../nbs/04_classifiers/03_linear.ipynb #f3d8c92e
 # texts: from so many on, a tenth is held out instead of five fits
 MANY_TEXTS = 50_000
@@ -1010,7 +1395,7 @@ class SoftmaxFit(LinearSettings):
 
 # %% ../../nbs/04_classifiers/03_linear.ipynb #cc09cba4
 @dataclass(eq=False)
-class LinearClassifier(SoftmaxFit, LinearScores):
+class LinearClassifier(SoftmaxFit, PartialFit):
     """Hashed words and tf-idf, calibrated.
 
     Groups are learnt by support vector machines, categories by a softmax.

@@ -883,8 +883,8 @@ def _as_prediction(
     row, flags = _columns(answers, form), (bool(answers.abstained[0]), described)
     if form.level == "group":
         shares = answers.groups[0].round(6)
-    else:  # not rounded: sums of many have to agree with those of a table
-        shares = answers.probabilities[0]
+    else:  # nine digits, so that sums of many agree with those of a table
+        shares = answers.probabilities[0].round(9)
     named = dict(zip(form.classes, shares.tolist(), strict=True))
     listed = tuple(filter(None, str(row.get("cross_lists", [""])[0]).split(",")))
     return Prediction(named, *flags, str(row["reason"][0]), form.level, listed)
