@@ -21,7 +21,11 @@ from arxiv_nbclf.classifiers.base import (
     load_classifier,
     read_safetensors,
 )
-from arxiv_nbclf.classifiers.calibration import MIN_LISTED_PROBABILITY, BiasScaling
+from arxiv_nbclf.classifiers.calibration import (
+    DECISION_MARGIN,
+    MIN_LISTED_PROBABILITY,
+    BiasScaling,
+)
 from arxiv_nbclf.classifiers.linear import SOFTMAX_BITS, STOP_WORDS
 from arxiv_nbclf.core.basics import atomic_write
 from arxiv_nbclf.data.taxonomy import GROUP_NAMES, name_of
@@ -85,7 +89,7 @@ def describe(
         "labels": labels, "titles": [name_of(code) for code in labels],
         "groups": LABELS, "names": GROUP_NAMES, "group_of": group_matrix(labels).argmax(axis=1).tolist(),
         "bits": SOFTMAX_BITS, "width": classifier.softmax_.embeddings.shape[1], "rarity_steps": float(RARITY_STEPS),
-        "rarest": float(idf.max()), "features": [features, len(idf)], "calibration": classifier.calibration_.to_dict(),
+        "rarest": float(idf.max()), "features": [features, len(idf)], "calibration": classifier.calibration_.to_dict(), "hair": DECISION_MARGIN,
         "mark": SEPARATOR_TOKEN, "separator": classifier.separator, "withdrawn": {"pattern": WITHDRAWN, "longest": MAX_NOTICE},
         "known": {"first": FIRST_WORDS, "least": MIN_KNOWN, "share": MIN_KNOWN_SHARE, "limit": 1 - math.log(COMMON), "tex": TEX},
         "stop_words": sorted(STOP_WORDS), "top": TOP_CATEGORIES,

@@ -21,6 +21,7 @@ def try_wheel(wheel: Path, python: str, resolution: str) -> None:
         tool = str(bin_path / "arxiv-nbclf")
         call(tool, "sample", "--rows", "1500", "--out", "papers.csv")
         call(tool, "predict", "papers.csv", "--out", "predictions.csv")
+        call(tool, "predict", "papers.csv", "--level", "category", "--out", "categories.csv")
         call(tool, "run", "papers.csv", "--out", "out", "--family", "linear")
 
 

@@ -256,8 +256,9 @@ def _with_top(
     found[rows, best] = 0
     second, rest = found.max(axis=1), np.maximum(found.sum(axis=1), 1e-300)
     odds = _top_features(before) @ np.array(top[:2]) + top[2]
-    # never below the next class
-    after = np.maximum(1 / (1 + np.exp(-odds)), second / (rest + second))
+    # never below the next class, nor level with it
+    least = second / (rest + second) + DECISION_MARGIN
+    after = np.maximum(1 / (1 + np.exp(-odds)), least)
     found *= ((1 - after) / rest)[:, None]
     found[rows, best] = after
     return found

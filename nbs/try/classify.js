@@ -185,19 +185,19 @@ const arxivNbclf = (() => {
   const logistic = (score) => 1 / (1 + Math.exp(-score));
 
   /** Correct how sure the most probable class is; the others share the rest. */
-  const withTop = (probabilities, [ofOdds, ofLog, constant]) => {
+  const withTop = (probabilities, [ofOdds, ofLog, constant], hair) => {
     if (ofOdds === 1 && ofLog === 0 && constant === 0) return probabilities;
     const best = argmax(probabilities), before = Math.min(1 - 1e-6, Math.max(1e-6, probabilities[best]));
     const others = probabilities.filter((_, i) => i !== best), second = Math.max(...others);
     const rest = Math.max(others.reduce((sum, one) => sum + one, 0), 1e-300);
     const odds = ofOdds * Math.log(before / (1 - before)) + ofLog * Math.log(before) + constant;
-    const after = Math.max(logistic(odds), second / (rest + second)); // never below the next class
+    const after = Math.max(logistic(odds), second / (rest + second) + hair); // never below the next class, nor level with it
     return probabilities.map((one, i) => (i === best ? after : one * ((1 - after) / rest)));
   };
 
   /** Probabilities of the categories: a temperature, a bias for each, and a curve for the most probable one. */
-  const calibrate = ({calibration: {temperature, bias, top}}, found) =>
-    finite(withTop(softmax(bias.map((constant, i) => found[i] / temperature + constant)), top));
+  const calibrate = ({calibration: {temperature, bias, top}, hair}, found) =>
+    finite(withTop(softmax(bias.map((constant, i) => found[i] / temperature + constant)), top, hair));
 
   /** Probabilities of the groups: sums over their categories. */
   const groupSums = ({groups, group_of}, probabilities) => {
