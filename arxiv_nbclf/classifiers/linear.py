@@ -911,6 +911,31 @@ class LinearScores(LinearSettings):
     ) -> np.ndarray | None:
         return None if self.softmax_ is None else self._scores_with_listed(texts)[1]
 
+    def text_parts(
+        self,
+        text: str,  # as the model sees it
+        column: int,  # of a class
+    ) -> tuple[dict[int, float], float]:  # bucket → its part of the score; the constant
+        "What the buckets of a text add to the score of a class."
+        if self.softmax_ is None:
+            counts = count_features([text], self.bits, self.pairs)
+            found, buckets = tfidf(counts, self.idf_), np.arange(1 << self.bits)
+            weights = self.weights_[column, found.indices]
+            constant = self.intercepts_[column]
+        else:
+            model = self.softmax_
+            found, buckets = model.features(count_pairs([text])), model.features.buckets
+            weights = model.embeddings[found.indices] @ model.output[:, column]
+            constant = model.bias[column]
+        parts = zip(buckets[found.indices], found.data * weights, strict=True)
+        return {int(where): float(part) for where, part in parts}, float(constant)
+
+    @property
+    def hashing(self) -> tuple[int, bool]:
+        "Bits of the buckets, and whether pairs count."
+        categories = self.learnt_level == "category"
+        return (SOFTMAX_BITS, True) if categories else (self.bits, self.pairs)
+
     def _array_shapes(self) -> dict[str, Shape]:
         classes, buckets = len(self.labels_), 1 << self.bits
         if self.learnt_level == "category":

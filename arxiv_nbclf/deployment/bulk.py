@@ -140,6 +140,8 @@ def fastest_predictor(
         passing.keep_features = False
         on_card = device_for(classifier) == "accelerator"
         return passing, 2 if on_card and accelerator().kind != "cpu" else 1
+    if classifier.softmax_ is not None:  # it hashes natively, and multiplies matrices
+        return classifier, available_cores()
     if has_native():
         return _native_predictor(classifier), available_cores()
     slow = "numba is not installed, so linear models score a tenth of the papers"

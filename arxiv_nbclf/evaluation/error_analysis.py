@@ -26,8 +26,6 @@ from ..classifiers.calibration import check_predictions
 from arxiv_nbclf.classifiers.linear import (
     LinearClassifier,
     bucket,
-    count_features,
-    tfidf,
     tokens,
 )
 from ..core.basics import ArxivNbclfError, require_extra
@@ -574,17 +572,24 @@ def word_contributions(
     group: int,  # a label id
 ) -> pd.DataFrame:  # columns unit, times, contribution; a row per distinct token
     "What each word adds to the score of a group; in sum with the intercept the score."
-    counts = Counter(tokens(text, classifier.pairs))
-    hashed = count_features([text], classifier.bits, classifier.pairs)
-    weights = tfidf(hashed, classifier.idf_).toarray()[0]
-    parts = weights * classifier.weights_[group]
-    where = np.array([bucket(token, classifier.bits) for token in counts], dtype=int)
-    times = np.array(list(counts.values()), dtype=float)
-    in_bucket = np.bincount(where, times, minlength=len(parts))
+    bits, pairs = classifier.hashing
+    counts, (parts, _) = (
+        Counter(tokens(text, pairs)),
+        classifier.text_parts(text, group),
+    )
+    where = [bucket(token, bits) for token in counts]
+    in_bucket: Counter[int] = Counter()
+    for place, times in zip(where, counts.values(), strict=True):
+        in_bucket[place] += times
+    shares = [
+        times / in_bucket[i] for i, times in zip(where, counts.values(), strict=True)
+    ]
     columns = {
         "unit": list(counts),
-        "times": times.astype(int),
-        "contribution": parts[where] * times / in_bucket[where],
+        "times": list(counts.values()),
+        "contribution": [
+            parts.get(i, 0.0) * one for i, one in zip(where, shares, strict=True)
+        ],
     }
     return pd.DataFrame(columns)
 
@@ -755,7 +760,7 @@ def _contributions(
     if unit == "word" and direct and isinstance(classifier, LinearClassifier):
         total = float(classifier.decision_function([text])[0, group])
         units = word_contributions(classifier, seen, group)
-        return units, True, total, float(classifier.intercepts_[group])
+        return units, True, total, classifier.text_parts(seen, group)[1]
     units = occlusion(classifier, seen, group, _spans(seen, unit))
     return units, False, float(classifier.predict_proba([text])[0, group]), 0.0
 
