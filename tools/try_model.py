@@ -62,8 +62,9 @@ def check_bundle(
 ) -> None:  # or BadBundle
     """Refuse a model that a browser has no scoring for."""
     fits = isinstance(classifier, CompactClassifier) and classifier.text_plan == "raw" and classifier.learnt_level == "category"
-    fits = fits and isinstance(classifier.calibration_, BiasScaling) and classifier.listed_ is not None
-    if not fits or classifier.listed_.slopes.shape[1] != 2:
+    listed = classifier.listed_
+    fits = fits and isinstance(classifier.calibration_, BiasScaling) and listed is not None and listed.slopes.shape[1] == 2
+    if not fits:
         raise BadBundle(f"{bundle} is no model that a browser can run: give a compact one of categories and their cross-lists, of raw text")
 
 

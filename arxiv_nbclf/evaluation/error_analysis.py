@@ -573,25 +573,18 @@ def word_contributions(
 ) -> pd.DataFrame:  # columns unit, times, contribution; a row per distinct token
     "What each word adds to the score of a group; in sum with the intercept the score."
     bits, pairs = classifier.hashing
-    counts, (parts, _) = (
-        Counter(tokens(text, pairs)),
-        classifier.text_parts(text, group),
-    )
+    counts = Counter(tokens(text, pairs))
+    parts, _ = classifier.text_parts(text, group)
     where = [bucket(token, bits) for token in counts]
     in_bucket: Counter[int] = Counter()
     for place, times in zip(where, counts.values(), strict=True):
         in_bucket[place] += times
-    shares = [
-        times / in_bucket[i] for i, times in zip(where, counts.values(), strict=True)
+    rows = zip(counts.items(), where, strict=True)
+    units = [
+        (token, times, parts.get(place, 0.0) * times / in_bucket[place])
+        for (token, times), place in rows
     ]
-    columns = {
-        "unit": list(counts),
-        "times": list(counts.values()),
-        "contribution": [
-            parts.get(i, 0.0) * one for i, one in zip(where, shares, strict=True)
-        ],
-    }
-    return pd.DataFrame(columns)
+    return pd.DataFrame(units, columns=["unit", "times", "contribution"])
 
 # %% ../../nbs/07_evaluation/02_error_analysis.ipynb #d8ca7b09
 _RUN = re.compile(r"(?:[^\W_][\u0300-\u036f]*)+")
