@@ -219,7 +219,6 @@ def test_one_paper(place: Path) -> None:
         ("as-group", ("--level", "field"), "'field' is not one of"),
         ("as-category", ("--top", "300"), "--top 300 is out of range: name 1 to"),
         ("as-category", ("--abstain-below", "often"), "is no probability"),
-        ("category-group", ("--level", "category", "--abstain-below", "auto"), "thresholds for groups alone"),
     ],
 )
 def test_predictions_that_cannot_be_are_one_line(place: Path, shell: Shell, model: str, words: tuple[str, ...], problem: str) -> None:

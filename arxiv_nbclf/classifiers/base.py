@@ -752,6 +752,8 @@ class CalibratedFamily(Estimator, Persistable):
         self.thresholds_: dict[float, Threshold] = {}
         # of the groups, if those are sums over categories
         self.group_thresholds_: dict[float, Threshold] = {}
+        # of the categories, where groups are answered
+        self.category_thresholds_: dict[float, Threshold] = {}
         # of training papers if scored out of fold, then of validation; not saved
         self.held_out_proba_: np.ndarray | None = None
         # (n,) which papers those are: as in `HeldOut`
@@ -775,6 +777,7 @@ class CalibratedFamily(Estimator, Persistable):
             groups = sums.argmax(axis=1)[y_true]
             self.group_thresholds_ = fit_thresholds(probabilities @ sums, groups)
             if self.level == "group":
+                self.category_thresholds_ = self.thresholds_
                 self.thresholds_ = self.group_thresholds_
 
     def threshold(
@@ -787,6 +790,8 @@ class CalibratedFamily(Estimator, Persistable):
         check_is_fitted(self)
         summed = level == "group" and self.learnt_level == "category"
         thresholds = self.group_thresholds_ if summed else self.thresholds_
+        if level == "category" and self.level == "group":
+            thresholds = self.category_thresholds_
         if enough := [known for known in thresholds if known >= accuracy - 1e-9]:
             return thresholds[min(enough)].threshold
         reached = (
@@ -1367,6 +1372,7 @@ def _description(
     }
     if classifier.learnt_level == "category":
         record["group_thresholds"] = _as_rows(classifier.group_thresholds_)
+        record["category_thresholds"] = _as_rows(classifier.category_thresholds_)
     return record
 
 # %% ../../nbs/04_classifiers/01_classifier.ipynb #dc3b43c3
@@ -1438,8 +1444,8 @@ def _restore(
     classifier._load_weights(folder)
     classifier.calibration_ = read_calibration(record["calibration"], classes)
     classifier.thresholds_ = _read_thresholds(record.get("thresholds", []))
-    of_groups = record.get("group_thresholds", [])
-    classifier.group_thresholds_ = _read_thresholds(of_groups)
+    for name in ("group_thresholds", "category_thresholds"):
+        setattr(classifier, f"{name}_", _read_thresholds(record.get(name, [])))
     if (path := folder / LISTED_FILE).is_file():
         classifier.listed_ = ListedModel.read(read_safetensors(path), classes)
     classifier.learnt_from_ = _load_sketch(folder)

@@ -523,18 +523,6 @@ def _check_options(
 Abstain = float | str | None
 
 
-def _check_threshold_level(
-    classifier: Classifier,  # fitted
-    level: str | None,  # of the answers
-) -> None:  # or BadPrediction
-    "Refuse categories of a model that answers in groups: it has thresholds of those."
-    if level == "category" and classifier.answer_level() == "group":
-        raise BadPrediction(
-            "abstain_below=auto has thresholds for groups alone, in which this model "
-            "answers: give a number, or leave out level='category'"
-        )
-
-
 def abstention_threshold(
     classifier: Classifier,  # fitted
     abstain_below: Abstain,  # as the user wrote it; None: never abstain
@@ -546,7 +534,6 @@ def abstention_threshold(
     word, _, wanted = str(abstain_below).partition(":")
     try:
         if word == "auto":
-            _check_threshold_level(classifier, level)
             return classifier.threshold(float(wanted or ABSTENTION_ACCURACY), level)
         if 0 <= (threshold := float(abstain_below)) <= 1:
             return threshold

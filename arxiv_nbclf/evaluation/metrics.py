@@ -794,12 +794,15 @@ def evaluate_level(
     papers, names = papers[names != ""], names[names != ""]
     classes = evaluation_classes(known, papers)
     given = align_classes(classifier.predict_proba(papers), known, classes)
-    chances = None
-    if getattr(classifier, "listed_", None) is not None:
+    chances = decided = None
+    if (model := getattr(classifier, "listed_", None)) is not None:
         chances = classifier.predict_listed_proba(papers)  # type: ignore[attr-defined]
         chances = align_classes(chances, known, classes)
-    under = listed_labels(papers, classes)
-    return score_level(class_ids(names, classes), given, classes, under, chances)
+        limits = align_classes(model.thresholds[None], known, classes, fill=np.inf)
+        decided = chances >= limits
+        decided[np.arange(len(given)), given.argmax(axis=1)] = True
+    under, labels = listed_labels(papers, classes), class_ids(names, classes)
+    return score_level(labels, given, classes, under, chances, decided)
 
 # %% ../../nbs/07_evaluation/00_evaluation.ipynb #5104370a
 def evaluate(

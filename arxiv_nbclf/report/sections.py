@@ -187,7 +187,7 @@ def predict_labelled(
     if known == classes == LABELS:
         return Predictions(papers, labels, decision_scores, probabilities)
     listed = getattr(classifier, "listed_", None)
-    chances = None if listed is None else listed(probabilities)
+    chances = None if listed is None else classifier.predict_listed_proba(papers)
     return Predictions(
         papers,
         labels,
