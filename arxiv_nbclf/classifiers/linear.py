@@ -18,6 +18,7 @@ import re
 import unicodedata
 import warnings
 from array import array
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
@@ -425,6 +426,20 @@ class FeatureTable:
         shape = counts.shape[0], len(self.buckets)
         return csr_matrix(tfidf(csr_matrix(parts, shape), self.idf), dtype=np.float32)
 
+    def of_text(
+        self,
+        text: str,  # as the model sees it
+    ) -> tuple[np.ndarray, np.ndarray]:  # places among the features; tf-idf, float32
+        "The features of one text, without a matrix."
+        hits = Counter(bucket(token, SOFTMAX_BITS) for token in tokens(text, True))
+        found = np.array(sorted(hits), dtype=np.int32)
+        place = np.searchsorted(self.buckets, found)
+        known = self.buckets[np.minimum(place, len(self.buckets) - 1)] == found
+        times = np.array([hits[one] for one in found[known].tolist()], dtype=float)
+        values = (1 + np.log(times).round(12)) * self.idf[place[known]]
+        length = max(float(np.sqrt(values @ values)), 1e-12)
+        return place[known], (values / length).astype(np.float32)
+
     @cached_property
     def word_idf(self) -> np.ndarray:
         "How rare each bucket is, (2**SOFTMAX_BITS,); of no feature: the rarest."
@@ -582,6 +597,12 @@ class SoftmaxModel:
     ) -> np.ndarray:  # (n_texts, n_outputs) float64
         "All scores of texts."
         found = np.empty((len(texts), len(self.bias)))
+        if len(texts) <= SMALL_BATCH and self.dense is None:
+            for row, text in enumerate(texts):
+                place, values = self.features.of_text(text)
+                sums = values @ self.embeddings[place]
+                found[row] = sums @ self.output + self.bias
+            return found
         for start in range(0, len(texts), COUNTED_ROWS):
             rows = slice(start, start + COUNTED_ROWS)
             found[rows] = self.of_counts(count_pairs(texts[rows]))
