@@ -87,7 +87,7 @@ def files(bundle: Path, *ignored: str) -> dict[str, bytes]:
 
 def fitted(prepared: PreparedPapers, family: str, settings: dict[str, Any], folder: Path) -> tuple[Classifier, Path]:
     """A model fitted as a run fits it, and its bundle."""
-    classifier = runs._fit(new_classifier(family, **settings), prepared)
+    classifier = new_classifier(family, **settings).fit(*prepared.subset("train"), validation=prepared.subset("validation"))
     return classifier, classifier.save(folder)
 
 
