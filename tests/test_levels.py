@@ -21,6 +21,7 @@ from arxiv_nbclf.classifiers.base import (
 from arxiv_nbclf.classifiers.ensemble import EnsembleClassifier
 from arxiv_nbclf.classifiers.hybrid import HybridClassifier
 from arxiv_nbclf.classifiers.linear import LinearClassifier
+from arxiv_nbclf.core.basics import log
 from arxiv_nbclf.data.papers import read_papers
 from arxiv_nbclf.data.taxonomy import group_of
 from arxiv_nbclf.deployment.prediction import CompactClassifier
@@ -97,12 +98,13 @@ def test_codes_of_the_past_count_as_those_of_today(fitted: Classifier, papers: p
 
 
 def test_rare_and_divided_categories_are_left_out_and_counted(
-    fitted: Classifier, make: Make, papers: pd.DataFrame, caplog: pytest.LogCaptureFixture
+    fitted: Classifier, make: Make, papers: pd.DataFrame, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(log, "propagate", True)  # other tests switch it off
     assert fitted.fitted_["left_out"] == {"astro-ph": 3, RARE: 3}
     assert fitted.held_out_proba_ is not None and len(fitted.held_out_proba_) == len(papers) - 6
     few = papers[:60]
-    with caplog.at_level("INFO"):
+    with caplog.at_level("INFO", log.name):
         model = make(min_papers=3).fit(few, few["main_category"])
     assert RARE in model.labels_ and model.fitted_["left_out"] == {"astro-ph": 3}
     assert any("3 papers are not learnt from" in message for message in caplog.messages)

@@ -1337,8 +1337,16 @@ class PartialFit(StreamFit):
 MANY_TEXTS = 50_000
 
 
-class SoftmaxFit(LinearSettings):
-    "The fit of categories."
+class SoftmaxFit(Classifier):
+    "The fit of categories, by the settings that its families share."
+
+    width: int
+    max_features: int
+    epochs: int
+    learning_rate: float | None
+    dropout: float
+    folds: int
+    seed: int
 
     softmax_: SoftmaxModel | None = None  # None: the model is of groups
 

@@ -6,8 +6,8 @@
 __all__ = ['INT4_CLIPS', 'RARITY_STEPS', 'COMPACT_SHAPES', 'MODELS_FOLDER', 'DEFAULT_MODEL', 'UNSURE', 'UNKNOWN', 'NOTICE',
            'SHOWN_CATEGORIES', 'COMMON', 'FIRST_WORDS', 'MIN_KNOWN', 'MIN_KNOWN_SHARE', 'TEX', 'Abstain',
            'TOP_CATEGORIES', 'MAX_CROSS_LISTS', 'Model', 'to_int8', 'from_int8', 'to_int4', 'from_int4', 'to_compact',
-           'from_compact', 'CompactClassifier', 'NoPackagedModel', 'packaged_models', 'packaged_model', 'load_packaged',
-           'describe_model', 'Prediction', 'first_words', 'knows_enough', 'BadPrediction', 'check_top',
+           'CompactModel', 'from_compact', 'CompactClassifier', 'NoPackagedModel', 'packaged_models', 'packaged_model',
+           'load_packaged', 'describe_model', 'Prediction', 'first_words', 'knows_enough', 'BadPrediction', 'check_top',
            'abstention_threshold', 'AnswerForm', 'answer_form', 'cross_lists', 'Answers', 'predict_table', 'find_model',
            'predict']
 
@@ -15,7 +15,7 @@ __all__ = ['INT4_CLIPS', 'RARITY_STEPS', 'COMPACT_SHAPES', 'MODELS_FOLDER', 'DEF
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from html import escape
 from importlib.resources import files
@@ -148,10 +148,17 @@ def to_compact(
     }
 
 
+@dataclass(frozen=True, eq=False, repr=False)
+class CompactModel(SoftmaxModel):
+    "A softmax model beside the numbers that it is stored in."
+
+    stored: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+
 def from_compact(
     arrays: Mapping[str, np.ndarray],  # what `to_compact` returned
     n_classes: int | None = None,  # of the bundle; None: as the arrays have it
-) -> SoftmaxModel:
+) -> CompactModel:
     "The model that `to_compact` has stored. Raises `BadBundle`."
     kinds = dict.fromkeys(("gaps", "rarities", "codes", "exponents"), np.uint8)
     if wrong := [name for name, kind in kinds.items() if arrays[name].dtype != kind]:
@@ -165,7 +172,9 @@ def from_compact(
     if len(arrays["codes"]) != len(arrays["exponents"]):
         raise BadBundle("codes and exponents do not fit; save the model again")
     whole["embeddings"] = from_int4(arrays["codes"], arrays["exponents"])
-    return SoftmaxModel.read(whole, n_classes or len(whole["bias"]))
+    model = SoftmaxModel.read(whole, n_classes or len(whole["bias"]))
+    numbers = model.features, model.embeddings, model.output, model.bias
+    return CompactModel(*numbers, stored=arrays)
 
 # %% ../../nbs/09_deployment/00_prediction.ipynb #47721435
 @dataclass(eq=False)
@@ -216,7 +225,8 @@ class CompactClassifier(LinearClassifier):
         folder: Path,  # of the bundle
     ) -> None:
         if self.softmax_ is not None:
-            save_arrays(folder / WEIGHTS_FILE, to_compact(self.softmax_))
+            assert isinstance(self.softmax_, CompactModel)
+            save_arrays(folder / WEIGHTS_FILE, dict(self.softmax_.stored))
             return
         arrays = {name: getattr(self, f"{name}_") for name in self._array_shapes()}
         arrays |= {"weights": self.steps_, "idf": self.idf_.astype(np.float16)}
