@@ -399,7 +399,7 @@ def fit_calibration(
     # (n_papers, n_classes), of papers that the scores were not fitted on
     scores: np.ndarray,
     labels: np.ndarray,  # (n_papers,) their label ids
-) -> "Calibration":
+) -> MatrixScaling | BiasScaling:
     "Matrix scaling of few classes, bias scaling of many."
     few = np.ndim(scores) != 2 or np.shape(scores)[1] <= MAX_MATRIX_CLASSES
     return (fit_matrix_scaling if few else fit_bias_scaling)(scores, labels)
