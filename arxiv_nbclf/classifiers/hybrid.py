@@ -16,15 +16,12 @@ import numpy as np
 from scipy.sparse import csr_matrix, hstack
 
 from arxiv_nbclf.classifiers.base import (
-    WEIGHTS_FILE,
     BadBundle,
     BadSettings,
     HeldOut,
     Shape,
     check_choices,
     check_ranges,
-    load_arrays,
-    save_arrays,
 )
 from arxiv_nbclf.classifiers.embeddings import (
     PRECISIONS,
@@ -42,7 +39,6 @@ from arxiv_nbclf.classifiers.linear import (
     SOFTMAX_SHAPES,
     FeatureBuilder,
     SoftmaxFit,
-    SoftmaxModel,
     check_linear_settings,
     check_softmax_settings,
     choose_C,
@@ -331,12 +327,6 @@ class HybridScores(HybridSettings):
         scores = self._softmax_scores(texts, l2_normalise(found))
         return self.softmax_.split(scores, len(self.labels_))
 
-    def _listed_scores(
-        self,
-        texts: list[str],  # one per paper
-    ) -> np.ndarray | None:
-        return None if self.softmax_ is None else self._scores_with_listed(texts)[1]
-
     def _array_shapes(self) -> dict[str, Shape]:
         classes, buckets = len(self.labels_), 1 << self.bits
         if self.learnt_level == "category":
@@ -352,24 +342,19 @@ class HybridScores(HybridSettings):
         self,
         folder: Path,  # of the bundle
     ) -> None:
-        if self.softmax_ is None:
-            super()._save_weights(folder)
-        else:
-            save_arrays(folder / WEIGHTS_FILE, self.softmax_.arrays())
+        super()._save_weights(folder)
         copy_encoder(self.encoder_, folder / "encoder")
 
     def _load_weights(
         self,
         folder: Path,  # of the bundle
     ) -> None:
-        if self.learnt_level == "category":
-            arrays = load_arrays(folder / WEIGHTS_FILE, self._array_shapes())
-            self.softmax_ = SoftmaxModel.read(arrays, len(self.labels_))
-            width = len(arrays["center"])
-        else:
-            super()._load_weights(folder)
+        super()._load_weights(folder)
+        model, precision = self.softmax_, self.fitted_.get("precision")
+        if model is None or model.center is None:
             width = self.dense_weights_.shape[1]
-        precision = self.fitted_.get("precision")
+        else:
+            width = len(model.center)
         self.encoder_ = read_encoder(folder, self.encoder, width, precision)
 
 # %% ../../nbs/04_classifiers/07_hybrid.ipynb #e4c05421

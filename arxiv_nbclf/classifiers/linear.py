@@ -476,6 +476,16 @@ class TextBlock:
     # (n_texts, n_dense) float32, features of an encoder; None: there is none
     dense: np.ndarray | None = None
 
+    def features(
+        self,
+        table: FeatureTable,  # which buckets are features
+    ) -> csr_matrix:  # (n_texts, n_features + n_dense)
+        "Tf-idf of the words, and what an encoder adds."
+        found = table(self.counts)
+        if self.dense is None:
+            return found
+        return hstack([found, csr_matrix(self.dense)], format="csr")
+
     @classmethod
     def joined(
         cls,
@@ -739,9 +749,7 @@ def learn_epoch(
     arrays = [getattr(state, one.name) for one in fields(state)][:6]
     numbers = np.float32(rate), np.float32(dropout), LISTED_WEIGHT
     for block in blocks.mixed(rng):
-        found = features(block.counts)
-        if block.dense is not None:
-            found = hstack([found, csr_matrix(block.dense)], format="csr")
+        found = block.features(features)
         order, n_texts = rng.permutation(len(block.labels)), len(block.labels)
         text = found.indptr.astype(np.int64), found.indices, found.data, block.labels
         codes = block.listed.indptr.astype(np.int64), block.listed.indices.astype("i8")
@@ -805,13 +813,16 @@ def fit_logistic(
     )
     whole = TextBlock.joined([blocks[i] for i in range(len(blocks))])
     sgd = SGDClassifier(loss="log_loss", alpha=1e-6, random_state=seed)
-    sgd.fit(features(whole.counts), whole.labels)
+    sgd.fit(whole.features(features), whole.labels)
     signs = np.array([[-1], [1]]) if len(sgd.classes_) == 2 else 1
-    weights = np.zeros((blocks.n_classes, len(features.buckets)), np.float32)
+    n_words = len(features.buckets)
+    weights = np.zeros((blocks.n_classes, n_words + blocks.n_dense), np.float32)
     bias = np.full(blocks.n_classes, 3 * ABSENT_CLASS_SCORE, np.float32)
     weights[sgd.classes_] = sgd.coef_ * signs
     bias[sgd.classes_] = (sgd.intercept_ * signs).ravel()
-    return SoftmaxModel(features, weights.T, np.eye(len(bias), dtype=np.float32), bias)
+    words, dense = np.split(weights.T, [n_words])
+    output = np.eye(len(bias), dtype=np.float32)
+    return SoftmaxModel(features, words, output, bias, dense if len(dense) else None)
 
 # %% ../../nbs/04_classifiers/03_linear.ipynb #f1689923
 def check_softmax_settings(
@@ -925,12 +936,6 @@ class LinearScores(LinearSettings):
         if self.softmax_ is None:
             return self._scores(texts), None
         return self.softmax_.split(self.softmax_(texts), len(self.labels_))
-
-    def _listed_scores(
-        self,
-        texts: list[str],  # one per paper
-    ) -> np.ndarray | None:
-        return None if self.softmax_ is None else self._scores_with_listed(texts)[1]
 
     def text_parts(
         self,
@@ -1447,6 +1452,31 @@ class SoftmaxFit(Classifier):
         listed = scores[:, classes:] if scores.shape[1] > classes else None
         return HeldOut(own, labels[held], rows=held, listed=listed)
 
+    def _listed_scores(
+        self,
+        texts: list[str],  # one per paper
+    ) -> np.ndarray | None:
+        return None if self.softmax_ is None else self._scores_with_listed(texts)[1]
+
+    def _save_weights(
+        self,
+        folder: Path,  # of the bundle
+    ) -> None:
+        if self.softmax_ is None:
+            super()._save_weights(folder)
+        else:
+            save_arrays(folder / WEIGHTS_FILE, self.softmax_.arrays())
+
+    def _load_weights(
+        self,
+        folder: Path,  # of the bundle
+    ) -> None:
+        if self.learnt_level == "group":
+            super()._load_weights(folder)
+            return
+        arrays = load_arrays(folder / WEIGHTS_FILE, self._array_shapes())
+        self.softmax_ = SoftmaxModel.read(arrays, len(self.labels_))
+
 # %% ../../nbs/04_classifiers/03_linear.ipynb #cc09cba4
 @dataclass(eq=False)
 class LinearClassifier(SoftmaxFit, PartialFit):
@@ -1497,22 +1527,3 @@ class LinearClassifier(SoftmaxFit, PartialFit):
         named = dict(zip(self.labels_, offsets.round(3).tolist(), strict=True))
         self.fitted_ = {"C": C, "offsets": named}
         return HeldOut(scores, labels, rows=np.arange(len(labels)))
-
-    def _save_weights(
-        self,
-        folder: Path,  # of the bundle
-    ) -> None:
-        if self.softmax_ is None:
-            super()._save_weights(folder)
-        else:
-            save_arrays(folder / WEIGHTS_FILE, self.softmax_.arrays())
-
-    def _load_weights(
-        self,
-        folder: Path,  # of the bundle
-    ) -> None:
-        if self.learnt_level == "group":
-            super()._load_weights(folder)
-            return
-        arrays = load_arrays(folder / WEIGHTS_FILE, self._array_shapes())
-        self.softmax_ = SoftmaxModel.read(arrays, len(self.labels_))
