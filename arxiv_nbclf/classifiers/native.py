@@ -411,7 +411,8 @@ def count_natively(
     return counts
 
 # %% ../../nbs/04_classifiers/02_native.ipynb #80d9fa6b
-NO_SLOPE = np.float32(1e-4)  # a smaller gradient of a score changes nothing
+# gradients of scores below it are left out: of a text, those of most classes
+NO_SLOPE = np.float32(1e-4)
 
 
 def learn_rows(
