@@ -69,6 +69,8 @@ def divide(
     shares = pd.Series(paper_labels(natural, "category")).value_counts()
     # half a paper more: a category that the natural tables lack is not impossible
     prior = {str(name): float(papers) + 0.5 for name, papers in shares.items() if name}
+    # papers of divided archives have no category of today
+    learnt, calibrate = (some[paper_labels(some, "category") != ""] for some in (learnt, calibrate))
     return learnt, calibrate, first[split == "test"], prior, int(sum(map(np.sum, known)))
 
 
@@ -213,17 +215,14 @@ def make(
     start = perf_counter()
     classifier = CompactClassifier(level="group", epochs=8)
     classifier.class_prior = prior
-    codes = [paper_labels(some, "category").tolist() for some in (papers, held)]
-    known = [np.array(some) != "" for some in codes]
-    papers, held = papers[known[0]], held[known[1]]
-    codes = [[code for code in some if code] for some in codes]
-    classifier.fit(papers, codes[0], validation=(held, codes[1]))
+    codes, of_held = (paper_labels(some, "category").tolist() for some in (papers, held))
+    classifier.fit(papers, codes, validation=(held, of_held))
     fitted = perf_counter()
     truth, probabilities = label_ids(test), classifier.predict_proba(test)
     found, level = score_intervals(truth, probabilities), level_scores(classifier, test)
     first, last = months(papers)
     sums = group_matrix(classifier.labels_)
-    per_group = np.bincount(sums.argmax(axis=1)[class_ids(codes[0], classifier.labels_)], minlength=len(LABELS))
+    per_group = np.bincount(sums.argmax(axis=1)[class_ids(codes, classifier.labels_)], minlength=len(LABELS))
     made = {
         "name": out.name,
         "papers": len(papers),
