@@ -6,7 +6,7 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 HERE = Path(__file__).parent
-EXTRAS = ("train", "offline", "diagnose", "fast", "harvest", "ray", "dev")
+EXTRAS = ("train", "offline", "diagnose", "fast", "harvest", "ray", "serve", "dev")
 config = ConfigParser(delimiters=["="])
 config.read(HERE / "settings.ini", encoding="utf-8")
 settings = config["DEFAULT"]

@@ -30,6 +30,6 @@ else
     echo "setup: bringing .venv up to date" >&2
 fi
 rm -f "$stamp"
-.venv/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[train,offline,diagnose,fast,harvest,ray,dev]'
+.venv/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[train,offline,diagnose,fast,harvest,ray,serve,dev]'
 echo "$digest" >"$stamp"
 echo "setup: .venv is ready" >&2
