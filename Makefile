@@ -16,7 +16,8 @@ help: ## this list
 setup: ## build .venv with everything, once and again when its inputs change (PYTHON=python3.12 to choose)
 	@PYTHON="$(PYTHON)" sh tools/setup.sh
 
-run: setup ## the main job, table to report, in a fresh folder (PAPERS=papers.xlsx FAMILY=linear LEVEL=category OUT=folder ARGS='--seed 7')
+run: ## the main job, table to report, in a fresh folder (PAPERS=papers.xlsx FAMILY=linear LEVEL=category OUT=folder ARGS='--seed 7')
+	@PYTHON="$(PYTHON)" sh tools/setup.sh run
 	@out="$(OUT)"; \
 	if [ -z "$$out" ]; then \
 		name=$$(basename "$(PAPERS)"); name=$${name%%.*}; name=$${name:-papers}; out="runs/$$name"; n=2; \

@@ -1,5 +1,7 @@
 #!/bin/sh
-# Build .venv at the root: the package, editable, with all extras, at the versions of constraints.txt.
+# Build .venv at the root: the package, editable, at the versions of constraints.txt.
+#     sh tools/setup.sh run     with what the main job needs: every family of models
+#     sh tools/setup.sh         with all extras, the tools of the checks too
 # PYTHON names the interpreter; otherwise python3.11, or python3 if it is new enough.
 # The stamp holds a digest of all inputs and is written last, so an interrupted build is begun afresh;
 # its name holds the folder, because an environment that was moved or copied does not work.
@@ -7,8 +9,14 @@ set -eu
 cd "$(dirname "$0")/.."
 stamp=.venv/.setup-$(pwd | cksum | cut -d ' ' -f 1)
 digest=$(cat settings.ini setup.py pyproject.toml constraints.txt | cksum)
+there=$(cat "$stamp" 2>/dev/null || true)
 
-if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$digest" ]; then exit 0; fi
+# what has all extras stays so, also where less is asked for
+case "${1:-all} $there" in
+    *" all $digest" | "run run $digest") exit 0 ;;
+    "run all "* | "all "*) kind=all extras=train,offline,diagnose,fast,harvest,ray,serve,dev size="about 3 GB, some ten minutes" ;;
+    *) kind=run extras=train,offline,diagnose,fast size="about 1.5 GB, some minutes" ;;
+esac
 
 if [ ! -f "$stamp" ]; then
     chosen=
@@ -23,13 +31,13 @@ if [ ! -f "$stamp" ]; then
             "Install one, or name it: make setup PYTHON=/path/to/python3" >&2
         exit 2
     fi
-    echo "setup: building .venv with $("$chosen" --version), some minutes" >&2
+    echo "setup: building .venv with $("$chosen" --version): $size" >&2
     rm -rf .venv
     "$chosen" -m venv .venv
 else
-    echo "setup: bringing .venv up to date" >&2
+    echo "setup: bringing .venv up to date: at most $size" >&2
 fi
 rm -f "$stamp"
-.venv/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[train,offline,diagnose,fast,harvest,ray,serve,dev]'
-echo "$digest" >"$stamp"
+.venv/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[$extras]"
+echo "$kind $digest" >"$stamp"
 echo "setup: .venv is ready" >&2
