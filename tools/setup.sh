@@ -14,8 +14,8 @@ there=$(cat "$stamp" 2>/dev/null || true)
 # what has all extras stays so, also where less is asked for
 case "${1:-all} $there" in
     *" all $digest" | "run run $digest") exit 0 ;;
-    "run all "* | "all "*) kind=all extras=train,offline,diagnose,fast,harvest,ray,serve,dev size="about 3 GB, some ten minutes" ;;
-    *) kind=run extras=train,offline,diagnose,fast size="about 1.5 GB, some minutes" ;;
+    "run all "* | "all "*) kind=all extras=train,offline,diagnose,fast,harvest,ray,serve,dev size="about 3.1 GB, five to ten minutes" ;;
+    *) kind=run extras=train,offline,diagnose,fast size="about 2.2 GB, some minutes" ;;
 esac
 
 if [ ! -f "$stamp" ]; then
