@@ -15,10 +15,10 @@ __all__ = ['ABOUT', 'app', 'Version', 'Quiet', 'Debug', 'TABLE_HELP', 'PapersArg
            'TunePapers', 'TuneOut', 'RunsArgument', 'NewPapers', 'PREDICT_PAPERS_HELP', 'PREDICTIONS_HELP',
            'BUNDLE_HELP', 'PredictArgument', 'PredictionsOption', 'BundleOption', 'TOP_HELP', 'ANSWER_LEVEL_HELP',
            'SHARES_HELP', 'Top', 'AnswerLevel', 'Shares', 'ABSTAIN_HELP', 'ENGINE_HELP', 'FETCH_HELP', 'AbstainOption',
-           'EngineOption', 'FetchFrom', 'EXPORT_HELP', 'EXPORT_PAPERS_HELP', 'EXPORT_MODEL_HELP', 'ExportModel',
-           'ExportFormat', 'ExportPapers', 'main', 'Level', 'sample_command', 'harvest_command', 'explore_command',
-           'run_command', 'train_command', 'evaluate_command', 'tune_command', 'compare_command', 'drift_command',
-           'predict_command', 'export_command']
+           'EngineOption', 'FetchFrom', 'QUEUE_SIZE_HELP', 'QueueSize', 'EXPORT_HELP', 'EXPORT_PAPERS_HELP',
+           'EXPORT_MODEL_HELP', 'ExportModel', 'ExportFormat', 'ExportPapers', 'main', 'Level', 'sample_command',
+           'harvest_command', 'explore_command', 'run_command', 'train_command', 'evaluate_command', 'tune_command',
+           'compare_command', 'drift_command', 'predict_command', 'queue_command', 'export_command']
 
 # %% ../nbs/11_cli.ipynb #973ade67
 import logging
@@ -662,6 +662,26 @@ def predict_command(
     wanted = None if level is None else level.value
     done = bulk.predict_file(*options, wanted, probabilities)
     files.log.info("%s: %s", "stdout" if out == "-" else out, done)
+
+# %% ../nbs/11_cli.ipynb #21229df6
+QUEUE_SIZE_HELP = "How many papers to pick; fewer where the table has no more"
+QueueSize = Annotated[int, typer.Option("--n", min=1, help=QUEUE_SIZE_HELP)]
+
+
+@app.command("queue")
+def queue_command(
+    papers: PapersArgument,  # the table, of any size
+    out: TableOption,  # the file to make
+    n: QueueSize = 100,  # an afternoon's work
+    model: BundleOption = None,  # absent: the packaged model
+    level: AnswerLevel = None,  # of the uncertainty; absent: as the model answers
+) -> None:
+    "Pick the papers of a table that are worth labelling next, to be filled in."
+    from arxiv_nbclf.core import basics as files
+    from arxiv_nbclf.deployment import labelling
+
+    wanted = None if level is None else level.value
+    files.log.info("%s: %s", out, labelling.write_queue(papers, out, model, n, wanted))
 
 # %% ../nbs/11_cli.ipynb #f35fbabc
 EXPORT_HELP = (
