@@ -4,12 +4,12 @@
 
 # %% auto #0
 __all__ = ['CodePairs', 'FOLDS', 'MIN_FOLD_PAPERS', 'MAX_FOLD_PAPERS', 'MAX_WORDS', 'ACTION_COLUMNS', 'LEARNT', 'MAX_PROPOSALS',
-           'MAX_ABSTRACT', 'VERBS', 'FORMATS', 'BadReview', 'Policy', 'archive_of', 'matches_code', 'read_policy',
-           'Filing', 'filing', 'Rules', 'Action', 'best_alternative', 'primary_action', 'added_secondaries',
-           'rejected_secondaries', 'paper_actions', 'fold_numbers', 'Judge', 'fold_judges', 'find_judges',
-           'supporting_words', 'Judged', 'judge_papers', 'sort_actions', 'Review', 'check_reviewer', 'review_table',
-           'page_papers', 'table_digest', 'review_page', 'accepted_categories', 'label_studio_config',
-           'label_studio_tasks', 'check_review_out', 'review_file']
+           'MAX_ABSTRACT', 'VERBS', 'CONTROLS', 'FORMATS', 'Policy', 'archive_of', 'matches_code', 'BadReview',
+           'read_policy', 'Filing', 'filing', 'Rules', 'Action', 'best_alternative', 'primary_action',
+           'paired_secondaries', 'added_secondaries', 'rejected_secondaries', 'paper_actions', 'fold_numbers', 'Judge',
+           'fold_judges', 'find_judges', 'supporting_words', 'Judged', 'judge_papers', 'sort_actions', 'Review',
+           'check_reviewer', 'review_table', 'page_papers', 'table_digest', 'review_page', 'accepted_categories',
+           'label_studio_config', 'label_studio_tasks', 'check_review_out', 'review_file']
 
 # %% ../../nbs/09_deployment/05_review.ipynb #c6bdcb20
 import json
@@ -63,11 +63,7 @@ from arxiv_nbclf.deployment.prediction import (
 from ..evaluation.error_analysis import word_contributions
 from ..preprocessing import is_withdrawal_notice, paper_texts
 
-# %% ../../nbs/09_deployment/05_review.ipynb #1e8e6076
-class BadReview(ArxivNbclfError):
-    "A request for a review that cannot be served."
-
-
+# %% ../../nbs/09_deployment/05_review.ipynb #f80c62fd
 CodePairs = tuple[tuple[str, str], ...]
 
 
@@ -92,18 +88,7 @@ class Policy:
     reject_secondary: float = 0.001  # one that is less probable is to be removed
 
     def __post_init__(self) -> None:
-        check_types(self)
-        share = {"keep_primary", "propose_primary", "reject_secondary"}
-        share |= set() if self.add_secondary is None else {"add_secondary"}
-        check_ranges(self, dict.fromkeys(sorted(share), (0, 1)))
-        check_ranges(self, {"max_secondaries": (0, 20)})
-        pairs = [code for pair in self.cross_list_pairs for code in pair]
-        for name, codes in (("cross_list_pairs", pairs), *self._patterns()):
-            for code in codes:
-                _check_code(name, code)
-
-    def _patterns(self) -> list[tuple[str, Sequence[str]]]:
-        return [("skip", self.skip), ("never_propose", self.never_propose)]
+        _check_policy(self)
 
 # %% ../../nbs/09_deployment/05_review.ipynb #828ee774
 def archive_of(
@@ -112,7 +97,7 @@ def archive_of(
     "The archive that a category belongs to."
     return code.partition(".")[0]
 
-
+# %% ../../nbs/09_deployment/05_review.ipynb #f9fe1d19
 def matches_code(
     code: str,  # of a category
     patterns: Sequence[str],  # codes, or archives with a star
@@ -120,7 +105,7 @@ def matches_code(
     "Whether a category is one of some."
     return code in patterns or f"{archive_of(code)}.*" in patterns
 
-
+# %% ../../nbs/09_deployment/05_review.ipynb #cf330e8d
 def _check_code(
     name: str,  # of the field of a policy
     code: Any,  # a code, or an archive with a star, if it is right
@@ -136,6 +121,26 @@ def _check_code(
         problem = str(unknown_category(code))
     raise BadSettings(f"{name}: {problem}")
 
+# %% ../../nbs/09_deployment/05_review.ipynb #af0af387
+def _check_policy(
+    policy: Policy,
+) -> None:
+    "Raise `BadSettings` for a value that is out of range or no category."
+    check_types(policy)
+    shares = ["keep_primary", "propose_primary", "reject_secondary"]
+    shares += [] if policy.add_secondary is None else ["add_secondary"]
+    check_ranges(policy, {**dict.fromkeys(shares, (0, 1)), "max_secondaries": (0, 20)})
+    for name in ("skip", "never_propose"):
+        for code in getattr(policy, name):
+            _check_code(name, code)
+    for pair in policy.cross_list_pairs:
+        if not isinstance(pair, tuple) or len(pair) != 2:
+            raise BadSettings(
+                'cross_list_pairs must be pairs, as [["cs.LG", "stat.ML"]]'
+            )
+        for code in pair:
+            _check_code("cross_list_pairs", code)
+
 # %% ../../nbs/09_deployment/05_review.ipynb #99cbe2a7
 def _as_tuples(
     value: Any,  # out of TOML
@@ -143,16 +148,21 @@ def _as_tuples(
     "A value as a policy has it."
     return tuple(map(_as_tuples, value)) if isinstance(value, list) else value
 
+# %% ../../nbs/09_deployment/05_review.ipynb #8c85e24a
+def _as_policy(
+    given: dict[str, Any],  # out of TOML
+) -> Policy:
+    "A policy out of its fields. Raises `BadSettings`."
+    known = [field.name for field in fields(Policy)]
+    for key in given:
+        if key not in known:
+            near = get_close_matches(key, known, 1, cutoff=0)[0]
+            raise BadSettings(f"there is no key {key!r}; did you mean {near}?")
+    return Policy(**{key: _as_tuples(value) for key, value in given.items()})
 
-def _check_pairs(
-    policy: dict[str, Any],  # out of TOML
-) -> None:
-    "Raise `BadSettings` unless `cross_list_pairs` are pairs."
-    pairs = policy.get("cross_list_pairs", ())
-    if not isinstance(pairs, tuple) or not all(
-        isinstance(pair, tuple) and len(pair) == 2 for pair in pairs
-    ):
-        raise BadSettings('cross_list_pairs must be pairs, as [["cs.LG", "stat.ML"]]')
+# %% ../../nbs/09_deployment/05_review.ipynb #1e8e6076
+class BadReview(ArxivNbclfError):
+    "A request for a review that cannot be served."
 
 
 def read_policy(
@@ -163,14 +173,7 @@ def read_policy(
         return Policy()
     try:
         with Path(name).open("rb") as file:
-            found = {key: _as_tuples(value) for key, value in load(file).items()}
-        known = [field.name for field in fields(Policy)]
-        for key in found:
-            if key not in known:
-                near = get_close_matches(key, known, 1, cutoff=0)[0]
-                raise BadSettings(f"there is no key {key!r}; did you mean {near}?")
-        _check_pairs(found)
-        return Policy(**found)
+            return _as_policy(load(file))
     except OSError as error:
         problem = f"cannot be read ({reason(error)}): name a TOML file, or arxiv"
         raise BadReview(error_line(name, problem)) from None
@@ -187,7 +190,7 @@ class Filing:
     secondaries: tuple[str, ...] = ()  # the other codes of today
     problem: str = ""  # why the paper cannot be judged
 
-
+# %% ../../nbs/09_deployment/05_review.ipynb #459e22aa
 @lru_cache(maxsize=1 << 14)
 def filing(
     main: str,  # the main category of a papers table, or ""
@@ -253,7 +256,7 @@ class Action(NamedTuple):
     probability: float
     reason: str  # in words
 
-
+# %% ../../nbs/09_deployment/05_review.ipynb #6e3cc228
 def best_alternative(
     rules: Rules,  # of the model
     primary: str,  # submitted, a class of the model
@@ -289,33 +292,42 @@ def primary_action(
     why = f"as primary {best} has {share:.3f}, {has}"
     return Action("promote" if listed else "propose_primary", best, share, why)
 
+# %% ../../nbs/09_deployment/05_review.ipynb #77ad54fb
+def paired_secondaries(
+    rules: Rules,  # of the model
+    filed: Filing,  # of a paper
+) -> list[str]:  # categories
+    "What the pairs of a policy add to a paper."
+    found = [
+        other
+        for pair in rules.policy.cross_list_pairs
+        for own, other in (pair, pair[::-1])
+        if own == filed.primary and other not in (own, *filed.secondaries)
+    ]
+    return [code for code in dict.fromkeys(found) if code in rules.place]
+
 # %% ../../nbs/09_deployment/05_review.ipynb #798c6cb4
 def added_secondaries(
     rules: Rules,  # of the model, with thresholds
     filed: Filing,  # of a paper
     chances: np.ndarray,  # (n_classes,) of being listed
     primary: Action,  # what is proposed for the primary
-) -> Iterator[Action]:
+) -> list[Action]:
     "The secondaries to add, those of a pair first, then the most probable."
-    room = max(0, rules.policy.max_secondaries - len(filed.secondaries))
-    there = {filed.primary, primary.proposed, *filed.secondaries}
-    for pair in rules.policy.cross_list_pairs if primary.action == "keep" else ():
-        other = {*pair} - there
-        if room and filed.primary in pair and other <= rules.place.keys():
-            for code in other:
-                why = f"{pair[0]} and {pair[1]} cross-list each other"
-                yield Action(
-                    "add_secondary", code, float(chances[rules.place[code]]), why
-                )
-                room, there = room - 1, there | {code}
+    pairs = paired_secondaries(rules, filed) if primary.action == "keep" else []
+    there = {filed.primary, primary.proposed, *filed.secondaries, *pairs}
     enough = rules.allowed & (chances >= rules.thresholds)
     best = np.flatnonzero(enough)[np.argsort(-chances[enough], kind="stable")]
-    found = [place for place in best if rules.classes[place] not in there]
-    for place in found[:room]:
-        code, share = rules.classes[place], float(chances[place])
-        limit = rules.thresholds[place]  # type: ignore[index]
+    codes = pairs + [rules.classes[i] for i in best if rules.classes[i] not in there]
+    found = []
+    for code in codes[: max(0, rules.policy.max_secondaries - len(filed.secondaries))]:
+        place = rules.place[code]
+        share, limit = chances[place], rules.thresholds[place]  # type: ignore[index]
         why = f"listed under {code} with {share:.3f}, {limit:.3f} is enough"
-        yield Action("add_secondary", code, share, why)
+        if code in pairs:
+            why = f"{filed.primary} and {code} cross-list each other"
+        found.append(Action("add_secondary", code, float(share), why))
+    return found
 
 # %% ../../nbs/09_deployment/05_review.ipynb #0521103b
 def rejected_secondaries(
@@ -360,7 +372,7 @@ FOLDS = 3
 MIN_FOLD_PAPERS = 1_000  # that a model of a fold is fitted on; fewer teach too little
 MAX_FOLD_PAPERS = 40_000  # more take minutes a fold
 
-
+# %% ../../nbs/09_deployment/05_review.ipynb #2aedd331
 def fold_numbers(
     papers: pd.DataFrame,  # aid and title
     seed: int = 42,  # of the draw
@@ -379,7 +391,7 @@ class Judge(NamedTuple):
     rows: np.ndarray  # places in the table
     out_of_fold: bool = False  # whether it was fitted on other papers of the table
 
-
+# %% ../../nbs/09_deployment/05_review.ipynb #d669b970
 def fold_judges(
     papers: pd.DataFrame,  # a papers table
     filings: Sequence[Filing],  # of each paper
@@ -467,7 +479,28 @@ class Judged(NamedTuple):
     action: Action
     words: tuple[str, ...] = ()  # that speak for another primary
 
+# %% ../../nbs/09_deployment/05_review.ipynb #6fb9cdfb
+def _judge_paper(
+    judge: Judge,  # that may judge the paper
+    rules: Rules,  # of its model
+    filed: Filing,  # of the paper
+    text: str,  # title and abstract
+    shares: np.ndarray,  # (n_classes,) of being the primary
+    chances: np.ndarray | None,  # (n_classes,) of being listed; None: not known
+) -> Iterator[tuple[Action, tuple[str, ...]]]:  # actions with words that speak for them
+    "What a model makes of a paper."
+    found = paper_actions(rules, filed, shares, chances)
+    if found[0].action != "keep" and not knows_enough(judge.classifier, [text]):
+        found = [Action("keep", "", np.nan, UNKNOWN)]
+    note = " (out of fold)" if judge.out_of_fold else ""
+    for one in found:
+        words: tuple[str, ...] = ()
+        if one.action in ("promote", "propose_primary"):
+            codes = one.proposed, filed.primary
+            words = supporting_words(judge.classifier, text, *codes)
+        yield one._replace(reason=one.reason + note), words
 
+# %% ../../nbs/09_deployment/05_review.ipynb #3860655f
 def judge_papers(
     judge: Judge,  # a model and the papers that it may judge
     papers: pd.DataFrame,  # a papers table
@@ -476,26 +509,17 @@ def judge_papers(
     batch_size: int = 4096,  # papers scored at once
 ) -> Iterator[Judged]:
     "The actions for the papers of a model."
-    classifier, rules = judge.classifier, Rules.of(judge.classifier, policy)
-    note = " (out of fold)" if judge.out_of_fold else ""
-    for start in range(0, len(judge.rows), batch_size):
-        rows = judge.rows[start : start + batch_size]
-        some = papers.iloc[rows]
-        shares, chances = classifier.predict_with_listed(some)
+    rules = Rules.of(judge.classifier, policy)
+    rows = [row for row in judge.rows.tolist() if not filings[row].problem]
+    for start in range(0, len(rows), batch_size):
+        some = papers.iloc[rows[start : start + batch_size]]
+        shares, chances = judge.classifier.predict_with_listed(some)
         texts = paper_texts(some, separator=" ")
-        for at, row in enumerate(rows.tolist()):
-            if filings[row].problem:
-                continue
+        for at, row in enumerate(rows[start : start + batch_size]):
             listed = None if chances is None else chances[at]
-            found = paper_actions(rules, filings[row], shares[at], listed)
-            if found[0].action != "keep" and not knows_enough(classifier, [texts[at]]):
-                found = [Action("keep", "", np.nan, UNKNOWN)]
-            for one in found:
-                words: tuple[str, ...] = ()
-                if one.action in ("promote", "propose_primary"):
-                    codes = one.proposed, filings[row].primary
-                    words = supporting_words(classifier, texts[at], *codes)
-                yield Judged(row, one._replace(reason=one.reason + note), words)
+            paper = filings[row], texts[at], shares[at], listed
+            for action, words in _judge_paper(judge, rules, *paper):
+                yield Judged(row, action, words)
 
 # %% ../../nbs/09_deployment/05_review.ipynb #a080a713
 ACTION_COLUMNS = "aid submitted_primary action proposed probability reason".split()
@@ -510,7 +534,7 @@ def _cost(
         return int(archive_of(action.proposed) == archive_of(primary))
     return 3 if action.action == "keep" else 2
 
-
+# %% ../../nbs/09_deployment/05_review.ipynb #cb1b8c03
 def sort_actions(
     judged: Sequence[Judged],  # in any order
     filings: Sequence[Filing],  # of each paper
@@ -527,10 +551,7 @@ def sort_actions(
 
     return sorted(judged, key=key)
 
-# %% ../../nbs/09_deployment/05_review.ipynb #0e9dc494
-LEARNT = "not judged: the model has learnt from this paper, and the table is too small"
-
-
+# %% ../../nbs/09_deployment/05_review.ipynb #5ed4d8b7
 @dataclass(frozen=True, eq=False, repr=False)
 class Review:
     "What is proposed for the papers of a table."
@@ -558,7 +579,10 @@ class Review:
         few = self.actions.head(10).to_html(index=False, escape=True)
         return f"<p>{escape(repr(self))}</p>{few}"
 
-# %% ../../nbs/09_deployment/05_review.ipynb #a57607a4
+# %% ../../nbs/09_deployment/05_review.ipynb #0e9dc494
+LEARNT = "not judged: the model has learnt from this paper, and the table is too small"
+
+
 def _not_judged(
     filings: Sequence[Filing],  # of each paper
     judged: Sequence[Judged],
@@ -570,7 +594,7 @@ def _not_judged(
     left = (row for row in range(len(why)) if row not in done)
     return [Judged(row, Action("keep", "", np.nan, why[row])) for row in left]
 
-
+# %% ../../nbs/09_deployment/05_review.ipynb #d6128be2
 def _actions_table(
     judged: Sequence[Judged],  # sorted
     aids: Sequence[str],  # of papers and rejected rows
@@ -595,6 +619,16 @@ def check_reviewer(
         )
 
 
+def _check_filings(
+    filings: Sequence[Filing],  # of each paper
+    where: object,  # the source
+) -> None:
+    "Raise `BadReview` for a table without categories."
+    if not any(filed.submitted for filed in filings):
+        problem = "no paper has a category: a column categories or main_category, with"
+        raise BadReview(error_line(where, f"{problem} codes such as cs.LG, is needed"))
+
+# %% ../../nbs/09_deployment/05_review.ipynb #8199f239
 def review_table(
     papers: pd.DataFrame | Any,  # a papers table, or what `read_papers` reads
     model: Model | None = None,  # of categories; None: the packaged model
@@ -612,10 +646,7 @@ def review_table(
     check_reviewer(classifier)
     table, rejects = read_papers(papers, "prediction")
     filings = _read_filings(table)
-    if not any(filed.submitted for filed in filings):
-        where = papers if isinstance(papers, str | Path) else "the table"
-        problem = "no paper has a category: a column categories or main_category, with"
-        raise BadReview(error_line(where, f"{problem} codes such as cs.LG, is needed"))
+    _check_filings(filings, papers if isinstance(papers, str | Path) else "the table")
     judged, folds = list[Judged](), 0
     for judge in find_judges(table, filings, classifier):
         judged += judge_papers(judge, table, filings, policy)
@@ -639,6 +670,19 @@ VERBS = {
 }
 
 
+def _shown_paper(
+    review: Review,
+    row: int,  # place of the paper
+) -> dict[str, Any]:
+    "What the page shows of a paper besides its proposals."
+    paper = review.papers.iloc[row]
+    text = str(paper["summary"])
+    rest = "…" if len(text) > MAX_ABSTRACT else ""
+    abstract = text[:MAX_ABSTRACT].rstrip() + rest
+    filed = review.filings[row]
+    return {"paper": paper, "abstract": abstract, "filed": filed, "proposals": []}
+
+# %% ../../nbs/09_deployment/05_review.ipynb #430eac83
 def page_papers(
     review: Review,
     most: int = MAX_PROPOSALS,  # proposals
@@ -647,19 +691,10 @@ def page_papers(
     shown: dict[int, dict[str, Any]] = {}
     table = review.actions.assign(words=[", ".join(some) for some in review.words])
     for one in table[table["action"] != "keep"].head(most).itertuples():
-        filed, paper = review.filings[one.Index], review.papers.iloc[one.Index]
         if one.Index not in shown:
-            text = str(paper["summary"])
-            rest = "…" if len(text) > MAX_ABSTRACT else ""
-            shown[one.Index] = {
-                "paper": paper,
-                "abstract": text[:MAX_ABSTRACT].rstrip() + rest,
-                "filed": filed,
-                "proposals": [],
-            }
-        shown[one.Index]["proposals"].append(
-            {**one._asdict(), "verb": VERBS[one.action], "name": name_of(one.proposed)}
-        )
+            shown[one.Index] = _shown_paper(review, one.Index)
+        more = {"verb": VERBS[one.action], "name": name_of(one.proposed)}
+        shown[one.Index]["proposals"].append({**one._asdict(), **more})
     return [*shown.values()]
 
 # %% ../../nbs/09_deployment/05_review.ipynb #196e8b11
@@ -670,7 +705,7 @@ def table_digest(
     rows = actions[ACTION_COLUMNS].to_csv(index=False).encode("utf-8", "surrogatepass")
     return sha256(rows).hexdigest()[:16]
 
-
+# %% ../../nbs/09_deployment/05_review.ipynb #d4a5b91e
 def review_page(
     review: Review,
     most: int = MAX_PROPOSALS,  # proposals that are shown
@@ -705,30 +740,29 @@ def accepted_categories(
             others.append(proposed)
     return primary, others
 
-# %% ../../nbs/09_deployment/05_review.ipynb #6abcdd6f
+# %% ../../nbs/09_deployment/05_review.ipynb #b34b43c0
+CONTROLS = {  # name → heading and attributes
+    "primary": ("Primary category", 'choice="single" required="true"'),
+    "secondaries": ("Cross-lists", 'choice="multiple"'),
+}
+
+
 def label_studio_config() -> str:  # XML
     "The labelling configuration of a Label Studio project."
     choices = "\n".join(
-        f'      <Choice value="{code}" hint="{escape(name_of(code))}"/>'
+        f'<Choice value="{code}" hint="{escape(name_of(code))}"/>'
         for code in CURRENT_CATEGORIES
     )
     controls = "\n".join(
-        f'    <Header value="{head}"/>\n    <Choices name="{name}" toName="text" '
-        f'choice="{kind}" layout="select"{more}>\n{choices}\n    </Choices>'
-        for name, head, kind, more in (
-            ("primary", "Primary category", "single", ' required="true"'),
-            ("secondaries", "Cross-lists", "multiple", ""),
-        )
+        f'<Header value="{head}"/>\n<Choices name="{name}" toName="text" {more} '
+        f'layout="select">\n{choices}\n</Choices>'
+        for name, (head, more) in CONTROLS.items()
     )
-    return f"""<View>
-    <Header value="$title"/>
-    <Text name="text" value="$text"/>
-    <Text name="proposed" value="$proposed"/>
-{controls}
-</View>
-"""
+    texts = '<Header value="$title"/>\n<Text name="text" value="$text"/>'
+    proposed = '<Text name="proposed" value="$proposed"/>'
+    return f"<View>\n{texts}\n{proposed}\n{controls}\n</View>\n"
 
-
+# %% ../../nbs/09_deployment/05_review.ipynb #7a69d2e3
 def _choice(
     name: str,  # of the control
     codes: Sequence[str],  # that are chosen
@@ -737,33 +771,33 @@ def _choice(
     fixed = {"id": name, "type": "choices", "from_name": name, "to_name": "text"}
     return {**fixed, "value": {"choices": list(codes)}}
 
-# %% ../../nbs/09_deployment/05_review.ipynb #f9832268
+
+def _task(
+    paper: dict[str, Any],  # from `page_papers`
+) -> dict[str, Any]:
+    "A paper as Label Studio reads it."
+    filed, proposals, row = paper["filed"], paper["proposals"], paper["paper"]
+    pairs = [(one["action"], one["proposed"]) for one in proposals]
+    primary, others = accepted_categories(filed, pairs)
+    results = [_choice("primary", [primary])]
+    results += [_choice("secondaries", others)] if others else []
+    first, score = pairs[0][0], proposals[0]["probability"]
+    score = 1 - score if first == "reject_secondary" else score
+    data = {"aid": row["aid"], "title": row["title"]} | {
+        "text": f"{row['title']}\n\n{row['summary']}",
+        "submitted_primary": filed.submitted,
+        "categories": ",".join([filed.primary, *filed.secondaries]),
+        "proposed": "; ".join(" ".join(pair) for pair in pairs),
+    }
+    found = {"model_version": "arxiv_nbclf", "score": score, "result": results}
+    return {"data": data, "predictions": [found]}
+
+
 def label_studio_tasks(
     review: Review,
 ) -> list[dict[str, Any]]:  # a task for each paper that has a proposal
     "Tasks with pre-annotations for Label Studio."
-    tasks = []
-    for paper in page_papers(review, len(review.actions)):
-        filed, proposals = paper["filed"], paper["proposals"]
-        pairs = [(one["action"], one["proposed"]) for one in proposals]
-        primary, others = accepted_categories(filed, pairs)
-        results = [_choice("primary", [primary])]
-        results += [_choice("secondaries", others)] if others else []
-        row, lines = paper["paper"], (f"{a} {code}" for a, code in pairs)
-        data = {
-            "aid": row["aid"],
-            "title": row["title"],
-            "text": f"{row['title']}\n\n{row['summary']}",
-            "submitted_primary": filed.submitted,
-            "categories": ",".join([filed.primary, *filed.secondaries]),
-            "proposed": "; ".join(lines),
-        }
-        score = proposals[0]["probability"]
-        if proposals[0]["action"] == "reject_secondary":
-            score = 1 - score
-        said = {"model_version": "arxiv_nbclf", "score": score, "result": results}
-        tasks.append({"data": data, "predictions": [said]})
-    return tasks
+    return [_task(paper) for paper in page_papers(review, len(review.actions))]
 
 # %% ../../nbs/09_deployment/05_review.ipynb #9f050384
 FORMATS = ("csv", "label-studio")
@@ -776,7 +810,7 @@ def _beside(
     "A file of the same stem."
     return out.with_name(out.name.partition(".")[0] + ending)
 
-
+# %% ../../nbs/09_deployment/05_review.ipynb #552a518d
 def check_review_out(
     out: Path,  # the file to make
     to: str,  # one of FORMATS
@@ -792,7 +826,7 @@ def check_review_out(
     check_folder_free(second)
     return second
 
-
+# %% ../../nbs/09_deployment/05_review.ipynb #838f1315
 def review_file(
     papers: str | Path,  # a file, a folder of files, or the word sample
     out: str | Path,  # the table to make; of Label Studio a .json file
