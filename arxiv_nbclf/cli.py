@@ -15,10 +15,11 @@ __all__ = ['ABOUT', 'app', 'Version', 'Quiet', 'Debug', 'TABLE_HELP', 'PapersArg
            'TunePapers', 'TuneOut', 'RunsArgument', 'NewPapers', 'PREDICT_PAPERS_HELP', 'PREDICTIONS_HELP',
            'BUNDLE_HELP', 'PredictArgument', 'PredictionsOption', 'BundleOption', 'TOP_HELP', 'ANSWER_LEVEL_HELP',
            'SHARES_HELP', 'Top', 'AnswerLevel', 'Shares', 'ABSTAIN_HELP', 'ENGINE_HELP', 'FETCH_HELP', 'AbstainOption',
-           'EngineOption', 'FetchFrom', 'QUEUE_SIZE_HELP', 'QueueSize', 'EXPORT_HELP', 'EXPORT_PAPERS_HELP',
-           'EXPORT_MODEL_HELP', 'ExportModel', 'ExportFormat', 'ExportPapers', 'main', 'Level', 'sample_command',
-           'harvest_command', 'explore_command', 'run_command', 'train_command', 'evaluate_command', 'tune_command',
-           'compare_command', 'drift_command', 'predict_command', 'queue_command', 'export_command']
+           'EngineOption', 'FetchFrom', 'REVIEW_OUT_HELP', 'POLICY_HELP', 'REVIEW_TO_HELP', 'ReviewOut', 'PolicyOption',
+           'ReviewFormat', 'QUEUE_SIZE_HELP', 'QueueSize', 'EXPORT_HELP', 'EXPORT_PAPERS_HELP', 'EXPORT_MODEL_HELP',
+           'ExportModel', 'ExportFormat', 'ExportPapers', 'main', 'Level', 'sample_command', 'harvest_command',
+           'explore_command', 'run_command', 'train_command', 'evaluate_command', 'tune_command', 'compare_command',
+           'drift_command', 'predict_command', 'review_command', 'queue_command', 'export_command']
 
 # %% ../nbs/11_cli.ipynb #973ade67
 import logging
@@ -662,6 +663,34 @@ def predict_command(
     wanted = None if level is None else level.value
     done = bulk.predict_file(*options, wanted, probabilities)
     files.log.info("%s: %s", "stdout" if out == "-" else out, done)
+
+# %% ../nbs/11_cli.ipynb #18d24f53
+REVIEW_OUT_HELP = "csv, tsv, parquet, jsonl or xlsx; beside it a page of that name"
+POLICY_HELP = "arxiv (its published rule), or a TOML file with a rule of yours"
+REVIEW_TO_HELP = "csv (a table as --out says, and a page), or label-studio (json)"
+ReviewOut = Annotated[Path, typer.Option("--out", metavar="FILE", help=REVIEW_OUT_HELP)]
+PolicyOption = Annotated[
+    str, typer.Option("--policy", metavar="arxiv|FILE", help=POLICY_HELP)
+]
+ReviewFormat = Annotated[
+    str, typer.Option("--to", metavar="csv|label-studio", help=REVIEW_TO_HELP)
+]
+
+
+@app.command("review")
+def review_command(
+    papers: PapersArgument,  # the table, with categories
+    out: ReviewOut,  # the file to make
+    model: BundleOption = None,  # of categories; absent: the packaged model
+    policy: PolicyOption = "arxiv",  # or a TOML file
+    to: ReviewFormat = "csv",  # or label-studio
+) -> None:
+    "Propose other categories for papers that a model would file elsewhere."
+    from arxiv_nbclf.core import basics as files
+    from arxiv_nbclf.deployment import review as reviews
+
+    done = reviews.review_file(papers, out, model, policy, to)
+    files.log.info("%s: %s", out, done)
 
 # %% ../nbs/11_cli.ipynb #21229df6
 QUEUE_SIZE_HELP = "How many papers to pick; fewer where the table has no more"

@@ -265,8 +265,15 @@ def html_page(
     byline: str = "",  # a line below the title
     warning: str | Markup = "",  # what to know before reading
     footer: str = "",  # a last line
+    extra: str = "",  # review adds the templates review.css and review.js; "": none
 ) -> str:  # the whole page
     "A page with everything inside."
+    style, script = STYLE, SCRIPT
+    if extra:
+        style, script = (
+            style + _file_text(f"{extra}.css"),
+            script + _file_text(f"{extra}.js"),
+        )
     return str(
         render_template(
             "page.html",
@@ -276,9 +283,9 @@ def html_page(
             byline=byline,
             warning=warning,
             footer=footer,
-            style=Markup(STYLE),
-            script=Markup(SCRIPT),
-            policy=Markup(POLICY),
+            style=Markup(style),
+            script=Markup(script),
+            policy=Markup(_policy(script)),
         )
     )
 
