@@ -1261,7 +1261,9 @@ def _config(
 ) -> Config:
     "How uvicorn runs it."
     options: dict[str, Any] = {"server_header": False, "access_log": False}
-    options |= {"log_config": None, "ws": "none", "http": Protocol}
+    patience = {"patience": settings.body_seconds}
+    options |= {"http": type("Protocol", (Protocol,), patience)}
+    options |= {"log_config": None, "ws": "none"}
     options |= {"factory": isinstance(app, str), "workers": workers}
     return Config(app, timeout_graceful_shutdown=settings.stop_seconds, **options)
 
@@ -1273,12 +1275,22 @@ def _stay(
     "What is left to do when uvicorn has stopped: nothing."
 
 
+def _announce(
+    taken: socket.socket,  # bound
+) -> None:
+    "Say where the server is."
+    host, port, *_ = taken.getsockname()
+    address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    log.info("%s: Ctrl-C stops it; %s/docs has the routes", address, address)
+
+
 def _run_one(
     settings: ServerSettings,  # which model, and its limits
     taken: socket.socket,  # bound
 ) -> None:
     "Serve in this process, until a signal."
     server = Server(_config(create_app(settings), settings))
+    _announce(taken)
     before = {one: signal.signal(one, _stay) for one in (signal.SIGTERM, signal.SIGINT)}
     try:
         server.run([taken])
@@ -1294,6 +1306,7 @@ def _run_several(
 ) -> None:
     "Serve in processes of their own, until a signal."
     find_model(settings.model)  # what is wrong with it is said once, and here
+    _announce(taken)
     with TemporaryDirectory(prefix="arxiv_nbclf-") as counts:
         os.environ[SETTINGS_VARIABLE] = json.dumps(asdict(settings))
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = counts
@@ -1314,9 +1327,6 @@ def serve(
     """
     logging.getLogger("uvicorn.error").setLevel("CRITICAL")
     with bind(host, port) as taken:
-        shown = f"[{host}]" if ":" in host else host
-        address = f"http://{shown}:{taken.getsockname()[1]}"
-        log.info("%s: Ctrl-C stops it; %s/docs has the routes", address, address)
         if workers > 1:
             _run_several(settings, taken, workers)
         else:
