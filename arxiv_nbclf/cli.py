@@ -15,11 +15,12 @@ __all__ = ['ABOUT', 'app', 'Version', 'Quiet', 'Debug', 'TABLE_HELP', 'PapersArg
            'TunePapers', 'TuneOut', 'RunsArgument', 'NewPapers', 'PREDICT_PAPERS_HELP', 'PREDICTIONS_HELP',
            'BUNDLE_HELP', 'PredictArgument', 'PredictionsOption', 'BundleOption', 'TOP_HELP', 'ANSWER_LEVEL_HELP',
            'SHARES_HELP', 'Top', 'AnswerLevel', 'Shares', 'ABSTAIN_HELP', 'ENGINE_HELP', 'FETCH_HELP', 'AbstainOption',
-           'EngineOption', 'FetchFrom', 'REVIEW_OUT_HELP', 'POLICY_HELP', 'REVIEW_TO_HELP', 'ReviewOut', 'PolicyOption',
-           'ReviewFormat', 'QUEUE_SIZE_HELP', 'QueueSize', 'EXPORT_HELP', 'EXPORT_PAPERS_HELP', 'EXPORT_MODEL_HELP',
-           'ExportModel', 'ExportFormat', 'ExportPapers', 'main', 'Level', 'sample_command', 'harvest_command',
-           'explore_command', 'run_command', 'train_command', 'evaluate_command', 'tune_command', 'compare_command',
-           'drift_command', 'predict_command', 'review_command', 'queue_command', 'export_command']
+           'EngineOption', 'FetchFrom', 'HOST_HELP', 'WORKERS_HELP', 'LOG_HELP', 'Host', 'Port', 'Workers', 'Log',
+           'REVIEW_OUT_HELP', 'POLICY_HELP', 'REVIEW_TO_HELP', 'ReviewOut', 'PolicyOption', 'ReviewFormat',
+           'QUEUE_SIZE_HELP', 'QueueSize', 'EXPORT_HELP', 'EXPORT_PAPERS_HELP', 'EXPORT_MODEL_HELP', 'ExportModel',
+           'ExportFormat', 'ExportPapers', 'main', 'Level', 'sample_command', 'harvest_command', 'explore_command',
+           'run_command', 'train_command', 'evaluate_command', 'tune_command', 'compare_command', 'drift_command',
+           'predict_command', 'LogFormat', 'serve_command', 'review_command', 'queue_command', 'export_command']
 
 # %% ../nbs/11_cli.ipynb #973ade67
 import logging
@@ -663,6 +664,37 @@ def predict_command(
     wanted = None if level is None else level.value
     done = bulk.predict_file(*options, wanted, probabilities)
     files.log.info("%s: %s", "stdout" if out == "-" else out, done)
+
+# %% ../nbs/11_cli.ipynb #c17aef83
+class LogFormat(StrEnum):
+    "How a server logs requests."
+
+    json = "json"
+
+
+HOST_HELP = "Address to listen on; 0.0.0.0 lets other machines ask, too"
+WORKERS_HELP = "Processes that answer, each with the model"
+LOG_HELP = "Log each request on stderr, as a line of JSON"
+Host = Annotated[str, typer.Option("--host", metavar="ADDRESS", help=HOST_HELP)]
+Port = Annotated[int, typer.Option("--port", min=0, max=65535, help="0: a free one")]
+Workers = Annotated[int, typer.Option("--workers", min=1, max=64, help=WORKERS_HELP)]
+Log = Annotated[LogFormat | None, typer.Option("--log", help=LOG_HELP)]
+
+# %% ../nbs/11_cli.ipynb #af2aee97
+@app.command("serve")
+def serve_command(
+    model: BundleOption = None,  # absent: the packaged model
+    host: Host = "127.0.0.1",  # this machine alone
+    port: Port = 8000,  # 0: any that is free
+    workers: Workers = 1,  # processes
+    log: Log = None,  # whether requests are logged
+) -> None:
+    "Answer over HTTP, for programs and on a page, until Ctrl-C or SIGTERM."
+    from arxiv_nbclf.deployment import server
+
+    path = None if model is None else str(model)
+    settings = server.ServerSettings(path, json_log=log is not None)
+    server.serve(settings, host, port, workers)
 
 # %% ../nbs/11_cli.ipynb #18d24f53
 REVIEW_OUT_HELP = "csv, tsv, parquet, jsonl or xlsx; beside it a page of that name"

@@ -51,6 +51,7 @@ from .calibration import MAX_MATRIX_CLASSES, cross_fit
 from arxiv_nbclf.classifiers.native import (
     SMALL_BATCH,
     compiled_learner,
+    compiled_loops,
     count_natively,
     has_native,
     native_pays,
@@ -407,6 +408,21 @@ def count_pairs(
     )
 
 
+def _hits(
+    text: str,  # as the model sees it
+) -> tuple[np.ndarray, np.ndarray]:  # buckets, ascending, int32; how often, float64
+    "Count one text; by compiled code where a process has loaded it already."
+    if compiled_loops.cache_info().currsize:
+        hasher = new_hasher(fold, STOP_WORDS, SOFTMAX_BITS, True, separator=" ")
+        data = np.frombuffer(text.encode("utf-8", "replace") or b" ", np.uint8)
+        every, _ = hasher.of_bytes(data, np.array([0, len(data)], np.int64))
+        found, times = np.unique(every, return_counts=True)
+        return found, times.astype(float)
+    hits = Counter(bucket(token, SOFTMAX_BITS) for token in tokens(text, True))
+    found = np.array(sorted(hits), dtype=np.int32)
+    return found, np.array([hits[one] for one in found.tolist()], dtype=float)
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class FeatureTable:
     "The buckets that are features, and how rare each is."
@@ -431,12 +447,10 @@ class FeatureTable:
         text: str,  # as the model sees it
     ) -> tuple[np.ndarray, np.ndarray]:  # places among the features; tf-idf, float32
         "The features of one text, without a matrix."
-        hits = Counter(bucket(token, SOFTMAX_BITS) for token in tokens(text, True))
-        found = np.array(sorted(hits), dtype=np.int32)
+        found, times = _hits(text)
         place = np.searchsorted(self.buckets, found)
         known = self.buckets[np.minimum(place, len(self.buckets) - 1)] == found
-        times = np.array([hits[one] for one in found[known].tolist()], dtype=float)
-        values = (1 + np.log(times).round(12)) * self.idf[place[known]]
+        values = (1 + np.log(times[known]).round(12)) * self.idf[place[known]]
         length = max(float(np.sqrt(values @ values)), 1e-12)
         return place[known], (values / length).astype(np.float32)
 

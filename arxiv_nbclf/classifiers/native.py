@@ -305,7 +305,15 @@ class Hasher:
         # buckets, int32, text after text; and where each text's end, int64
     ) -> tuple[np.ndarray, np.ndarray]:
         "Hash the words of some rows."
-        data, bounds = joined_bytes(columns, start, rows, self.separator)
+        return self.of_bytes(*joined_bytes(columns, start, rows, self.separator))
+
+    def of_bytes(
+        self,
+        data: np.ndarray,  # uint8, texts in UTF-8, one after the other
+        bounds: np.ndarray,  # (rows + 1,) int64, where each begins, and the last ends
+    ) -> tuple[np.ndarray, np.ndarray]:  # as above
+        "Hash the words of joined texts."
+        rows = len(bounds) - 1
         most = int(bounds[-1] - bounds[0] + rows) * (1 + self.pairs)
         buckets, ends = np.empty(most, np.int32), np.empty(rows, np.int64)
         table = self.characters

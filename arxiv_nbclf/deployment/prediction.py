@@ -16,7 +16,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from html import escape
 from importlib.resources import files
 from pathlib import Path
@@ -48,6 +48,7 @@ from ..data.papers import BadPapers, as_frame
 from ..data.taxonomy import GROUP_NAMES, group_of, name_of
 from arxiv_nbclf.preprocessing import (
     LABELS,
+    SEPARATOR_TOKEN,
     BadTexts,
     as_texts,
     check_papers,
@@ -486,7 +487,9 @@ def knows_enough(
     "Whether each text has enough words that the model knows."
     idf, known = _word_idf(predictor), dict[str, bool]()
     bits = 0 if idf is None else len(idf).bit_length() - 1
-    limit, never = 1 - np.log(COMMON), 1.0 if idf is None else idf.max()
+    limit, never = 1 - np.log(COMMON), 1.0
+    if idf is not None:  # one above the limit is enough: there are millions
+        never = np.inf if idf[:4096].max() > limit else idf.max()
     enough = np.zeros(len(texts), dtype=bool)
     for row, words in enumerate(map(first_words, texts)):
         for word in words:
@@ -575,6 +578,11 @@ class AnswerForm:
         "What the answers are: groups or categories."
         return LABELS if self.level == "group" else self.learnt
 
+    @cached_property
+    def sums(self) -> np.ndarray:
+        "Which group each learnt class is of, as `group_matrix` has it."
+        return group_matrix(self.learnt)
+
 
 def answer_form(
     predictor: Any,  # a fitted classifier, or a scorer of one
@@ -630,7 +638,7 @@ def _best_categories(
 ) -> np.ndarray:  # (n, top) places
     "The most probable category of the most probable group, then all others."
     n, rows = form.top, np.arange(len(probabilities))
-    of_group = group_matrix(form.learnt).argmax(axis=1)
+    of_group = form.sums.argmax(axis=1)
     inside = of_group == groups.argmax(axis=1)[:, None]
     first = np.where(inside, probabilities, -1).argmax(axis=1)
     rest = -probabilities
@@ -643,7 +651,7 @@ def _best_categories(
 # %% ../../nbs/09_deployment/00_prediction.ipynb #545f42a9
 def _learnt_probabilities(
     predictor: Any,  # fitted
-    papers: pd.DataFrame,  # title and summary
+    papers: pd.DataFrame | list[str],  # title and summary, or texts of both
     learnt: Sequence[str],  # its classes
 ) -> tuple[np.ndarray, np.ndarray | None]:  # each (n, n_learnt)
     "Probabilities of the classes that were learnt, and of being listed, if known."
@@ -655,8 +663,8 @@ def _learnt_probabilities(
 
 
 @dataclass(frozen=True, eq=False)
-class Answers:
-    "What is known of some papers."
+class _Answers:
+    "What is known of some papers, from what a model reads of them."
 
     probabilities: np.ndarray  # (n, n_learnt)
     groups: np.ndarray  # (n, 8)
@@ -664,6 +672,39 @@ class Answers:
     best: np.ndarray  # (n, top) places of the classes that are named, best first
     abstained: np.ndarray  # bool (n,)
     reasons: np.ndarray  # (n,) str
+
+    @classmethod
+    def _of(
+        cls,
+        predictor: Any,  # fitted
+        papers: pd.DataFrame | list[str],  # title and summary, or texts of both
+        gone: np.ndarray,  # bool (n,), whose abstract was a notice
+        form: AnswerForm,  # as above
+        exclude: np.ndarray | None = None,  # as above
+    ) -> Self:
+        found, listed = _learnt_probabilities(predictor, papers, form.learnt)
+        if exclude is not None:
+            found = np.where(exclude, 0.0, found)
+            listed = None if listed is None else np.where(exclude, 0.0, listed)
+        groups = found
+        if level_of(form.learnt) == "category":
+            groups = found @ form.sums
+        best = _best_groups(groups, form.top)
+        if form.level == "category":
+            best = _best_categories(found, groups, form)
+        shares = groups if form.level == "group" else found
+        unsure = shares[np.arange(len(best)), best[:, 0]] < form.threshold
+        known = np.ones(len(papers), dtype=bool)
+        if form.threshold > 0:
+            known = knows_enough(predictor, paper_texts(papers, separator=" "))
+        why = np.where(known, np.where(unsure, UNSURE, ""), UNKNOWN)
+        both = np.where(why == "", NOTICE, np.char.add(f"{NOTICE}; ", why))
+        reasons = np.where(gone, both, why).astype(object)
+        return cls(found, groups, listed, best, unsure | ~known, reasons)
+
+# %% ../../nbs/09_deployment/00_prediction.ipynb #cab72244
+class Answers(_Answers):
+    "What is known of some papers."
 
     @classmethod
     def of(
@@ -677,22 +718,24 @@ class Answers:
         gone = np.array(notices, dtype=bool)
         if gone.any():
             papers = papers.assign(summary=papers["summary"].mask(gone, ""))
-        found, listed = _learnt_probabilities(predictor, papers, form.learnt)
-        groups = found
-        if level_of(form.learnt) == "category":
-            groups = found @ group_matrix(form.learnt)
-        best = _best_groups(groups, form.top)
-        if form.level == "category":
-            best = _best_categories(found, groups, form)
-        shares = groups if form.level == "group" else found
-        unsure = shares[np.arange(len(best)), best[:, 0]] < form.threshold
-        known = np.ones(len(papers), dtype=bool)
-        if form.threshold > 0:
-            known = knows_enough(predictor, paper_texts(papers, separator=" "))
-        why = np.where(known, np.where(unsure, UNSURE, ""), UNKNOWN)
-        both = np.where(why == "", NOTICE, np.char.add(f"{NOTICE}; ", why))
-        reasons = np.where(gone, both, why).astype(object)
-        return cls(found, groups, listed, best, unsure | ~known, reasons)
+        return cls._of(predictor, papers, gone, form)
+
+    @classmethod
+    def of_texts(
+        cls,
+        predictor: Any,  # fitted
+        titles: Sequence[str],  # in order
+        summaries: Sequence[str],  # in the same order
+        form: AnswerForm,  # as above
+        exclude: np.ndarray | None = None,  # bool (n_learnt,), what is never named
+    ) -> Self:
+        "The same of lists, which costs no table."
+        gone = np.array([is_withdrawal_notice(one) for one in summaries], dtype=bool)
+        texts = [
+            title + SEPARATOR_TOKEN + ("" if notice else summary)
+            for title, summary, notice in zip(titles, summaries, gone, strict=True)
+        ]
+        return cls._of(predictor, texts, gone, form, exclude)
 
 # %% ../../nbs/09_deployment/00_prediction.ipynb #13278115
 def _ids(
