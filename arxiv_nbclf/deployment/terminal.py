@@ -5,7 +5,8 @@
 # %% auto #0
 __all__ = ['MIN_WIDTH', 'SHOWN_ROWS', 'FIRST_ROWS', 'argument_kind', 'UnclearArguments', 'near_files', 'missing_file',
            'unknown_word', 'existing_file', 'existing_folder', 'Arguments', 'parse_arguments', 'new_console',
-           'plain_text', 'bar', 'class_name', 'print_prediction', 'FirstPredictions', 'print_predictions']
+           'plain_text', 'bar', 'class_name', 'print_prediction', 'FirstPredictions', 'print_predictions',
+           'marked_text', 'print_explanation', 'explanation_record', 'print_scores', 'duration']
 
 # %% ../../nbs/09_deployment/08_terminal.ipynb #5d17d4aa
 import os
@@ -275,7 +276,7 @@ def _bar_width(
     console: "Console",  # on which it is shown
 ) -> int:
     "How wide bars are."
-    return 20 if console.width >= 80 else 8
+    return 20 if console.width >= 100 else 12 if console.width >= 80 else 8
 
 # %% ../../nbs/09_deployment/08_terminal.ipynb #95bf3e90
 def print_prediction(
@@ -340,3 +341,99 @@ def print_predictions(
     if more := first.count - len(first.rows):
         hint = "--out FILE writes all, --format jsonl prints them"
         console.print(plain_text(f"and {more:,} more ({hint})", console))
+
+# %% ../../nbs/09_deployment/08_terminal.ipynb #58363a0d
+def _style(
+    part: float,  # what a word adds
+) -> str:  # of Rich
+    "How a word for the answer, or against it, is shown."
+    return "bold green" if part > 0 else "underline red"
+
+
+def marked_text(
+    found: Any,  # an Explanation
+    console: "Console",  # where it is shown
+) -> "Text":
+    "The text of an explanation with its strongest words marked."
+    from rich.text import Text
+
+    signs = [" " if one.isspace() else one for one in found.text]
+    line = "".join(one if one.isprintable() else "�" for one in signs)
+    encoding = console.encoding
+    text = Text(line.encode(encoding, "replace").decode(encoding))
+    words = found.units[found.units["unit"].isin(found.spans.keys())]  # no pairs
+    strongest = words.head(found.top)[["unit", "contribution"]]
+    for unit, part in strongest.itertuples(index=False, name=None):
+        for start, end in found.spans.get(unit, ()) if part else ():
+            text.stylize(_style(part), start, end)
+    return text
+
+# %% ../../nbs/09_deployment/08_terminal.ipynb #e2f74acd
+def print_explanation(
+    found: Any,  # an Explanation
+    console: "Console",  # where it is shown
+) -> None:
+    "Show the words for an answer and against it."
+    name = f"{found.group} {class_name(found.group)}"
+    what = "the score" if found.exact else "the probability, by leaving it out"
+    console.print(plain_text(name, console, "bold"))
+    console.print(marked_text(found, console), soft_wrap=False)
+    console.print()
+    table = _new_table(">", "", "word", heads=False)
+    units = found.units.head(found.top)[["contribution", "times", "unit"]]
+    for part, times, unit in units.itertuples(index=False, name=None):
+        mark = plain_text(f"{part:+.4f}", console, _style(part) if part else "")
+        count = f"{times} x" if times > 1 else ""
+        table.add_row(mark, *(plain_text(cell, console) for cell in (count, unit)))
+    console.print(table)
+    console.print(plain_text(f"What each adds to {what} of {found.group}.", console))
+
+# %% ../../nbs/09_deployment/08_terminal.ipynb #2ef74ee1
+def explanation_record(
+    found: Any,  # an Explanation
+) -> dict[str, Any]:  # plain JSON
+    "An explanation for other programs."
+    units = found.units[["unit", "times", "contribution"]]
+    words = [
+        {"word": unit, "times": int(times), "contribution": round(float(part), 6)}
+        for unit, times, part in units.itertuples(index=False, name=None)
+    ]
+    return {
+        "explained": found.group,
+        "of": "score" if found.exact else "probability",
+        "total": round(found.total, 6),
+        "constant": round(found.constant, 6),
+        "words": words,
+        "text": found.text,
+    }
+
+# %% ../../nbs/09_deployment/08_terminal.ipynb #475980e0
+def print_scores(
+    report: dict[str, Any],  # a run's report.json
+    console: "Console",  # where they are shown
+) -> None:
+    "Show precision, recall, F1 and support of each group."
+    groups = report.get("group", report)
+    table = _new_table("group", *["name"] * (console.width >= 60))
+    for column in ("precision", "recall", "F1", "papers"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for name, scores in groups["per_class"].items():
+        values = [scores[key] for key in ("precision", "recall", "f1")]
+        cells = [name, *[class_name(name)] * (console.width >= 60)]
+        cells += ["-" if value is None else f"{value:.3f}" for value in values]
+        texts = [plain_text(cell, console) for cell in cells]
+        table.add_row(*texts, f"{scores['support']:,}")
+    console.print(table)
+
+# %% ../../nbs/09_deployment/08_terminal.ipynb #75901ff1
+def duration(
+    seconds: float,  # that something took
+) -> str:
+    "A time as people say it."
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    hours, rest = divmod(minutes, 60)
+    return f"{minutes} min" if minutes < 120 else f"{hours} h {rest} min"
