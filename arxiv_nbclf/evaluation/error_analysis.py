@@ -14,7 +14,9 @@ import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from html import escape
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -738,6 +740,27 @@ def _class_id(
         raise CannotExplain(f"there is no {level} {name!r}; choose one of {known}")
     return list(classes).index(name)
 
+
+def _classes_at(
+    classifier: Classifier,  # fitted
+    level: str | None,  # group or category; None: as the model answers
+) -> tuple[str, ...]:
+    "The classes of a level. Raises `BadSettings` for one that a model has not."
+    if level is None:
+        return answered_classes(classifier)
+    groups = classifier.answer_level(level) == "group"
+    return LABELS if groups else tuple(map(str, classifier.labels_))
+
+
+def _at_level(
+    classifier: Classifier,  # fitted
+    level: str | None,  # group or category; None: as the model answers
+) -> Any:  # with predict_proba for a list of texts
+    "A classifier that answers at one level."
+    if level is None:
+        return classifier
+    return SimpleNamespace(predict_proba=partial(classifier.predict_proba, level=level))
+
 # %% ../../nbs/07_evaluation/02_error_analysis.ipynb #1681c4c8
 def _contributions(
     classifier: Classifier,  # fitted
@@ -745,17 +768,22 @@ def _contributions(
     seen: str,  # as the model sees it
     group: int,  # label id
     unit: str,  # word or sentence
+    level: str | None = None,  # group or category; None: as the model answers
 ) -> tuple[pd.DataFrame, bool, float, float]:  # units, exact, total, constant
     "Contributions of the units."
-    direct = answered_classes(classifier) == tuple(
-        getattr(classifier, "labels_", LABELS)
-    )
+    learnt = tuple(map(str, getattr(classifier, "labels_", LABELS)))
+    direct = _classes_at(classifier, level) == learnt
     if unit == "word" and direct and isinstance(classifier, LinearClassifier):
-        total = float(classifier.decision_function([text])[0, group])
         units = word_contributions(classifier, seen, group)
-        return units, True, total, classifier.text_parts(seen, group)[1]
-    units = occlusion(classifier, seen, group, _spans(seen, unit))
-    return units, False, float(classifier.predict_proba([text])[0, group]), 0.0
+        constant = classifier.text_parts(seen, group)[1]
+        if level is None:
+            total = float(classifier.decision_function([text])[0, group])
+        else:  # the scores may be of another level
+            total = float(units["contribution"].sum()) + constant
+        return units, True, total, constant
+    answers = _at_level(classifier, level)
+    units = occlusion(answers, seen, group, _spans(seen, unit))
+    return units, False, float(answers.predict_proba([text])[0, group]), 0.0
 
 # %% ../../nbs/07_evaluation/02_error_analysis.ipynb #df82895d
 def _check_explainable(
@@ -779,11 +807,13 @@ def explain(
     group: str | None = None,
     top: int = 10,  # units that are shown; all are kept
     unit: str = "word",  # or sentence, which is always by occlusion
+    level: str | None = None,  # group or category; None: as the model answers
 ) -> Explanation:  # the contribution of each unit; shows itself as marked text
     """Which words raised or lowered the score of a group or category.
 
     Raises `CannotExplain` if the text is no string or holds no words, or if the group
-    or the unit does not exist; `NotFittedError` if the classifier is not fitted.
+    or the unit does not exist; `NotFittedError` if the classifier is not fitted, and
+    `BadSettings` for a level that it does not have.
 
     Example
     -------
@@ -799,10 +829,11 @@ def explain(
         raise CannotExplain(
             "the text holds no known words; give a title or an abstract"
         )
-    classes = answered_classes(classifier)
-    predicted = int(classifier.predict_proba([text])[0].argmax())
+    classes, answers = _classes_at(classifier, level), _at_level(classifier, level)
+    predicted = int(answers.predict_proba([text])[0].argmax())
     label = _class_id(group, predicted, classes)
-    units, exact, total, constant = _contributions(classifier, text, seen, label, unit)
+    parts = _contributions(classifier, text, seen, label, unit, level)
+    units, exact, total, constant = parts
     order = {"by": "contribution", "key": np.abs, "ascending": False, "kind": "stable"}
     units = units.sort_values(**order, ignore_index=True)
     return Explanation(seen, classes[label], exact, total, constant, units, spans, top)
