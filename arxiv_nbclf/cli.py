@@ -6,17 +6,18 @@
 __all__ = ['ABOUT', 'app', 'Version', 'Quiet', 'Debug', 'TABLE_HELP', 'PapersArgument', 'Out', 'ModelOption', 'Strict',
            'FAMILY_HELP', 'ENCODER_HELP', 'FamilyOption', 'EncoderOption', 'RECIPE_HELP', 'SETTING_HELP',
            'RecipeOption', 'Set', 'SPLIT_HELP', 'TUNE_HELP', 'Split', 'Seed', 'Tune', 'LEVEL_HELP', 'LEARN_HELP',
-           'MIN_PAPERS_HELP', 'LevelOption', 'Learn', 'MinPapers', 'TableOption', 'RowsOption', 'SampleSeed',
-           'HARVEST_OUT_HELP', 'CATEGORIES_HELP', 'HarvestOut', 'Categories', 'START_HELP', 'IDS_HELP', 'Start', 'End',
-           'Ids', 'PER_GROUP_HELP', 'DELAY_HELP', 'SNAPSHOT_HELP', 'PerGroup', 'Api', 'Delay', 'Snapshot',
-           'TRIALS_HELP', 'SPACE_HELP', 'OBJECTIVE_HELP', 'Trials', 'SpaceOption', 'ObjectiveOption', 'Minutes',
-           'FOLDS_HELP', 'CHECK_FOLDS_HELP', 'RETRAIN_HELP', 'Folds', 'CheckFolds', 'Retrain', 'Sampler', 'Pruner',
-           'STORAGE_HELP', 'STUDY_HELP', 'HEARTBEAT_HELP', 'SHOW_HELP', 'Storage', 'StudyName', 'Heartbeat', 'Show',
-           'TunePapers', 'TuneOut', 'RunsArgument', 'NewPapers', 'PREDICT_PAPERS_HELP', 'PREDICTIONS_HELP',
-           'BUNDLE_HELP', 'PredictArgument', 'PredictionsOption', 'BundleOption', 'TOP_HELP', 'ANSWER_LEVEL_HELP',
-           'SHARES_HELP', 'Top', 'AnswerLevel', 'Shares', 'ABSTAIN_HELP', 'ENGINE_HELP', 'FETCH_HELP', 'AbstainOption',
-           'EngineOption', 'FetchFrom', 'EXPORT_HELP', 'EXPORT_PAPERS_HELP', 'EXPORT_MODEL_HELP', 'ExportModel',
-           'ExportFormat', 'ExportPapers', 'main', 'Level', 'sample_command', 'harvest_command', 'explore_command',
+           'DECIDE_HELP', 'PRIOR_HELP', 'MIN_PAPERS_HELP', 'LevelOption', 'Learn', 'DecideOption', 'PriorOption',
+           'MinPapers', 'TableOption', 'RowsOption', 'SampleSeed', 'HARVEST_OUT_HELP', 'CATEGORIES_HELP', 'HarvestOut',
+           'Categories', 'START_HELP', 'IDS_HELP', 'Start', 'End', 'Ids', 'PER_GROUP_HELP', 'DELAY_HELP',
+           'SNAPSHOT_HELP', 'PerGroup', 'Api', 'Delay', 'Snapshot', 'TRIALS_HELP', 'SPACE_HELP', 'OBJECTIVE_HELP',
+           'Trials', 'SpaceOption', 'ObjectiveOption', 'Minutes', 'FOLDS_HELP', 'CHECK_FOLDS_HELP', 'RETRAIN_HELP',
+           'Folds', 'CheckFolds', 'Retrain', 'Sampler', 'Pruner', 'STORAGE_HELP', 'STUDY_HELP', 'HEARTBEAT_HELP',
+           'SHOW_HELP', 'Storage', 'StudyName', 'Heartbeat', 'Show', 'TunePapers', 'TuneOut', 'RunsArgument',
+           'NewPapers', 'PREDICT_PAPERS_HELP', 'PREDICTIONS_HELP', 'BUNDLE_HELP', 'PredictArgument',
+           'PredictionsOption', 'BundleOption', 'TOP_HELP', 'ANSWER_LEVEL_HELP', 'SHARES_HELP', 'Top', 'AnswerLevel',
+           'Shares', 'ABSTAIN_HELP', 'ENGINE_HELP', 'FETCH_HELP', 'AbstainOption', 'EngineOption', 'FetchFrom',
+           'EXPORT_HELP', 'EXPORT_PAPERS_HELP', 'EXPORT_MODEL_HELP', 'ExportModel', 'ExportFormat', 'ExportPapers',
+           'main', 'Level', 'LearnLevel', 'Decide', 'sample_command', 'harvest_command', 'explore_command',
            'run_command', 'train_command', 'evaluate_command', 'tune_command', 'compare_command', 'drift_command',
            'predict_command', 'export_command']
 
@@ -221,30 +222,60 @@ Tune = Annotated[int | None, typer.Option("--tune", metavar="N", min=1, help=TUN
 
 # %% ../nbs/11_cli.ipynb #026f936d
 class Level(StrEnum):
-    "What a model answers in, or learns."
+    "What a model answers in."
 
     group = "group"
     category = "category"
 
 
+class LearnLevel(StrEnum):
+    "What a model learns."
+
+    group = "group"
+    category = "category"
+    both = "both"
+
+
+class Decide(StrEnum):
+    "What answers are for."
+
+    accuracy = "accuracy"
+    macro_f1 = "macro_f1"
+
+# %% ../nbs/11_cli.ipynb #0f84dd5d
 LEVEL_HELP = "Answer in the eight groups, or in categories such as cs.LG"
 LEARN_HELP = (
-    "Learn groups, or categories, whose sums groups can be (default: the level)"
+    "Learn groups, categories, or both, blended "
+    "(default: the level; both for groups of the hybrid family)"
+)
+DECIDE_HELP = (
+    "Answer for accuracy or for macro F1 alone "
+    "(default: groups for both; categories for accuracy)"
+)
+PRIOR_HELP = (
+    "Mixture of categories that answers are corrected to: natural (arXiv's), training, "
+    "or a table whose categories are counted"
 )
 MIN_PAPERS_HELP = "Training papers that a category needs to be learnt"
 LevelOption = Annotated[Level, typer.Option("--level", help=LEVEL_HELP)]
-Learn = Annotated[Level | None, typer.Option("--learn", help=LEARN_HELP)]
+Learn = Annotated[LearnLevel | None, typer.Option("--learn", help=LEARN_HELP)]
+DecideOption = Annotated[Decide | None, typer.Option("--decide", help=DECIDE_HELP)]
+PriorOption = Annotated[
+    str, typer.Option("--prior", metavar="MIXTURE", help=PRIOR_HELP)
+]
 MinPapers = Annotated[int, typer.Option("--min-papers", min=1, help=MIN_PAPERS_HELP)]
 
 # %% ../nbs/11_cli.ipynb #f3dc1b36
 def _levels(
     level: Level,  # the value of --level
-    learn: Level | None,  # the value of --learn
+    learn: LearnLevel | None,  # the value of --learn
     min_papers: int,  # the value of --min-papers
+    decide: Decide | None = None,  # the value of --decide
 ) -> dict[str, Any]:  # as train, run and tune take them
     "The levels that a command requests, as plain words."
-    learnt = None if learn is None else learn.value
-    return {"level": level.value, "learn": learnt, "min_papers": min_papers}
+    names = {"learn": learn, "decide": decide}
+    values = {name: one and one.value for name, one in names.items()}
+    return {"level": level.value, "min_papers": min_papers, **values}
 
 # %% ../nbs/11_cli.ipynb #7ddf8f6f
 TableOption = Annotated[
@@ -376,6 +407,8 @@ def run_command(
     level: LevelOption = Level.group,  # of the answers
     learn: Learn = None,  # what is learnt; absent: the level
     min_papers: MinPapers = 5,  # training papers of a category
+    decide: DecideOption = None,  # what answers are for
+    prior: PriorOption = "training",  # mixture that answers are corrected to
     tune: Tune = None,  # number of trials of a search
 ) -> None:
     "Everything, start to report: prepare, fit, compare with linear, evaluate on test."
@@ -383,11 +416,13 @@ def run_command(
 
     settings = _settings(recipe, set_)
     options = (papers, out, family, split, seed, encoder, settings, strict)
-    levels = _levels(level, learn, min_papers)
+    levels = _levels(level, learn, min_papers, decide)
+    if tune and prior != "training":
+        raise typer.BadParameter("--prior does not go with --tune: train with it after")
     if tune:
         finished = runs.tune(*options, trials=tune, command="run", **levels)
     else:
-        finished = runs.run(*options, **levels)
+        finished = runs.run(*options, **levels, prior=prior)
     runs.log.info("%s\nreport: %s", finished, out / "report" / "report.html")
 
 # %% ../nbs/11_cli.ipynb #ef89ce81
@@ -405,13 +440,16 @@ def train_command(
     level: LevelOption = Level.group,  # of the answers
     learn: Learn = None,  # what is learnt; absent: the level
     min_papers: MinPapers = 5,  # training papers of a category
+    decide: DecideOption = None,  # what answers are for
+    prior: PriorOption = "training",  # mixture that answers are corrected to
 ) -> None:
     "Fit a model on the training papers of a table and save it; nothing is scored."
     from arxiv_nbclf import runs
 
     settings = _settings(recipe, set_)
     options = (papers, out, family, split, seed, encoder, settings, strict)
-    trained = runs.train(*options, **_levels(level, learn, min_papers))
+    levels = _levels(level, learn, min_papers, decide)
+    trained = runs.train(*options, **levels, prior=prior)
     runs.log.info("%s", trained)
 
 # %% ../nbs/11_cli.ipynb #ef8a2b4e
