@@ -171,12 +171,11 @@ def _raw_predictions(
     learnt = tuple(getattr(classifier, "labels_", LABELS))
     decision_scores = classifier.decision_function(papers)
     plain = learnt == answered_classes(classifier) and decision_scores.ndim == 2
-    if plain and level_of(learnt) == "group":
-        return decision_scores, classifier.calibration_(decision_scores)
+    if plain and getattr(classifier, "learn", None) is None:
+        found = classifier.calibration_(decision_scores)
+        return decision_scores, found if learnt == LABELS else classifier._led(found)
+    # groups as sums over categories, blended ones, or scikit-learn's form for two classes
     probabilities = classifier.predict_proba(papers)
-    if plain and classifier.learn is None:
-        return decision_scores, probabilities
-    # groups as sums over categories, or scikit-learn's form for two classes
     return np.log(probabilities.clip(1e-300)), probabilities
 
 
