@@ -256,20 +256,25 @@ PRIOR_HELP = (
     "Mixture of categories that answers are corrected to: natural (arXiv's), training, "
     "or a table whose categories are counted"
 )
-MIN_PAPERS_HELP = "Training papers that a category needs to be learnt"
+MIN_PAPERS_HELP = (
+    "Training papers that a category needs to be learnt "
+    "(default: 5; 2 for groups of --learn both)"
+)
 LevelOption = Annotated[Level, typer.Option("--level", help=LEVEL_HELP)]
 Learn = Annotated[LearnLevel | None, typer.Option("--learn", help=LEARN_HELP)]
 DecideOption = Annotated[Decide | None, typer.Option("--decide", help=DECIDE_HELP)]
 PriorOption = Annotated[
     str, typer.Option("--prior", metavar="MIXTURE", help=PRIOR_HELP)
 ]
-MinPapers = Annotated[int, typer.Option("--min-papers", min=1, help=MIN_PAPERS_HELP)]
+MinPapers = Annotated[
+    int | None, typer.Option("--min-papers", min=1, help=MIN_PAPERS_HELP)
+]
 
 # %% ../nbs/11_cli.ipynb #f3dc1b36
 def _levels(
     level: Level,  # the value of --level
     learn: LearnLevel | None,  # the value of --learn
-    min_papers: int,  # the value of --min-papers
+    min_papers: int | None,  # the value of --min-papers
     decide: Decide | None = None,  # the value of --decide
 ) -> dict[str, Any]:  # as train, run and tune take them
     "The levels that a command requests, as plain words."
@@ -406,7 +411,7 @@ def run_command(
     strict: Strict = False,  # whether a rejected row is an error
     level: LevelOption = Level.group,  # of the answers
     learn: Learn = None,  # what is learnt; absent: the level
-    min_papers: MinPapers = 5,  # training papers of a category
+    min_papers: MinPapers = None,  # training papers of a category
     decide: DecideOption = None,  # what answers are for
     prior: PriorOption = "training",  # mixture that answers are corrected to
     tune: Tune = None,  # number of trials of a search
@@ -439,7 +444,7 @@ def train_command(
     strict: Strict = False,  # whether a rejected row is an error
     level: LevelOption = Level.group,  # of the answers
     learn: Learn = None,  # what is learnt; absent: the level
-    min_papers: MinPapers = 5,  # training papers of a category
+    min_papers: MinPapers = None,  # training papers of a category
     decide: DecideOption = None,  # what answers are for
     prior: PriorOption = "training",  # mixture that answers are corrected to
 ) -> None:
@@ -567,7 +572,7 @@ def tune_command(
     strict: Strict = False,  # whether a rejected row is an error
     level: LevelOption = Level.group,  # of the answers
     learn: Learn = None,  # what is learnt; absent: the level
-    min_papers: MinPapers = 5,  # training papers of a category
+    min_papers: MinPapers = None,  # training papers of a category
     show: Show = None,  # a study to print, instead of a search
 ) -> None:
     "Search for the best settings of a family, and report on the model that has them."

@@ -1091,9 +1091,8 @@ class ProbabilityClassifier(Predictor):
         papers: Papers,  # to score
     ) -> np.ndarray:  # (n_papers, n_classes); the highest wins, but for biases
         "Scores before calibration."
-        if self.learn == "both":  # two scores decide
-            return np.log(self._probabilities(papers).clip(1e-300))
-        scores = self._finite_scores(papers)
+        # of both levels those of the categories
+        scores = self._finite_scores(papers)[:, : len(self.labels_)]
         if self.answer_level() != self.learnt_level:
             sums = softmax(scores) @ group_matrix(self.labels_)
             scores = np.log(sums.clip(1e-300))

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['STOP_WORDS', 'ABSENT_CLASS_SCORE', 'FeatureBuilder', 'SOFTMAX_BITS', 'COUNTED_ROWS', 'MIXED_BLOCKS', 'SOFTMAX_SHAPES',
-           'LISTED_WEIGHT', 'MAX_HELD_OUT', 'MANY_TEXTS', 'GROUPS_FILE', 'fold', 'tokens', 'fnv1a', 'bucket',
+           'LISTED_WEIGHT', 'MAX_HELD_OUT', 'GROUPS_FILE', 'MANY_TEXTS', 'fold', 'tokens', 'fnv1a', 'bucket',
            'count_features', 'inverse_document_frequency', 'tfidf', 'fit_margins', 'tfidf_builder',
            'out_of_fold_margins', 'choose_C', 'count_pairs', 'FeatureTable', 'select_features', 'TextBlock',
            'TextBlocks', 'SoftmaxModel', 'SoftmaxState', 'learn_epoch', 'fit_softmax', 'fit_logistic',
@@ -1328,9 +1328,7 @@ class PartialFit(StreamFit):
         self.learnt_from_ = sketch if before is None else before | sketch
         return self
 
-# %% ../../nbs/04_classifiers/03_linear.ipynb #f3d8c92e
-# texts: from so many on, a tenth is held out instead of five fits
-MANY_TEXTS = 50_000
+# %% ../../nbs/04_classifiers/03_linear.ipynb #231755ed
 GROUPS_FILE = "groups.safetensors"  # of a bundle: groups that are learnt directly
 
 
@@ -1343,6 +1341,10 @@ def beside(
         return None
     both = np.hstack([categories.scores, groups[categories.rows]])
     return replace(categories, scores=both)
+
+# %% ../../nbs/04_classifiers/03_linear.ipynb #f3d8c92e
+# texts: from so many on, a tenth is held out instead of five fits
+MANY_TEXTS = 50_000
 
 
 class SoftmaxFit(Classifier):

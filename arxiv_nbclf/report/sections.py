@@ -174,8 +174,10 @@ def _raw_predictions(
     if plain and getattr(classifier, "learn", None) is None:
         found = classifier.calibration_(decision_scores)
         return decision_scores, found if learnt == LABELS else classifier._led(found)
-    # groups as sums over categories, blended ones, or scikit-learn's form for two classes
     probabilities = classifier.predict_proba(papers)
+    if decision_scores.shape == probabilities.shape:  # groups as sums over categories
+        return decision_scores, probabilities
+    # scikit-learn's form for two classes
     return np.log(probabilities.clip(1e-300)), probabilities
 
 
