@@ -6,14 +6,15 @@
 __all__ = ['ABOUT', 'app', 'Version', 'Quiet', 'Debug', 'GREETING', 'TABLE_HELP', 'PapersArgument', 'Out', 'ModelOption',
            'Strict', 'FAMILY_HELP', 'FAMILY_NAMES', 'ENCODER_HELP', 'FamilyOption', 'EncoderOption', 'RECIPE_HELP',
            'RECIPE_NAMES', 'SETTING_HELP', 'RecipeOption', 'Set', 'SPLIT_HELP', 'SPLIT_NAMES', 'TUNE_HELP', 'Split',
-           'Seed', 'Tune', 'LEVEL_HELP', 'LEARN_HELP', 'MIN_PAPERS_HELP', 'LevelOption', 'Learn', 'MinPapers',
-           'TableOption', 'RowsOption', 'SampleSeed', 'HARVEST_OUT_HELP', 'CATEGORIES_HELP', 'HarvestOut', 'Categories',
-           'START_HELP', 'IDS_HELP', 'Start', 'End', 'Ids', 'PER_GROUP_HELP', 'DELAY_HELP', 'SNAPSHOT_HELP', 'PerGroup',
-           'Api', 'Delay', 'Snapshot', 'TRIALS_HELP', 'SPACE_HELP', 'OBJECTIVE_HELP', 'OBJECTIVE_NAMES', 'Trials',
-           'SpaceOption', 'ObjectiveOption', 'Minutes', 'FOLDS_HELP', 'CHECK_FOLDS_HELP', 'RETRAIN_HELP', 'Folds',
-           'CheckFolds', 'Retrain', 'SAMPLER_NAMES', 'PRUNER_NAMES', 'Sampler', 'Pruner', 'STORAGE_HELP', 'STUDY_HELP',
-           'HEARTBEAT_HELP', 'SHOW_HELP', 'Storage', 'StudyName', 'Heartbeat', 'Show', 'TunePapers', 'TuneOut',
-           'RunsArgument', 'NewPapers', 'PREDICT_PAPERS_HELP', 'PREDICTIONS_HELP', 'BUNDLE_HELP', 'PredictArgument',
+           'Seed', 'Tune', 'LEVEL_HELP', 'LEARN_HELP', 'DECIDE_HELP', 'PRIOR_HELP', 'MIN_PAPERS_HELP', 'LevelOption',
+           'Learn', 'DecideOption', 'PriorOption', 'MinPapers', 'TableOption', 'RowsOption', 'SampleSeed',
+           'HARVEST_OUT_HELP', 'CATEGORIES_HELP', 'HarvestOut', 'Categories', 'START_HELP', 'IDS_HELP', 'Start', 'End',
+           'Ids', 'PER_GROUP_HELP', 'DELAY_HELP', 'SNAPSHOT_HELP', 'PerGroup', 'Api', 'Delay', 'Snapshot',
+           'TRIALS_HELP', 'SPACE_HELP', 'OBJECTIVE_HELP', 'OBJECTIVE_NAMES', 'Trials', 'SpaceOption', 'ObjectiveOption',
+           'Minutes', 'FOLDS_HELP', 'CHECK_FOLDS_HELP', 'RETRAIN_HELP', 'Folds', 'CheckFolds', 'Retrain',
+           'SAMPLER_NAMES', 'PRUNER_NAMES', 'Sampler', 'Pruner', 'STORAGE_HELP', 'STUDY_HELP', 'HEARTBEAT_HELP',
+           'SHOW_HELP', 'Storage', 'StudyName', 'Heartbeat', 'Show', 'TunePapers', 'TuneOut', 'RunsArgument',
+           'NewPapers', 'PREDICT_PAPERS_HELP', 'PREDICTIONS_HELP', 'BUNDLE_HELP', 'PredictArgument',
            'PredictionsOption', 'BundleOption', 'TOP_HELP', 'ANSWER_LEVEL_HELP', 'SHARES_HELP', 'Top', 'AnswerLevel',
            'Shares', 'FORMAT_HELP', 'FORMAT_NAMES', 'TITLE_HELP', 'FormatOption', 'Title', 'Abstract', 'ABSTAIN_HELP',
            'ENGINE_NAMES', 'ENGINE_HELP', 'FETCH_HELP', 'AbstainOption', 'EngineOption', 'FetchFrom', 'EXPLAIN_HELP',
@@ -21,10 +22,10 @@ __all__ = ['ABOUT', 'app', 'Version', 'Quiet', 'Debug', 'GREETING', 'TABLE_HELP'
            'ExplainLevel', 'Words', 'HOST_HELP', 'WORKERS_HELP', 'LOG_HELP', 'Host', 'Port', 'Workers', 'Log',
            'REVIEW_OUT_HELP', 'POLICY_HELP', 'REVIEW_TO_HELP', 'ReviewOut', 'PolicyOption', 'ReviewFormat',
            'QUEUE_SIZE_HELP', 'QueueSize', 'EXPORT_HELP', 'EXPORT_PAPERS_HELP', 'EXPORT_MODEL_HELP', 'ExportModel',
-           'EXPORT_NAMES', 'ExportFormat', 'ExportPapers', 'main', 'Level', 'sample_command', 'harvest_command',
-           'explore_command', 'run_command', 'train_command', 'evaluate_command', 'tune_command', 'compare_command',
-           'drift_command', 'predict_command', 'explain_command', 'LogFormat', 'serve_command', 'review_command',
-           'queue_command', 'export_command']
+           'EXPORT_NAMES', 'ExportFormat', 'ExportPapers', 'main', 'Level', 'LearnLevel', 'Decide', 'sample_command',
+           'harvest_command', 'explore_command', 'run_command', 'train_command', 'evaluate_command', 'tune_command',
+           'compare_command', 'drift_command', 'predict_command', 'explain_command', 'LogFormat', 'serve_command',
+           'review_command', 'queue_command', 'export_command']
 
 # %% ../nbs/11_cli.ipynb #973ade67
 import json
@@ -315,30 +316,65 @@ Tune = Annotated[int | None, typer.Option("--tune", metavar="N", min=1, help=TUN
 
 # %% ../nbs/11_cli.ipynb #026f936d
 class Level(StrEnum):
-    "What a model answers in, or learns."
+    "What a model answers in."
 
     group = "group"
     category = "category"
 
 
+class LearnLevel(StrEnum):
+    "What a model learns."
+
+    group = "group"
+    category = "category"
+    both = "both"
+
+
+class Decide(StrEnum):
+    "What answers are for."
+
+    accuracy = "accuracy"
+    macro_f1 = "macro_f1"
+
+# %% ../nbs/11_cli.ipynb #0f84dd5d
 LEVEL_HELP = "Answer in the eight groups, or in categories such as cs.LG"
 LEARN_HELP = (
-    "Learn groups, or categories, whose sums groups can be (default: the level)"
+    "Learn groups, categories, or both, blended "
+    "(default: the level; both for groups of the hybrid family)"
 )
-MIN_PAPERS_HELP = "Training papers that a category needs to be learnt"
+DECIDE_HELP = (
+    "Answer for accuracy or for macro F1 alone "
+    "(default: groups for both; categories for accuracy)"
+)
+PRIOR_HELP = (
+    "Mixture of categories that answers are corrected to: natural (arXiv's), training, "
+    "or a table whose categories are counted"
+)
+MIN_PAPERS_HELP = (
+    "Training papers that a category needs to be learnt "
+    "(default: 5; 2 for groups of --learn both)"
+)
 LevelOption = Annotated[Level, typer.Option("--level", help=LEVEL_HELP)]
-Learn = Annotated[Level | None, typer.Option("--learn", help=LEARN_HELP)]
-MinPapers = Annotated[int, typer.Option("--min-papers", min=1, help=MIN_PAPERS_HELP)]
+Learn = Annotated[LearnLevel | None, typer.Option("--learn", help=LEARN_HELP)]
+DecideOption = Annotated[Decide | None, typer.Option("--decide", help=DECIDE_HELP)]
+PriorOption = Annotated[
+    str, typer.Option("--prior", metavar="MIXTURE", help=PRIOR_HELP)
+]
+MinPapers = Annotated[
+    int | None, typer.Option("--min-papers", min=1, help=MIN_PAPERS_HELP)
+]
 
 # %% ../nbs/11_cli.ipynb #f3dc1b36
 def _levels(
     level: Level,  # the value of --level
-    learn: Level | None,  # the value of --learn
-    min_papers: int,  # the value of --min-papers
+    learn: LearnLevel | None,  # the value of --learn
+    min_papers: int | None,  # the value of --min-papers
+    decide: Decide | None = None,  # the value of --decide
 ) -> dict[str, Any]:  # as train, run and tune take them
     "The levels that a command requests, as plain words."
-    learnt = None if learn is None else learn.value
-    return {"level": level.value, "learn": learnt, "min_papers": min_papers}
+    names = {"learn": learn, "decide": decide}
+    values = {name: one and one.value for name, one in names.items()}
+    return {"level": level.value, "min_papers": min_papers, **values}
 
 # %% ../nbs/11_cli.ipynb #17900c9b
 def _papers_text(
@@ -491,7 +527,9 @@ def run_command(
     strict: Strict = False,  # whether a rejected row is an error
     level: LevelOption = Level.group,  # of the answers
     learn: Learn = None,  # what is learnt; absent: the level
-    min_papers: MinPapers = 5,  # training papers of a category
+    min_papers: MinPapers = None,  # training papers of a category
+    decide: DecideOption = None,  # what answers are for
+    prior: PriorOption = "training",  # mixture that answers are corrected to
     tune: Tune = None,  # number of trials of a search
 ) -> str:  # what came of it
     "All in one: prepare, fit, compare with linear, test, report."
@@ -499,11 +537,13 @@ def run_command(
 
     settings = _settings(recipe, set_)
     options = (papers, out, family, split, seed, encoder, settings, strict)
-    levels = _levels(level, learn, min_papers)
+    levels = _levels(level, learn, min_papers, decide)
+    if tune and prior != "training":
+        raise typer.BadParameter("--prior does not go with --tune: train with it after")
     if tune:
         finished = runs.tune(*options, trials=tune, command="run", **levels)
     else:
-        finished = runs.run(*options, **levels)
+        finished = runs.run(*options, **levels, prior=prior)
     return _report(finished, out)
 
 # %% ../nbs/11_cli.ipynb #ef89ce81
@@ -520,14 +560,17 @@ def train_command(
     strict: Strict = False,  # whether a rejected row is an error
     level: LevelOption = Level.group,  # of the answers
     learn: Learn = None,  # what is learnt; absent: the level
-    min_papers: MinPapers = 5,  # training papers of a category
+    min_papers: MinPapers = None,  # training papers of a category
+    decide: DecideOption = None,  # what answers are for
+    prior: PriorOption = "training",  # mixture that answers are corrected to
 ) -> str:  # what came of it
     "Fit a model on the training papers of a table; test is kept."
     from arxiv_nbclf import runs
 
     settings = _settings(recipe, set_)
     options = (papers, out, family, split, seed, encoder, settings, strict)
-    trained = runs.train(*options, **_levels(level, learn, min_papers))
+    levels = _levels(level, learn, min_papers, decide)
+    trained = runs.train(*options, **levels, prior=prior)
     log.info("%s", trained)
     record = trained.record
     return _papers_text(record.get("rows", 0) - record.get("rejects", 0))
@@ -650,7 +693,7 @@ def tune_command(
     strict: Strict = False,  # whether a rejected row is an error
     level: LevelOption = Level.group,  # of the answers
     learn: Learn = None,  # what is learnt; absent: the level
-    min_papers: MinPapers = 5,  # training papers of a category
+    min_papers: MinPapers = None,  # training papers of a category
     show: Show = None,  # a study to print, instead of a search
 ) -> str | None:  # what came of it
     "Search for the best settings of a family, and report on them."

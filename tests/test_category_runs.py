@@ -11,11 +11,14 @@ import pytest
 
 from arxiv_nbclf.classifiers.base import BadSettings, load_classifier
 from arxiv_nbclf.cli import main
+from arxiv_nbclf.data.papers import read_papers
 from arxiv_nbclf.data.synthetic import sample
 from arxiv_nbclf.data.taxonomy import group_of
 from arxiv_nbclf.deployment.export import export_model
 from arxiv_nbclf.deployment.onnx import BadExport
 from arxiv_nbclf.deployment.prediction import MAX_CROSS_LISTS, predict
+from arxiv_nbclf.evaluation.metrics import evaluate_level
+from arxiv_nbclf.preprocessing import LABELS
 from arxiv_nbclf.runs import run, train
 
 CODES = ["cs.CV", "cs.CL", "cs.LG", "quant-ph", "hep-ph", "math.AP", "stat.ML"]
@@ -99,6 +102,69 @@ def test_groups_are_learnt_through_categories(place: Path) -> None:
     assert predictions.columns[:3].tolist() == ["aid", "label", "p_cs"]
     # papers without a category of today have a group: the same are scored as by a model of groups
     assert predictions.aid.tolist() == pd.read_parquet(place / "as-group" / "predictions.parquet").aid.tolist()
+
+
+def test_both_levels_are_learnt_on_request(place: Path) -> None:
+    for level in ("group", "category"):
+        found = run(place / "papers.csv", place / f"both-{level}", "linear", level=level, learn="both", split="stable", settings=SETTINGS)
+        asked = found.record["asked"]
+        assert (asked["level"], asked["learn"], asked["settings"]["learn"]) == (level, "both", "both")
+        assert found.record["level"] == level
+    one, other = (predict(pd.read_csv(place / "new.csv"), model=place / f"both-{level}", level="category") for level in ("group", "category"))
+    assert one.predicted.map(group_of).tolist() == one.group.tolist()
+    assert other.predicted.map(group_of).tolist() == other.group.tolist()
+
+
+@pytest.mark.parametrize("model", ["as-group", "as-category", "category-group"])
+def test_predict_says_what_the_run_wrote(place: Path, model: str) -> None:
+    """On the test papers: the same class with the same probability, in the table, in the report and from predict."""
+    written = pd.read_parquet(place / model / "predictions.parquet")
+    papers = read_papers(place / "papers.csv").papers.set_index("aid", drop=False).loc[written.aid]
+    answers = predict(papers.reset_index(drop=True), model=place / model)
+    shares = written.filter(regex="^p_")
+    if model == "as-category":
+        assert answers.predicted.tolist() == written.predicted.tolist()
+        assert np.allclose(answers.probability, written.probability, atol=2e-6)
+    assert answers.predicted.tolist() == shares.idxmax(axis=1).str.removeprefix("p_").tolist()
+    report = json.loads((place / model / "report" / "report.json").read_text(encoding="utf-8"))
+    truth = written.label if model == "as-category" else np.array(LABELS)[written.label]
+    assert report["accuracy"] == pytest.approx((answers.predicted.to_numpy() == np.asarray(truth)).mean())
+
+
+def test_the_report_lists_codes_by_the_thresholds_of_the_model(place: Path) -> None:
+    model = load_classifier(place / "as-category")
+    report = json.loads((place / "as-category" / "report" / "report.json").read_text(encoding="utf-8"))
+    written = pd.read_parquet(place / "as-category" / "predictions.parquet")
+    papers = read_papers(place / "papers.csv").papers.set_index("aid", drop=False).loc[written.aid]
+    assert model.listed_ is not None and not np.allclose(model.listed_.thresholds, 0.5)
+    assert report["listed_micro_f1"] == pytest.approx(evaluate_level(model, papers).to_dict()["listed_micro_f1"], abs=1e-4)
+
+
+def test_decisions_and_mixtures_from_the_command_line(place: Path, shell: Shell) -> None:
+    words = ("train", place / "papers.csv", "--split", "stable", *FAST)
+    prior = place / "new.csv"
+    for name, more in {
+        "decided": ("--decide", "macro_f1"),
+        "natural": ("--level", "category", "--prior", "natural"),
+        "counted": ("--level", "category", "--prior", prior, "--decide", "macro_f1"),
+    }.items():
+        status, _, err = shell(*words, "--out", place / name, *more)
+        assert status == 0, err
+    assert record(place / "decided")["settings"]["decide"] == "macro_f1"
+    assert record(place / "counted")["asked"]["prior"]["name"] == "new.csv"
+    assert str(place) not in json.dumps(record(place / "counted")["asked"]["prior"])
+    plain, natural = (predict(pd.read_csv(prior), model=place / name, level="category") for name in ("as-category", "natural"))
+    assert not np.allclose(plain.probability, natural.probability)
+    for more, problem in (
+        (("--decide", "recall"), "'recall' is not one of"),
+        (("--learn", "all"), "'all' is not one of"),
+        (("--prior", "natural"), "--prior 'natural' is of categories, and groups are learnt"),
+        (("--level", "category", "--prior", "nature"), "--prior 'nature' is not known: take natural, training"),
+        (("--set", "learn=both"), "learn is an option of a run"),
+    ):
+        status, out, err = shell(*words, "--out", place / "none", *more)
+        assert (status, out, err.count("\n")) == (2, "", 1), err
+        assert problem in err and not (place / "none").exists()
 
 
 def test_an_interrupted_run_continues_at_its_level_alone(place: Path, shell: Shell) -> None:
@@ -271,6 +337,7 @@ def test_train_checks_levels_before_it_reads(place: Path) -> None:
     ("family", "levels"),
     [
         ("hybrid", {"learn": "category"}),
+        ("hybrid", {}),  # both, where nothing is asked for
         ("finetuned", {"level": "category"}),
         ("ensemble", {"level": "category"}),
     ],
@@ -291,6 +358,7 @@ def test_families_with_an_encoder(place: Path, tmp_path: Path, family: str, leve
     assert finished.baseline.labels == finished.scores.labels
     model = load_classifier(tmp_path / "run")
     assert model.learnt_level == "category"
+    assert model.learn == (None if levels else "both")
     answers = predict(papers.head(20), model=model, level="category")
     assert answers.predicted.map(group_of).tolist() == answers.group.tolist()
     assert answers.group.tolist() == predict(papers.head(20), model=model, level="group").predicted.tolist()

@@ -98,6 +98,25 @@ def test_test_papers_change_nothing(prepared: PreparedPapers, settings: dict[str
     assert files(one) == files(other) and description(one) == description(other)
 
 
+@pytest.mark.parametrize("decide", [None, "macro_f1"])
+@pytest.mark.parametrize("family", ["linear", "hybrid"])
+def test_test_papers_change_no_blend(
+    prepared: PreparedPapers, settings: dict[str, Any], tmp_path: Path, family: str, decide: str | None
+) -> None:
+    """Groups beside categories: neither the weights nor what they are blended, decided and calibrated by."""
+    own = settings[family] | {"learn": "both", "level": "group", "min_papers": 2, "decide": decide}
+    bundles = []
+    for name, some in (("one", prepared), ("other", poisoned(prepared, "test")), ("learnt", poisoned(prepared, "train"))):
+        (train, _), (held, _) = (some.subset(part) for part in ("train", "validation"))
+        pairs = [(papers, papers["main_category"].tolist()) for papers in (train, held)]
+        if name == "learnt":
+            pairs[0] = (train.assign(title=held["title"].iloc[0]), prepared.subset("train")[0]["main_category"].tolist())
+        bundles.append(new_classifier(family, **own).fit(*pairs[0], validation=pairs[1]).save(tmp_path / name))
+    one, other, learnt = bundles
+    assert files(one) == files(other) and description(one) == description(other)
+    assert "groups.safetensors" in files(one) and files(one) != files(learnt)
+
+
 @pytest.mark.parametrize("family", FAMILIES)
 def test_train_papers_do(prepared: PreparedPapers, settings: dict[str, Any], tmp_path: Path, family: str) -> None:
     """Or else the tests around this one would show nothing."""

@@ -1,5 +1,6 @@
 """Models of categories: labels in and out, both levels of one model, what is left out, and listed codes."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -152,6 +153,91 @@ def test_a_model_of_groups_can_learn_categories(make: Make, papers: pd.DataFrame
     again = load_classifier(model.save(tmp_path / "model"))
     assert np.array_equal(again.predict_proba(papers), model.predict_proba(papers))
     assert (again.level, again.thresholds_) == ("group", model.thresholds_)
+
+
+@pytest.mark.parametrize("level", ["group", "category"])
+def test_groups_are_learnt_beside_categories(make: Make, papers: pd.DataFrame, tmp_path: Path, level: str) -> None:
+    if isinstance(make(), CompactClassifier):
+        with pytest.raises(BadSettings, match="the compact family learns one level"):
+            make(learn="both").fit(papers, papers["main_category"])
+        return
+    codes = papers["main_category"]
+    model = make(level=level, learn="both").fit(papers, codes, validation=(papers[:50], codes[:50]))
+    shares, sums = model.predict_proba(papers, level="category"), model.predict_proba(papers, level="group")
+    assert np.allclose(shares @ group_matrix(model.labels_), sums) and np.allclose(sums.sum(axis=1), 1)
+    of_group = group_matrix(model.labels_).argmax(axis=1)
+    assert (of_group[shares.argmax(axis=1)] == sums.argmax(axis=1)).all()
+    assert (model.predict(papers, level="category") == np.array(model.labels_)[shares.argmax(axis=1)]).all()
+    assert (model.predict(papers, level="group") == np.array(LABELS)[sums.argmax(axis=1)]).all()
+    primary, listed = model.predict_with_listed(papers)
+    assert np.array_equal(primary, shares) and listed is not None and (listed >= shares).all()
+    alone = make(level=level).fit(papers, codes, validation=(papers[:50], codes[:50]))
+    assert not np.allclose(alone.predict_proba(papers, level="group"), sums), "groups that were learnt directly count"
+    again = load_classifier(model.save(tmp_path / "model"))
+    assert np.array_equal(again.predict_with_listed(papers)[0], shares)
+    assert again.thresholds_ == model.thresholds_ and again.learn == "both"
+    (tmp_path / "model" / "groups.safetensors").unlink()
+    with pytest.raises(BadBundle):
+        load_classifier(tmp_path / "model")
+    assert model.out_of_fold_proba(papers[codes.isin(CODES)], codes[codes.isin(CODES)]).shape[1] == len(CODES)  # type: ignore[union-attr]
+
+
+def test_what_cannot_be_learnt_together_is_one_line(make: Make, papers: pd.DataFrame) -> None:
+    if isinstance(make(), CompactClassifier):
+        return
+    with pytest.raises(BadLabels, match="learn='both' needs codes of categories"):
+        make(learn="both").fit(papers, label_ids(papers))
+    for name, value in (("learn", "groups"), ("decide", "recall")):
+        with pytest.raises(BadSettings, match=f"{name}='{value}' is not known: take"):
+            make(**{name: value}).fit(papers, papers["main_category"])
+    with pytest.raises(BadSettings, match="members of an ensemble learn one level"):
+        EnsembleClassifier(("linear", "hybrid"), settings={"linear": {"learn": "both"}})._check_settings()
+
+
+def test_a_model_of_groups_is_as_it_was(make: Make, papers: pd.DataFrame, tmp_path: Path) -> None:
+    """Settings that are not asked for change neither numbers nor bundles."""
+    ids = label_ids(papers)
+    one, other = make().fit(papers, ids), make(learn=None, decide=None).fit(papers, ids)
+    assert np.array_equal(one.predict_proba(papers), other.predict_proba(papers))
+    saved = json.loads((one.save(tmp_path / "model") / "bundle.json").read_text(encoding="utf-8"))
+    assert not {"learn", "decide", "level", "min_papers"} & saved["settings"].keys()
+
+
+def confusing(papers: pd.DataFrame) -> pd.DataFrame:
+    """The papers, half of them with words of another one."""
+    titles = papers["title"].to_numpy().copy()
+    titles[::2] = np.roll(titles, 7)[::2] + " " + titles[::2]
+    return papers.assign(title=titles)
+
+
+@pytest.mark.parametrize("level", ["group", "category"])
+def test_a_decision_is_for_something(papers: pd.DataFrame, level: str) -> None:
+    some = confusing(papers)
+    codes, n = some["main_category"], None
+    for learn in (None, "both"):
+        models = {one: LinearClassifier(bits=12, folds=2, level=level, learn=learn, decide=one) for one in (None, "accuracy", "macro_f1")}
+        for model in models.values():
+            model.fit(some, codes)
+            shares = model.predict_proba(some, level="category")
+            sums = shares @ group_matrix(model.labels_)
+            assert (group_matrix(model.labels_).argmax(axis=1)[shares.argmax(axis=1)] == sums.argmax(axis=1)).all()
+            n = n or model.predict_proba(some).shape
+            assert model.predict_proba(some).shape == n
+        if learn is None:  # the most probable one is what is right most often
+            assert np.array_equal(models[None].predict_proba(some), models["accuracy"].predict_proba(some))
+
+
+def test_another_mixture_of_categories(papers: pd.DataFrame) -> None:
+    some = confusing(papers)
+    codes = some["main_category"]
+    plain = LinearClassifier(bits=12, folds=2).fit(some, codes)
+    before = dict(codes.value_counts())
+    more = LinearClassifier(bits=12, folds=2)
+    more.answer_prior = {code: int(papers) * (20 if code == "cs.CL" else 1) for code, papers in before.items()}
+    more.fit(some, codes)
+    column = plain.labels_.index("cs.CL")
+    assert more.predict_proba(some)[:, column].mean() > plain.predict_proba(some)[:, column].mean() + 0.02
+    assert np.allclose(more.predict_proba(some).sum(axis=1), 1)
 
 
 def test_a_saved_model_is_the_same(fitted: Classifier, papers: pd.DataFrame, tmp_path: Path) -> None:

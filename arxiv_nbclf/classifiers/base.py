@@ -4,11 +4,11 @@
 
 # %% auto #0
 __all__ = ['Shape', 'ARRAY_RANGES', 'BUNDLE_JSON', 'WEIGHTS_FILE', 'METADATA_FILES', 'BUNDLE_FORMAT', 'MAX_BUNDLE_JSON_BYTES',
-           'FIELD_TYPES', 'IGNORED_SUFFIXES', 'ACCEPTED_TYPES', 'Papers', 'Labels', 'LabelledPapers', 'FAMILIES',
-           'EXPORTED_FAMILIES', 'RENAMED_SETTINGS', 'OLD_SETTINGS', 'SKETCH_FILE', 'LISTED_FILE', 'Estimator',
-           'check_is_fitted', 'BadBundle', 'save_arrays', 'read_safetensors', 'load_arrays', 'write_bundle',
-           'read_bundle', 'BadSettings', 'check_types', 'to_plain', 'encoder_name', 'public_settings', 'check_ranges',
-           'check_choices', 'HeldOut', 'check_level', 'FamilyAttributes', 'ModelFamily', 'Persistable',
+           'FIELD_TYPES', 'IGNORED_SUFFIXES', 'ACCEPTED_TYPES', 'Papers', 'Labels', 'LabelledPapers', 'LEARNT',
+           'FAMILIES', 'EXPORTED_FAMILIES', 'RENAMED_SETTINGS', 'OLD_SETTINGS', 'SKETCH_FILE', 'LISTED_FILE',
+           'Estimator', 'check_is_fitted', 'BadBundle', 'save_arrays', 'read_safetensors', 'load_arrays',
+           'write_bundle', 'read_bundle', 'BadSettings', 'check_types', 'to_plain', 'encoder_name', 'public_settings',
+           'check_ranges', 'check_choices', 'HeldOut', 'check_level', 'FamilyAttributes', 'ModelFamily', 'Persistable',
            'CalibratedFamily', 'LabelledFamily', 'OutOfFold', 'LevelledFamily', 'Predictor', 'ProbabilityClassifier',
            'GroupClassifier', 'FitTexts', 'FittableClassifier', 'Classifier', 'holdout_split', 'family_class',
            'rename_settings', 'new_classifier', 'saved_settings', 'save_classifier', 'load_classifier',
@@ -22,6 +22,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, fields
+from functools import partial
 from hashlib import sha256
 from importlib import import_module
 from importlib.metadata import version
@@ -47,6 +48,7 @@ import pandas as pd
 
 from arxiv_nbclf.classifiers.calibration import (
     ABSTENTION_ACCURACY,
+    DECISIONS,
     MAX_WEIGHT,
     TEMPERATURE_RANGE,
     Calibration,
@@ -56,8 +58,11 @@ from arxiv_nbclf.classifiers.calibration import (
     check_finite,
     cross_calibrate,
     fit_calibration,
+    fit_level_scaling,
     fit_thresholds,
     in_range,
+    lead_levels,
+    prior_ratio,
     read_calibration,
     softmax,
 )
@@ -587,6 +592,9 @@ class HeldOut:
         return HeldOut(*both, with_validation, rows, listed)
 
 # %% ../../nbs/04_classifiers/01_classifier.ipynb #542dacec
+LEARNT = ("both",)  # what may be learnt besides that which the labels are
+
+
 def check_level(
     classifier: Any,  # with level and min_papers, as all families have them
 ) -> None:
@@ -597,6 +605,11 @@ def check_level(
             f"{', '.join(LEVELS)}, or None for that of the labels"
         )
     check_ranges(classifier, {"min_papers": (1, 1_000_000)})
+    for name, known in {"learn": LEARNT, "decide": DECISIONS}.items():
+        if (value := getattr(classifier, name, None)) not in (None, *known):
+            raise BadSettings(
+                f"{name}={brief(value)} is not known: take {' or '.join(known)}"
+            )
 
 # %% ../../nbs/04_classifiers/01_classifier.ipynb #70729235
 class FamilyAttributes:
@@ -610,12 +623,19 @@ class FamilyAttributes:
     # categories where labels are codes, and answers in groups
     level: str | None = None
     min_papers: int = MIN_PAPERS  # training papers of a category that is learnt
+    # settings of families that learn groups beside categories. learn: both, for the
+    # groups of codes too; decide: accuracy or macro_f1; None: see `_fit_scores`
+    learn: str | None = None
+    decide: str | None = None
     # the classes that were learnt: a column of scores each
     labels_: tuple[str, ...] = LABELS
     # from probabilities to those of being listed; None: not known
     listed_: ListedModel | None = None
     # class → its share of the papers where the model is used; None: as in training
     class_prior: Mapping[str, float] | None = None
+    # the same of a model whose held-out papers have the mixture of training: answers
+    # are corrected after the calibration
+    answer_prior: Mapping[str, float] | None = None
     # while it is fitted: bool (n_texts, n_classes), where each text is listed
     listed_codes: np.ndarray | None = None
     # whether several processes can fit one model together
@@ -637,6 +657,11 @@ class FamilyAttributes:
     def learnt_level(self) -> str:
         "What the classes are: group or category."
         return level_of(self.labels_)
+
+    @property
+    def n_scores(self) -> int:
+        "How many scores a paper has: one a class, and of groups that are learnt too."
+        return len(self.labels_) + (len(LABELS) if self.learn == "both" else 0)
 
     def _texts(
         self,
@@ -687,6 +712,10 @@ class ModelFamily(FamilyAttributes, ABC):
 
     def _array_shapes(self) -> dict[str, Shape]:
         "The arrays that fitting leaves behind, each as an attribute NAME_."
+        raise NotImplementedError
+
+    def _group_shapes(self) -> dict[str, Shape]:
+        "Likewise of groups that are learnt directly, beside categories."
         raise NotImplementedError
 
     def _save_weights(
@@ -743,6 +772,32 @@ class Persistable(ModelFamily):
 class CalibratedFamily(Estimator, Persistable):
     "Calibration of a fitted family, and what follows from it."
 
+    def _prior(self) -> np.ndarray | None:
+        "Papers of each category where the model is used; a little for each."
+        if self.answer_prior is None:
+            return None
+        return np.array([self.answer_prior.get(one, 0) + 0.5 for one in self.labels_])
+
+    def _fit_scores(self) -> Callable[[np.ndarray, np.ndarray], Calibration]:
+        """What calibrates the scores.
+
+        Offsets of groups are fitted for `decide`; without it a blend has them for
+        accuracy plus macro F1, and sums have none.
+        """
+        both, rare = self.learn == "both", self.decide == "macro_f1"
+        plain = not (both or rare or self.answer_prior)
+        if self.learnt_level == "group" or plain:
+            return fit_calibration
+        groups = self.level == "group" and getattr(self, "offsets", True)
+        return partial(
+            fit_level_scaling,
+            of_group=group_matrix(self.labels_).argmax(axis=1),
+            offsets=groups and (rare or (both and self.decide is None)),
+            decide=self.decide,
+            weights=self.level != "group",
+            prior=self._prior(),
+        )
+
     def _calibrate(
         self,
         held_out: HeldOut | None,  # scores of papers that the model was not fitted on
@@ -760,10 +815,22 @@ class CalibratedFamily(Estimator, Persistable):
         self.held_out_rows_: np.ndarray | None = None
         if held_out:
             scores, y_true = held_out.scores, held_out.labels
-            self.calibration_ = fit_calibration(scores, y_true)
-            self.held_out_proba_ = cross_calibrate(scores, y_true)
+            fit = self._fit_scores()
+            self.calibration_ = fit(scores, y_true)
+            self.held_out_proba_ = cross_calibrate(scores, y_true, fit)
             self.held_out_rows_ = held_out.rows
             self._fit_thresholds(self.held_out_proba_, y_true)
+        elif self.answer_prior:
+            log.warning("without held-out papers no mixture of categories is corrected")
+
+    def _led(
+        self,
+        probabilities: np.ndarray,  # (n, n_classes)
+    ) -> np.ndarray:  # the same shape
+        "Of categories, the best one of the best group is the most probable one."
+        if self.learnt_level == "group":
+            return probabilities
+        return lead_levels(probabilities, group_matrix(self.labels_).argmax(axis=1))
 
     def _fit_thresholds(
         self,
@@ -771,11 +838,16 @@ class CalibratedFamily(Estimator, Persistable):
         y_true: np.ndarray,  # (n,) ids
     ) -> None:
         "Set the thresholds of the level that is answered in, and those of groups."
-        self.thresholds_ = fit_thresholds(probabilities, y_true)
+        prior, weights = self._prior(), None
+        if prior is not None:
+            weights = prior_ratio(y_true, prior)[y_true]
+        self.thresholds_ = fit_thresholds(probabilities, y_true, weights)
         if self.learnt_level == "category":
             sums = group_matrix(self.labels_)
             groups = sums.argmax(axis=1)[y_true]
-            self.group_thresholds_ = fit_thresholds(probabilities @ sums, groups)
+            self.group_thresholds_ = fit_thresholds(
+                probabilities @ sums, groups, weights
+            )
             if self.level == "group":
                 self.category_thresholds_ = self.thresholds_
                 self.thresholds_ = self.group_thresholds_
@@ -838,6 +910,11 @@ class LabelledFamily(CalibratedFamily):
                     "level='category' needs codes of categories, such as cs.LG, and "
                     "these labels are groups"
                 )
+            if self.learn == "both":
+                raise BadLabels(
+                    "learn='both' needs codes of categories, such as cs.LG, and these "
+                    "labels are groups"
+                )
             self.labels_ = LABELS
             return check_labels(papers, labels)
         names = check_categories(papers, labels)
@@ -874,13 +951,15 @@ class OutOfFold(LabelledFamily):
         scores = self.out_of_fold_scores(papers, labels)
         if scores is None:
             return None
-        return cross_calibrate(scores, self._known_ids(papers, labels))
+        ids, fit = self._known_ids(papers, labels), self._fit_scores()
+        return self._led(cross_calibrate(scores, ids, fit))
 
     def out_of_fold_scores(
         self,
         papers: Papers,  # to fit on
         labels: Labels,  # (n_papers,) as `fit` takes them
-    ) -> np.ndarray | None:  # float (n_papers, n_classes), the highest wins; as above
+        # float (n_papers, n_scores), the highest wins; None as above
+    ) -> np.ndarray | None:
         "Out-of-fold scores, before calibration; sets `labels_`. Raises `BadLabels`."
         papers = check_papers(papers)
         self._make_settings_plain()
@@ -949,12 +1028,12 @@ class Predictor(LevelledFamily):
     def _all_scores(
         self,
         papers: Papers,  # to score
-    ) -> np.ndarray:  # (n_papers, n_classes), the highest wins
+    ) -> np.ndarray:  # (n_papers, n_scores), the highest wins
         "Scores before calibration."
         check_is_fitted(self)
         found = check_papers(papers)
         if not len(found):
-            return np.empty((0, len(self.labels_)))
+            return np.empty((0, self.n_scores))
         return self._scores(self._texts(found))
 
     def _finite_scores(
@@ -979,7 +1058,7 @@ class Predictor(LevelledFamily):
     ) -> np.ndarray:  # (n_papers, n_classes), or (n_papers, 8): sums over categories
         check_is_fitted(self)
         wanted, ids = self.answer_level(level), self._label_ids(level)
-        found = self.calibration_(self._finite_scores(papers))
+        found = self._led(self.calibration_(self._finite_scores(papers)))
         if wanted != self.learnt_level:
             found = found @ group_matrix(self.labels_)
         if len(ids) == found.shape[1]:
@@ -1012,7 +1091,8 @@ class ProbabilityClassifier(Predictor):
         papers: Papers,  # to score
     ) -> np.ndarray:  # (n_papers, n_classes); the highest wins, but for biases
         "Scores before calibration."
-        scores = self._finite_scores(papers)
+        # of both levels those of the categories
+        scores = self._finite_scores(papers)[:, : len(self.labels_)]
         if self.answer_level() != self.learnt_level:
             sums = softmax(scores) @ group_matrix(self.labels_)
             scores = np.log(sums.clip(1e-300))
@@ -1059,7 +1139,9 @@ class ProbabilityClassifier(Predictor):
         check_is_fitted(self)
         scores, own = self._scores_with_listed(self._texts(check_papers(papers)))
         shares = self.calibration_(check_finite(scores))
-        return shares, None if self.listed_ is None else self.listed_(shares, own)
+        listed = None if self.listed_ is None else self.listed_(shares, own)
+        led = self._led(shares)
+        return led, None if listed is None else np.maximum(listed, led)
 
 # %% ../../nbs/04_classifiers/01_classifier.ipynb #6cb62841
 class GroupClassifier(ProbabilityClassifier):
@@ -1344,6 +1426,9 @@ def saved_settings(
     settings = to_plain(classifier.get_params())
     if (level or classifier.learnt_level) == "group" and classifier.level is None:
         for name in ("level", "min_papers"):
+            settings.pop(name, None)
+    for name in ("learn", "decide"):  # as bundles have them that know neither
+        if settings.get(name) is None:
             settings.pop(name, None)
     return settings
 

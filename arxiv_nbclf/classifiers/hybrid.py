@@ -39,6 +39,7 @@ from arxiv_nbclf.classifiers.linear import (
     SOFTMAX_SHAPES,
     FeatureBuilder,
     SoftmaxFit,
+    beside,
     check_linear_settings,
     check_softmax_settings,
     choose_C,
@@ -51,7 +52,7 @@ from arxiv_nbclf.classifiers.linear import (
 )
 from .tokenization import MAX_LENGTH, TRUNCATIONS
 from ..core.basics import log
-from ..preprocessing import MIN_PAPERS
+from ..preprocessing import LABELS, MIN_PAPERS
 
 # %% ../../nbs/04_classifiers/07_hybrid.ipynb #fe7ca09d
 def l2_normalise(
@@ -158,6 +159,10 @@ class HybridSettings(SoftmaxFit):
     # group or category; None: that of the labels (group with codes: sums of categories)
     level: str | None = None
     min_papers: int = MIN_PAPERS  # training papers of a category that is learnt
+    # both: groups are learnt from codes directly too, and blended with the sums
+    learn: str | None = None
+    # what the answer is for, as the linear family has it
+    decide: str | None = None
 
     family: ClassVar[str] = "hybrid"
     C_GRID: ClassVar[tuple[float, ...]] = (0.125, 0.25, 0.5)
@@ -222,16 +227,17 @@ def choose_out_of_fold(
     builder = hybrid_builder(
         counts, dense, classifier.encoder_weight, classifier.components
     )
+    alone = classifier.learn != "both"  # the blend has offsets of its own
     return choose_C(
         builder,
         labels,
         classifier.C_GRID if classifier.C is None else (classifier.C,),
         classifier.class_weight,
-        classifier.offsets,
+        classifier.offsets and alone,
         classifier.folds,
         classifier.seed,
-        classifier.on_fold,
-        len(classifier.labels_),
+        classifier.on_fold if alone else None,
+        decide=classifier.decide if alone else None,
     )
 
 # %% ../../nbs/04_classifiers/07_hybrid.ipynb #c4a77aff
@@ -250,7 +256,7 @@ def fit_weights(
         rows, classifier.encoder_weight, components=classifier.components
     )
     both = stack_features(tfidf(counts, idf), whiten(rows))
-    how = classifier.class_weight, classifier.seed, len(classifier.labels_)
+    how = classifier.class_weight, classifier.seed
     weights, intercepts = fit_margins(both, labels, C, *how)
     words, of_encoder = np.split(weights, [counts.shape[1]], axis=1)
     dense_weights = of_encoder @ whiten.rotation.T
@@ -291,14 +297,17 @@ class HybridScores(HybridSettings):
         self,
         texts: list[str],  # one per paper
     ) -> np.ndarray:
-        dense = l2_normalise(
-            embed(self, self.encoder_, texts, self.fitted_["precision"]).values
-        )
-        if self.softmax_ is not None:
-            return self._softmax_scores(texts, dense)[:, : len(self.labels_)]
+        return self._scores_with_listed(texts)[0]
+
+    def _group_scores(
+        self,
+        texts: list[str],  # one per paper
+        rows: np.ndarray,  # (n_texts, width) of length 1
+    ) -> np.ndarray:  # (n_texts, 8)
+        "Margins of the groups that are learnt directly."
         words = tfidf(count_features(texts, self.bits, self.pairs), self.idf_)
         of_words = words @ self.weights_.T
-        return of_words + dense @ self.dense_weights_.T + self.intercepts_
+        return of_words + rows @ self.dense_weights_.T + self.intercepts_
 
     def _softmax_scores(
         self,
@@ -321,16 +330,23 @@ class HybridScores(HybridSettings):
         self,
         texts: list[str],  # one per paper
     ) -> tuple[np.ndarray, np.ndarray | None]:
-        if self.softmax_ is None:
-            return self._scores(texts), None
         found = embed(self, self.encoder_, texts, self.fitted_["precision"]).values
-        scores = self._softmax_scores(texts, l2_normalise(found))
-        return self.softmax_.split(scores, len(self.labels_))
+        rows = l2_normalise(found)
+        if self.softmax_ is None:
+            return self._group_scores(texts, rows), None
+        scores = self._softmax_scores(texts, rows)
+        own, listed = self.softmax_.split(scores, len(self.labels_))
+        if self.learn == "both":
+            own = np.hstack([own, self._group_scores(texts, rows)])
+        return own, listed
 
     def _array_shapes(self) -> dict[str, Shape]:
-        classes, buckets = len(self.labels_), 1 << self.bits
         if self.learnt_level == "category":
             return SOFTMAX_SHAPES | {"dense": (None, None), "center": (None,)}
+        return self._group_shapes()
+
+    def _group_shapes(self) -> dict[str, Shape]:
+        classes, buckets = len(LABELS), 1 << self.bits
         return {
             "weights": (classes, buckets),
             "dense_weights": (classes, None),
@@ -362,6 +378,43 @@ class HybridScores(HybridSettings):
 class HybridClassifier(HybridScores):
     "Hashed words and a frozen encoder's features in one linear model, calibrated."
 
+    def _encode(
+        self,
+        texts: list[str],  # one per paper
+    ) -> Features:
+        "Features of training papers; what was chosen for them is remembered."
+        self.encoder_ = find_encoder(self.encoder)
+        precision = choose_precision(self.precision)
+        features = embed(self, self.encoder_, texts, precision)
+        self.fitted_ = {
+            "precision": precision,
+            "encoder_digest": self.encoder_.digest,
+            "truncated": features.truncated,
+        }
+        return features
+
+    def _fit_groups(
+        self,
+        texts: list[str],  # one per paper
+        dense: np.ndarray,  # (n_texts, width)
+        labels: np.ndarray,  # (n_texts,) label ids of groups
+        scored: bool,  # whether scores out of fold are wanted in any case
+    ) -> np.ndarray | None:  # (n_texts, 8) scores out of fold
+        "Fit the support vector machines."
+        counts, C, scores = count_features(texts, self.bits, self.pairs), self.C, None
+        offsets = np.zeros(len(LABELS))
+        if C is None or self.offsets or scored:
+            C, offsets, scores = choose_out_of_fold(self, counts, dense, labels)
+        (
+            self.weights_,
+            self.dense_weights_,
+            self.intercepts_,
+            self.idf_,
+        ) = fit_weights(self, counts, dense, labels, C, offsets)
+        named = dict(zip(LABELS, offsets.round(3).tolist(), strict=True))
+        self.fitted_ = {"C": C, "offsets": named} | self.fitted_
+        return scores
+
     def _fit(
         self,
         texts: list[str],  # one per paper
@@ -369,36 +422,21 @@ class HybridClassifier(HybridScores):
         # texts and label ids to choose by; None: none
         validation: tuple[list[str], np.ndarray] | None,
     ) -> HeldOut | None:
-        self.encoder_ = find_encoder(self.encoder)
-        precision = choose_precision(self.precision)
-        features = embed(self, self.encoder_, texts, precision)
+        features, self.softmax_ = self._encode(texts), None
         _log_truncated(features, self)
-        encoded = {
-            "precision": precision,
-            "encoder_digest": self.encoder_.digest,
-            "truncated": features.truncated,
-        }
-        self.softmax_ = None
-        if self.learnt_level == "category":
-            dense = self._scaled(l2_normalise(features.values))
-            counts, validated = count_pairs(texts), validation is not None
-            held_out = self._fit_categories(counts, labels, validated, dense)
-            self.fitted_ = self.fitted_ | encoded
-            return held_out
-        counts, dense = count_features(texts, self.bits, self.pairs), features.values
-        C, offsets, held_out = self.C, np.zeros(len(self.labels_)), None
-        if C is None or self.offsets or validation is None:
-            C, offsets, scores = choose_out_of_fold(self, counts, dense, labels)
-            held_out = HeldOut(scores, labels, rows=np.arange(len(labels)))
-        (
-            self.weights_,
-            self.dense_weights_,
-            self.intercepts_,
-            self.idf_,
-        ) = fit_weights(self, counts, dense, labels, C, offsets)
-        named = zip(self.labels_, offsets.round(3).tolist(), strict=True)
-        self.fitted_ = {"C": C, "offsets": dict(named), **encoded}
-        return held_out
+        dense, validated = features.values, validation is not None
+        if self.learnt_level == "group":
+            scores = self._fit_groups(texts, dense, labels, not validated)
+            rows = np.arange(len(labels))
+            return None if scores is None else HeldOut(scores, labels, rows=rows)
+        encoded, scaled = self.fitted_, self._scaled(l2_normalise(dense))
+        found = self._fit_categories(count_pairs(texts), labels, validated, scaled)
+        self.fitted_ = self.fitted_ | encoded
+        if self.learn != "both":
+            return found
+        scores = self._fit_groups(texts, dense, self._group_ids(labels), True)
+        assert scores is not None  # they were wanted
+        return beside(found, scores)
 
     def _held_out_scores(
         self,
@@ -406,11 +444,15 @@ class HybridClassifier(HybridScores):
         labels: np.ndarray,  # (n_papers,) label ids
     ) -> np.ndarray:
         self.encoder_ = find_encoder(self.encoder)
-        dense = embed(
-            self, self.encoder_, texts, choose_precision(self.precision)
-        ).values
+        precision = choose_precision(self.precision)
+        dense = embed(self, self.encoder_, texts, precision).values
+        found, groups = np.empty((len(texts), 0)), labels
         if self.learnt_level == "category":
-            rows, counts = self._scaled(l2_normalise(dense)), count_pairs(texts)
-            return self._softmax_folds(counts, labels, rows)[:, : len(self.labels_)]
+            scaled, groups = self._scaled(l2_normalise(dense)), self._group_ids(labels)
+            found = self._softmax_folds(count_pairs(texts), labels, scaled)
+            found = found[:, : len(self.labels_)]
+            if self.learn != "both":
+                return found
         counts = count_features(texts, self.bits, self.pairs)
-        return choose_out_of_fold(self, counts, dense, labels)[2]
+        scores = choose_out_of_fold(self, counts, dense, groups)[2]
+        return np.hstack([found, scores])

@@ -4,13 +4,13 @@
 
 # %% auto #0
 __all__ = ['STOP_WORDS', 'ABSENT_CLASS_SCORE', 'FeatureBuilder', 'SOFTMAX_BITS', 'COUNTED_ROWS', 'MIXED_BLOCKS', 'SOFTMAX_SHAPES',
-           'LISTED_WEIGHT', 'MAX_HELD_OUT', 'MANY_TEXTS', 'fold', 'tokens', 'fnv1a', 'bucket', 'count_features',
-           'inverse_document_frequency', 'tfidf', 'fit_margins', 'tfidf_builder', 'out_of_fold_margins',
-           'accuracy_plus_macro_f1', 'fit_offsets', 'choose_C', 'count_pairs', 'FeatureTable', 'select_features',
-           'TextBlock', 'TextBlocks', 'SoftmaxModel', 'SoftmaxState', 'learn_epoch', 'fit_softmax', 'fit_logistic',
+           'LISTED_WEIGHT', 'MAX_HELD_OUT', 'GROUPS_FILE', 'MANY_TEXTS', 'fold', 'tokens', 'fnv1a', 'bucket',
+           'count_features', 'inverse_document_frequency', 'tfidf', 'fit_margins', 'tfidf_builder',
+           'out_of_fold_margins', 'choose_C', 'count_pairs', 'FeatureTable', 'select_features', 'TextBlock',
+           'TextBlocks', 'SoftmaxModel', 'SoftmaxState', 'learn_epoch', 'fit_softmax', 'fit_logistic',
            'check_softmax_settings', 'check_linear_settings', 'LinearSettings', 'LinearScores', 'title_numbers',
            'StreamedTexts', 'block_path', 'read_stream', 'count_stream', 'LearntBlocks', 'StreamSteps', 'StreamFit',
-           'PartialState', 'PartialFit', 'SoftmaxFit', 'LinearClassifier']
+           'PartialState', 'PartialFit', 'beside', 'SoftmaxFit', 'LinearClassifier']
 
 # %% ../../nbs/04_classifiers/03_linear.ipynb #295028e4
 import json
@@ -47,7 +47,12 @@ from arxiv_nbclf.classifiers.base import (
     read_safetensors,
     save_arrays,
 )
-from .calibration import MAX_MATRIX_CLASSES, cross_fit
+from arxiv_nbclf.classifiers.calibration import (
+    MAX_MATRIX_CLASSES,
+    accuracy_plus_macro_f1,
+    cross_fit,
+    fit_offsets,
+)
 from arxiv_nbclf.classifiers.native import (
     SMALL_BATCH,
     compiled_learner,
@@ -70,6 +75,7 @@ from arxiv_nbclf.preprocessing import (
     check_categories,
     check_papers,
     class_ids,
+    group_matrix,
     label_classes,
     label_level,
     left_out_labels,
@@ -286,47 +292,6 @@ def out_of_fold_margins(
             on_fold(seen.copy(), margins[seen])
     return margins
 
-# %% ../../nbs/04_classifiers/03_linear.ipynb #1cc673dc
-def accuracy_plus_macro_f1(
-    labels: np.ndarray,  # (n_texts,) true label ids
-    predicted: np.ndarray,  # (n_texts,) predicted label ids
-) -> float:  # 0 … 2
-    "Accuracy plus macro F1 over the classes that occur in either."
-    n = 1 + max(np.max(labels, initial=0), np.max(predicted, initial=0))
-    confusion = np.bincount(labels * n + predicted, minlength=n * n).reshape(n, n)
-    right, total = confusion.diagonal(), confusion.sum(axis=0) + confusion.sum(axis=1)
-    return float(
-        right.sum() / len(labels) + np.mean(2 * right[total > 0] / total[total > 0])
-    )
-
-# %% ../../nbs/04_classifiers/03_linear.ipynb #688f962f
-def fit_offsets(
-    margins: np.ndarray,  # (n_texts, n_classes), out of fold
-    labels: np.ndarray,  # (n_texts,) label ids
-    # values tried for each group
-    grid: tuple[float, ...] = tuple(np.linspace(-0.4, 0.4, 17).tolist()),
-    rounds: int = 3,  # at most this often around the groups
-) -> np.ndarray:  # (n_classes,), to be added to the margins
-    "Offsets of the groups that maximise accuracy plus macro F1."
-    offsets = np.zeros(margins.shape[1])
-    best = accuracy_plus_macro_f1(labels, margins.argmax(axis=1))
-    for _ in range(rounds):
-        before = best
-        for group in np.unique(labels):
-            rivals = margins + offsets
-            rivals[:, group] = -np.inf
-            rival, highest = rivals.argmax(axis=1), rivals.max(axis=1)
-            for value in grid:
-                own = margins[:, group] + value
-                # of equal scores the first wins
-                wins = (own > highest) | ((own == highest) & (group < rival))
-                score = accuracy_plus_macro_f1(labels, np.where(wins, group, rival))
-                if score > best:
-                    best, offsets[group] = score, value
-        if best == before:
-            break
-    return offsets
-
 # %% ../../nbs/04_classifiers/03_linear.ipynb #32ec0699
 def _best_C(
     margins: np.ndarray,  # (n_texts, len(C_grid), n_classes), out of fold
@@ -334,14 +299,17 @@ def _best_C(
     # whether group offsets are fitted; zeros otherwise, and of many classes, whose
     # biases calibration fits
     offsets: bool,
+    decide: str | None = None,  # what for, as in `accuracy_plus_macro_f1`
 ) -> tuple[int, np.ndarray]:  # position in C_grid, offsets (n_classes,)
     "The `C` whose margins, with their best offsets, do best."
     trials, n_classes = [], margins.shape[-1]
     offsets = offsets and n_classes <= MAX_MATRIX_CLASSES
     for position in range(margins.shape[1]):
         scores = margins[:, position]
-        best = fit_offsets(scores, labels) if offsets else np.zeros(n_classes)
-        score = accuracy_plus_macro_f1(labels, (scores + best).argmax(axis=1))
+        best = np.zeros(n_classes)
+        if offsets:
+            best = fit_offsets(scores, labels, decide=decide)
+        score = accuracy_plus_macro_f1(labels, (scores + best).argmax(axis=1), decide)
         trials.append((score, position, best))
     return max(trials, key=lambda trial: trial[0])[1:]
 
@@ -350,6 +318,7 @@ def _nested_scores(
     margins: np.ndarray,  # (n_texts, len(C_grid), n_classes), out of fold
     labels: np.ndarray,  # (n_texts,) label ids
     offsets: bool,  # whether group offsets are fitted; zeros otherwise
+    decide: str | None = None,  # as in `_best_C`
 ) -> np.ndarray:  # (n_texts, n_classes)
     "Each text's margins and offsets, for the `C` and offsets that other texts choose."
 
@@ -357,7 +326,7 @@ def _nested_scores(
         margins: np.ndarray,  # of the other texts
         labels: np.ndarray,  # of the other texts
     ) -> Callable[[np.ndarray], np.ndarray]:
-        position, best = _best_C(margins, labels, offsets)
+        position, best = _best_C(margins, labels, offsets, decide)
         return lambda own: own[:, position] + best
 
     return cross_fit(margins, labels, choose)
@@ -374,6 +343,7 @@ def choose_C(
     # called after each fold but the last: texts scored so far (n,) bool, scores
     on_fold: Callable[[np.ndarray, np.ndarray], None] | None = None,
     n_classes: int = len(LABELS),  # as in fit_margins
+    decide: str | None = None,  # as in `_best_C`
     # C, offsets (n_classes,), scores (n_texts, n_classes) in which a text's own label
     # has no part
 ) -> tuple[float, np.ndarray, np.ndarray]:
@@ -383,15 +353,16 @@ def choose_C(
         seen: np.ndarray,  # (n_papers,) whether a paper has margins by now
         margins: np.ndarray,  # (n_papers, len(C_grid), n_classes)
     ) -> None:
-        scores = _nested_scores(margins, labels[seen], offsets)
+        scores = _nested_scores(margins, labels[seen], offsets, decide)
         on_fold(seen, scores)  # type: ignore[misc]
 
     report = report_fold if on_fold else None
     margins = out_of_fold_margins(
         features, labels, C_grid, class_weight, folds, seed, report, n_classes
     )
-    position, best = _best_C(margins, labels, offsets)
-    return C_grid[position], best, _nested_scores(margins, labels, offsets)
+    how = offsets, decide
+    position, best = _best_C(margins, labels, *how)
+    return C_grid[position], best, _nested_scores(margins, labels, *how)
 
 # %% ../../nbs/04_classifiers/03_linear.ipynb #2b619c33
 SOFTMAX_BITS = 22  # few pairs share a bucket
@@ -895,6 +866,11 @@ class LinearSettings(Classifier):
     # group or category; None: that of the labels (group with codes: sums of categories)
     level: str | None = None
     min_papers: int = MIN_PAPERS  # training papers of a category that is learnt
+    # both: groups are learnt from codes directly too, and blended with the sums
+    learn: str | None = None
+    # what the answer is for: accuracy or macro_f1; None: of groups their sum, of
+    # categories and their sums the most probable one
+    decide: str | None = None
 
     family: ClassVar[str] = "linear"
     C_GRID: ClassVar[tuple[float, ...]] = (0.25, 0.5, 1.0)
@@ -919,8 +895,13 @@ class LinearScores(LinearSettings):
         self,
         texts: list[str],  # one per paper
     ) -> np.ndarray:
-        if self.softmax_ is not None:
-            return self.softmax_(texts)[:, : len(self.labels_)]
+        return self._scores_with_listed(texts)[0]
+
+    def _group_scores(
+        self,
+        texts: list[str],  # one per paper
+    ) -> np.ndarray:  # (n_texts, 8)
+        "Margins of the groups that are learnt directly."
         if len(texts) <= SMALL_BATCH:
             found = [tokens(text, self.pairs) for text in texts]
             buckets = [[bucket(one, self.bits) for one in some] for some in found]
@@ -948,8 +929,11 @@ class LinearScores(LinearSettings):
         texts: list[str],  # one per paper
     ) -> tuple[np.ndarray, np.ndarray | None]:
         if self.softmax_ is None:
-            return self._scores(texts), None
-        return self.softmax_.split(self.softmax_(texts), len(self.labels_))
+            return self._group_scores(texts), None
+        found = self.softmax_.split(self.softmax_(texts), len(self.labels_))
+        if self.learn == "both":
+            return np.hstack([found[0], self._group_scores(texts)]), found[1]
+        return found
 
     def text_parts(
         self,
@@ -977,9 +961,12 @@ class LinearScores(LinearSettings):
         return (SOFTMAX_BITS, True) if categories else (self.bits, self.pairs)
 
     def _array_shapes(self) -> dict[str, Shape]:
-        classes, buckets = len(self.labels_), 1 << self.bits
         if self.learnt_level == "category":
             return SOFTMAX_SHAPES
+        return self._group_shapes()
+
+    def _group_shapes(self) -> dict[str, Shape]:
+        classes, buckets = len(LABELS), 1 << self.bits
         return {
             "weights": (classes, buckets),
             "intercepts": (classes,),
@@ -1170,6 +1157,8 @@ class StreamSteps(LinearScores):
         digest: str | None,  # of the source
     ) -> StreamedTexts:
         "The counted stream, or what is left of an earlier fit of the same."
+        if self.learn == "both":
+            raise BadSettings("learn='both' needs a table, not a stream")
         folder.mkdir(parents=True, exist_ok=True)
         what = [digest, self.text_plan, self.separator, self.seed, SOFTMAX_BITS]
         key = sha256(json.dumps(what).encode()).hexdigest()
@@ -1318,6 +1307,8 @@ class PartialFit(StreamFit):
         checked = check_papers(papers)
         if not has_native():
             raise BadSettings("partial_fit needs numba: install the extra fast")
+        if self.learn == "both":
+            raise BadSettings("learn='both' needs all papers at once: call fit")
         if label_level(labels) == "group":
             raise BadLabels("partial_fit learns codes of categories, such as cs.LG")
         self._make_settings_plain()
@@ -1351,13 +1342,27 @@ class PartialFit(StreamFit):
         self.learnt_from_ = sketch if before is None else before | sketch
         return self
 
+# %% ../../nbs/04_classifiers/03_linear.ipynb #231755ed
+GROUPS_FILE = "groups.safetensors"  # of a bundle: groups that are learnt directly
+
+
+def beside(
+    categories: HeldOut | None,  # scores of categories
+    groups: np.ndarray,  # (n_texts, 8) scores of the groups of all texts
+) -> HeldOut | None:  # with both, side by side
+    "Held-out scores of categories, and of groups that are learnt directly."
+    if categories is None or categories.rows is None:
+        return None
+    both = np.hstack([categories.scores, groups[categories.rows]])
+    return replace(categories, scores=both)
+
 # %% ../../nbs/04_classifiers/03_linear.ipynb #f3d8c92e
 # texts: from so many on, a tenth is held out instead of five fits
 MANY_TEXTS = 50_000
 
 
 class SoftmaxFit(Classifier):
-    "The fit of categories, by the settings that its families share."
+    "The fit of categories, and of their groups beside them, for its families."
 
     width: int
     max_features: int
@@ -1466,6 +1471,12 @@ class SoftmaxFit(Classifier):
         listed = scores[:, classes:] if scores.shape[1] > classes else None
         return HeldOut(own, labels[held], rows=held, listed=listed)
 
+    def _group_ids(
+        self,
+        labels: np.ndarray,  # (n_papers,) class ids of categories
+    ) -> np.ndarray:  # (n_papers,) label ids of their groups
+        return group_matrix(self.labels_).argmax(axis=1)[labels]
+
     def _listed_scores(
         self,
         texts: list[str],  # one per paper
@@ -1480,6 +1491,9 @@ class SoftmaxFit(Classifier):
             super()._save_weights(folder)
         else:
             save_arrays(folder / WEIGHTS_FILE, self.softmax_.arrays())
+        if self.learn == "both":
+            arrays = {name: getattr(self, f"{name}_") for name in self._group_shapes()}
+            save_arrays(folder / GROUPS_FILE, arrays)
 
     def _load_weights(
         self,
@@ -1490,6 +1504,10 @@ class SoftmaxFit(Classifier):
             return
         arrays = load_arrays(folder / WEIGHTS_FILE, self._array_shapes())
         self.softmax_ = SoftmaxModel.read(arrays, len(self.labels_))
+        if self.learn == "both":
+            found = load_arrays(folder / GROUPS_FILE, self._group_shapes())
+            for name, array in found.items():
+                setattr(self, f"{name}_", array)
 
 # %% ../../nbs/04_classifiers/03_linear.ipynb #cc09cba4
 @dataclass(eq=False)
@@ -1500,24 +1518,48 @@ class LinearClassifier(SoftmaxFit, PartialFit):
     """
 
     def _choose(
-        self, counts: csr_matrix, labels: np.ndarray
+        self,
+        counts: csr_matrix,  # (n_texts, n_buckets)
+        labels: np.ndarray,  # (n_texts,) label ids of groups
     ) -> tuple[float, np.ndarray, np.ndarray]:
         "C, offsets and nested out-of-fold scores."
         grid = self.C_GRID if self.C is None else (self.C,)
-        how = self.class_weight, self.offsets, self.folds, self.seed, self.on_fold
-        builder, n_classes = tfidf_builder(counts), len(self.labels_)
-        return choose_C(builder, labels, grid, *how, n_classes)
+        alone = self.learn != "both"  # the blend has offsets of its own
+        how = self.class_weight, self.offsets and alone, self.folds, self.seed
+        builder, decide = tfidf_builder(counts), self.decide if alone else None
+        return choose_C(
+            builder, labels, grid, *how, self.on_fold if alone else None, decide=decide
+        )
 
     def _held_out_scores(
         self,
         texts: list[str],  # one per paper
         labels: np.ndarray,  # (n_papers,) label ids
     ) -> np.ndarray:
-        if self.learnt_level == "category":
-            counts = count_pairs(texts)
-            return self._softmax_folds(counts, labels)[:, : len(self.labels_)]
+        if self.learnt_level == "group":
+            return self._choose(count_features(texts, self.bits, self.pairs), labels)[2]
+        found = self._softmax_folds(count_pairs(texts), labels)[:, : len(self.labels_)]
+        if self.learn != "both":
+            return found
         counts = count_features(texts, self.bits, self.pairs)
-        return self._choose(counts, labels)[2]
+        return np.hstack([found, self._choose(counts, self._group_ids(labels))[2]])
+
+    def _fit_groups(
+        self,
+        texts: list[str],  # one per paper
+        labels: np.ndarray,  # (n_papers,) label ids of groups
+    ) -> np.ndarray:  # (n_papers, 8) scores out of fold
+        "Fit the support vector machines."
+        counts = count_features(texts, self.bits, self.pairs)
+        C, offsets, scores = self._choose(counts, labels)
+        self.idf_ = inverse_document_frequency(counts)
+        how = C, self.class_weight, self.seed
+        weights, intercepts = fit_margins(tfidf(counts, self.idf_), labels, *how)
+        self.weights_ = weights.astype(np.float32)
+        self.intercepts_ = intercepts + offsets
+        named = dict(zip(LABELS, offsets.round(3).tolist(), strict=True))
+        self.fitted_ = self.fitted_ | {"C": C, "offsets": named}
+        return scores
 
     def _fit(
         self,
@@ -1526,18 +1568,11 @@ class LinearClassifier(SoftmaxFit, PartialFit):
         # texts and label ids to choose by; None: none
         validation: tuple[list[str], np.ndarray] | None,
     ) -> HeldOut | None:
-        self.softmax_ = None
-        if self.learnt_level == "category":
-            return self._fit_categories(
-                count_pairs(texts), labels, validation is not None
-            )
-        counts = count_features(texts, self.bits, self.pairs)
-        C, offsets, scores = self._choose(counts, labels)
-        self.idf_ = inverse_document_frequency(counts)
-        how = C, self.class_weight, self.seed, len(self.labels_)
-        weights, intercepts = fit_margins(tfidf(counts, self.idf_), labels, *how)
-        self.weights_ = weights.astype(np.float32)
-        self.intercepts_ = intercepts + offsets
-        named = dict(zip(self.labels_, offsets.round(3).tolist(), strict=True))
-        self.fitted_ = {"C": C, "offsets": named}
-        return HeldOut(scores, labels, rows=np.arange(len(labels)))
+        self.softmax_, validated = None, validation is not None
+        if self.learnt_level == "group":
+            scores = self._fit_groups(texts, labels)
+            return HeldOut(scores, labels, rows=np.arange(len(labels)))
+        found = self._fit_categories(count_pairs(texts), labels, validated)
+        if self.learn != "both":
+            return found
+        return beside(found, self._fit_groups(texts, self._group_ids(labels)))

@@ -90,6 +90,7 @@ def as_matrix(
     "The linear part of a calibration."
     if isinstance(calibration, MatrixScaling):
         return calibration.weights, calibration.bias
+    assert isinstance(calibration, Temperature)  # models of groups have no other
     return np.eye(len(LABELS)) / calibration.temperature, np.zeros(len(LABELS))
 
 # %% ../../nbs/09_deployment/04_export.ipynb #1bbfa156

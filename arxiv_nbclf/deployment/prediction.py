@@ -28,6 +28,7 @@ import pandas as pd
 from arxiv_nbclf.classifiers.base import (
     WEIGHTS_FILE,
     BadBundle,
+    BadSettings,
     Classifier,
     HeldOut,
     Shape,
@@ -188,6 +189,11 @@ class CompactClassifier(LinearClassifier):
     max_features: int = 3 << 16
 
     family: ClassVar[str] = "compact"
+
+    def _check_settings(self) -> None:
+        super()._check_settings()
+        if self.learn is not None:
+            raise BadSettings("the compact family learns one level: leave out learn")
 
     def _round(
         self, quantized: np.ndarray, scales: np.ndarray, idf: np.ndarray

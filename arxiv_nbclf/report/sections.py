@@ -134,6 +134,8 @@ class Predictions:
     classes: tuple[str, ...] = LABELS  # groups, or categories; position is the id
     # (n, n_classes), of being listed under a category at all; None: not known
     listed_probabilities: np.ndarray | None = None
+    # (n_classes,) from where on the model lists a code; None: not known
+    listed_thresholds: np.ndarray | None = None
 
     @cached_property
     def scores(self) -> Scores:
@@ -168,10 +170,14 @@ def _raw_predictions(
     "Scores and probabilities, with one pass over the papers where that is enough."
     learnt = tuple(getattr(classifier, "labels_", LABELS))
     decision_scores = classifier.decision_function(papers)
-    if learnt == answered_classes(classifier) and decision_scores.ndim == 2:
-        return decision_scores, classifier.calibration_(decision_scores)
-    # groups as sums over categories, or scikit-learn's form for two classes
+    plain = learnt == answered_classes(classifier) and decision_scores.ndim == 2
+    if plain and getattr(classifier, "learn", None) is None:
+        found = classifier.calibration_(decision_scores)
+        return decision_scores, found if learnt == LABELS else classifier._led(found)
     probabilities = classifier.predict_proba(papers)
+    if decision_scores.shape == probabilities.shape:  # groups as sums over categories
+        return decision_scores, probabilities
+    # scikit-learn's form for two classes
     return np.log(probabilities.clip(1e-300)), probabilities
 
 
@@ -186,15 +192,19 @@ def predict_labelled(
     known = answered_classes(classifier)
     if known == classes == LABELS:
         return Predictions(papers, labels, decision_scores, probabilities)
-    listed = getattr(classifier, "listed_", None)
-    chances = None if listed is None else classifier.predict_listed_proba(papers)
+    chances = limits = None
+    if (listed := getattr(classifier, "listed_", None)) is not None:
+        found, given = classifier.predict_listed_proba(papers), listed.thresholds[None]
+        chances = align_classes(found, known, classes)
+        limits = align_classes(given, known, classes, fill=np.inf)[0]
     return Predictions(
         papers,
         labels,
         align_classes(decision_scores, known, classes, fill=NO_SCORE),
         align_classes(probabilities, known, classes),
         classes,
-        None if chances is None else align_classes(chances, known, classes),
+        chances,
+        limits,
     )
 
 # %% ../../nbs/08_report/00_sections.ipynb #d7031357
@@ -293,13 +303,18 @@ def predictions_scores(
     predictions: Predictions,  # of categories
 ) -> LevelScores:  # of categories, groups and listed codes
     "All scores of predictions at category level."
-    listed = listed_labels(predictions.papers, predictions.classes)
+    listed, decided = listed_labels(predictions.papers, predictions.classes), None
+    if (limits := predictions.listed_thresholds) is not None:
+        decided = predictions.listed_probabilities >= limits
+        primary = predictions.probabilities.argmax(axis=1)
+        decided[np.arange(len(primary)), primary] = True
     return score_level(
         predictions.labels,
         predictions.probabilities,
         predictions.classes,
         listed,
         predictions.listed_probabilities,
+        decided,
     )
 
 # %% ../../nbs/08_report/00_sections.ipynb #69c111b1
@@ -1043,7 +1058,7 @@ def _held_out_probabilities(
     if context.prepared.level == "category":
         given = np.array(context.prepared.classes)[labels]
     # C too is chosen anew, for each paper by others
-    other = clone(context.linear)
+    other = clone(context.linear).set_params(learn=None)
     folds = _as_groups(other.out_of_fold_proba(papers, given), other)
     direct = context.linear.predict_proba(others)
     if direct.shape[1] != len(LABELS):

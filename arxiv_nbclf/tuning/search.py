@@ -328,6 +328,12 @@ def _evaluate_by_folds(
     groups = group_matrix(classifier.labels_) if summed else None
     if "folds" in classifier.get_params():
         classifier.set_params(folds=search.folds)
+    if classifier.learn == "both":  # two scores decide, once they are calibrated
+        found = classifier.out_of_fold_proba(*train_papers)
+        assert found is not None  # both families make them
+        if groups is not None:
+            found, ids = found @ groups, groups.argmax(axis=1)[ids]
+        return objective_value(search.objective, ids, found)
     folds = count(1)
     classifier.on_fold = lambda rows, scores: report(
         _objective_of_scores(search.objective, ids[rows], scores, groups), next(folds)

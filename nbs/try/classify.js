@@ -215,6 +215,16 @@ const arxivNbclf = (() => {
     return [first, ...ranked.filter((i) => i !== first)].slice(0, top);
   };
 
+  /** The same, with one category in front: it shares equally with those that passed it. */
+  const leading = ({hair}, probabilities, decided) => {
+    if (argmax(probabilities) === decided) return probabilities;
+    const others = probabilities.filter((_, i) => i !== decided).sort((a, b) => b - a);
+    let sum = probabilities[decided], shared = 0;
+    while (shared < others.length && sum / (shared + 1) < others[shared]) sum += others[shared++];
+    const level = sum / (shared + 1);
+    return probabilities.map((one, i) => (i === decided ? level + hair : Math.min(one, level)) / (1 + hair));
+  };
+
   /** Probabilities of being listed under each category, as primary or not. */
   const listedChances = ({listed: {least, arrays: {slopes, weights, bias}}}, probabilities, own) => {
     const n = probabilities.length, clipped = own.map((score) => Math.min(20, Math.max(-20, score)));
@@ -250,9 +260,11 @@ const arxivNbclf = (() => {
   /** Everything about one text; what only the whole model knows is null without its other part. */
   const classify = (model, text) => {
     const seen = features(model, text), found = finite(scores(model, seen.values)), n = model.labels.length;
-    const probabilities = calibrate(model, found), groups = groupSums(model, probabilities), group = argmax(groups);
-    const best = bestCategories(model, probabilities, group), [primary] = best;
-    const chances = isWhole(model) ? finite(listedChances(model, probabilities, found.slice(n))) : null;
+    const plain = calibrate(model, found), group = argmax(groupSums(model, plain)), [primary] = bestCategories(model, plain, group);
+    const probabilities = leading(model, plain, primary), groups = groupSums(model, probabilities);
+    const best = bestCategories(model, probabilities, group);
+    const listed = isWhole(model) ? finite(listedChances(model, plain, found.slice(n))) : null;
+    const chances = listed && listed.map((chance, i) => Math.max(chance, probabilities[i]));
     const {column, constant} = centred(model, primary);
     return {
       group, groups, best, probabilities, scores: found, constant, chances, crossLists: chances && crossLists(model, chances, primary),
