@@ -286,7 +286,7 @@ LIGHT = {
 
 @pytest.mark.parametrize("case", LIGHT)
 def test_refusals_import_nothing_heavy(case: str, tmp_path: Path) -> None:
-    script = "import sys; from arxiv_nbclf.cli import main; status = main(sys.argv[1:]); print(sorted(set(sys.modules) & %r)); sys.exit(status)" % HEAVY
+    script = f"import sys; from arxiv_nbclf.cli import main; status = main(sys.argv[1:]); print(sorted(set(sys.modules) & {HEAVY!r})); sys.exit(status)"
     done = subprocess.run([sys.executable, "-c", script, *LIGHT[case]], capture_output=True, text=True, cwd=tmp_path)
     good = case.startswith(("help", "bare"))
     assert done.returncode == (0 if good else 2), done.stderr
@@ -351,7 +351,7 @@ def test_a_run_ends_with_its_scores(tmp_path: Path, capsys: Capture) -> None:
     taken = float(err[-1].removeprefix("2,000 papers in ").removesuffix(" s"))
     assert taken <= time.perf_counter() - began + 1
     report = json.loads((tmp_path / "run" / "report" / "report.json").read_text())
-    head = next(n for n, line in enumerate(err) if line.split() == ["group", "name", "precision", "recall", "F1", "papers"])
+    head = next(n for n, line in enumerate(err) if line.split() == ["group", "precision", "recall", "F1", "papers"])
     rows = {line.split()[0]: line.split() for line in err[head + 1 : -1]}
     assert list(rows) == list(report["per_class"])
     for name, scores in report["per_class"].items():

@@ -419,13 +419,13 @@ def print_scores(
     console: "Console",  # where they are shown
 ) -> None:
     "Show precision, recall, F1 and support of each group."
-    groups = report.get("group", report)
-    table = _new_table("group", *["name"] * (console.width >= 60))
+    groups, named = report.get("group", report), console.width >= 90
+    table = _new_table("group", *["name"] * named)
     for column in ("precision", "recall", "F1", "papers"):
         table.add_column(column, justify="right", no_wrap=True)
     for name, scores in groups["per_class"].items():
         values = [scores[key] for key in ("precision", "recall", "f1")]
-        cells = [name, *[class_name(name)] * (console.width >= 60)]
+        cells = [name, *[class_name(name)] * named]
         cells += ["-" if value is None else f"{value:.3f}" for value in values]
         texts = [plain_text(cell, console) for cell in cells]
         table.add_row(*texts, f"{scores['support']:,}")
