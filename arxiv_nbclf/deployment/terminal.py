@@ -262,6 +262,7 @@ def class_name(
 def _new_table(
     *names: str,  # of the columns; those that end with > stand at the right
     heads: bool = True,  # whether the names are shown
+    cut: Any = "",  # how long texts are cut, as Rich has it; "": they are wrapped
 ) -> "Table":
     "A table without lines."
     from rich.table import Table
@@ -269,10 +270,9 @@ def _new_table(
     table = Table(box=None, show_header=heads, pad_edge=False, padding=(0, 2, 0, 0))
     for name in names:
         side: Any = "right" if name.endswith(">") else "left"
-        fold: Any = "fold" if name in ("word", "name", "id") else "ellipsis"
-        table.add_column(
-            name.rstrip(">"), justify=side, overflow=fold, no_wrap=fold != "fold"
-        )
+        wrapped = name in ("word", "name") and not cut
+        how: dict[str, Any] = {"no_wrap": not wrapped, "overflow": cut or "fold"}
+        table.add_column(name.rstrip(">"), justify=side, **how)
     return table
 
 
@@ -335,7 +335,9 @@ def print_predictions(
     wide = console.width >= 80
     names = ["id", "predicted", *["name"] * wide, "p>", "bar"]
     names += ["cross-lists"] * listed
-    table = _new_table(*names)
+    table = _new_table(
+        *names, cut="ellipsis" if console.encoding == "utf-8" else "crop"
+    )
     for row in first.rows:
         p, name = row["probability"], class_name(row["predicted"])
         cells = [row["aid"], row["predicted"], *[name] * wide, f"{p:.3f}"]
@@ -417,13 +419,13 @@ def print_scores(
     console: "Console",  # where they are shown
 ) -> None:
     "Show precision, recall, F1 and support of each group."
-    groups = report.get("group", report)
-    table = _new_table("group", *["name"] * (console.width >= 60))
+    groups, named = report.get("group", report), console.width >= 90
+    table = _new_table("group", *["name"] * named)
     for column in ("precision", "recall", "F1", "papers"):
         table.add_column(column, justify="right", no_wrap=True)
     for name, scores in groups["per_class"].items():
         values = [scores[key] for key in ("precision", "recall", "f1")]
-        cells = [name, *[class_name(name)] * (console.width >= 60)]
+        cells = [name, *[class_name(name)] * named]
         cells += ["-" if value is None else f"{value:.3f}" for value in values]
         texts = [plain_text(cell, console) for cell in cells]
         table.add_row(*texts, f"{scores['support']:,}")

@@ -21,7 +21,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.metrics import f1_score
 
 from ..classifiers.base import Classifier, check_is_fitted
 from ..classifiers.calibration import check_predictions
@@ -254,6 +253,8 @@ def scores_by(
     # per bin: papers, strict, low, high (95 % interval), lenient, macro F1
 ) -> pd.DataFrame:
     "Scores of each bin of papers. Raises `BadScores` and `BadPredictions`."
+    from sklearn.metrics import f1_score
+
     y_true, predicted = _checked_labels(papers, labels, probabilities, classes)
     right = predicted == y_true
     accepted = _accepted(papers, classes)[np.arange(len(y_true)), predicted] | right
