@@ -6,19 +6,19 @@
 __all__ = ['ABOUT', 'app', 'Version', 'Quiet', 'Debug', 'TABLE_HELP', 'PapersArgument', 'Out', 'ModelOption', 'Strict',
            'FAMILY_HELP', 'ENCODER_HELP', 'FamilyOption', 'EncoderOption', 'RECIPE_HELP', 'SETTING_HELP',
            'RecipeOption', 'Set', 'SPLIT_HELP', 'TUNE_HELP', 'Split', 'Seed', 'Tune', 'LEVEL_HELP', 'LEARN_HELP',
-           'MIN_PAPERS_HELP', 'LevelOption', 'Learn', 'MinPapers', 'TableOption', 'RowsOption', 'SampleSeed',
-           'HARVEST_OUT_HELP', 'CATEGORIES_HELP', 'HarvestOut', 'Categories', 'START_HELP', 'IDS_HELP', 'Start', 'End',
-           'Ids', 'PER_GROUP_HELP', 'DELAY_HELP', 'SNAPSHOT_HELP', 'PerGroup', 'Api', 'Delay', 'Snapshot',
-           'TRIALS_HELP', 'SPACE_HELP', 'OBJECTIVE_HELP', 'Trials', 'SpaceOption', 'ObjectiveOption', 'Minutes',
-           'FOLDS_HELP', 'CHECK_FOLDS_HELP', 'RETRAIN_HELP', 'Folds', 'CheckFolds', 'Retrain', 'Sampler', 'Pruner',
-           'STORAGE_HELP', 'STUDY_HELP', 'HEARTBEAT_HELP', 'SHOW_HELP', 'Storage', 'StudyName', 'Heartbeat', 'Show',
-           'TunePapers', 'TuneOut', 'RunsArgument', 'NewPapers', 'PREDICT_PAPERS_HELP', 'PREDICTIONS_HELP',
-           'BUNDLE_HELP', 'PredictArgument', 'PredictionsOption', 'BundleOption', 'TOP_HELP', 'ANSWER_LEVEL_HELP',
-           'SHARES_HELP', 'Top', 'AnswerLevel', 'Shares', 'ABSTAIN_HELP', 'ENGINE_HELP', 'FETCH_HELP', 'AbstainOption',
-           'EngineOption', 'FetchFrom', 'EXPORT_HELP', 'EXPORT_PAPERS_HELP', 'EXPORT_MODEL_HELP', 'ExportModel',
-           'ExportFormat', 'ExportPapers', 'main', 'Level', 'sample_command', 'harvest_command', 'explore_command',
-           'run_command', 'train_command', 'evaluate_command', 'tune_command', 'compare_command', 'drift_command',
-           'predict_command', 'export_command']
+           'MIN_PAPERS_HELP', 'LevelOption', 'Learn', 'MinPapers', 'CORRECTIONS_HELP', 'CorrectionsOption',
+           'TableOption', 'RowsOption', 'SampleSeed', 'HARVEST_OUT_HELP', 'CATEGORIES_HELP', 'HarvestOut', 'Categories',
+           'START_HELP', 'IDS_HELP', 'Start', 'End', 'Ids', 'PER_GROUP_HELP', 'DELAY_HELP', 'SNAPSHOT_HELP', 'PerGroup',
+           'Api', 'Delay', 'Snapshot', 'TRIALS_HELP', 'SPACE_HELP', 'OBJECTIVE_HELP', 'Trials', 'SpaceOption',
+           'ObjectiveOption', 'Minutes', 'FOLDS_HELP', 'CHECK_FOLDS_HELP', 'RETRAIN_HELP', 'Folds', 'CheckFolds',
+           'Retrain', 'Sampler', 'Pruner', 'STORAGE_HELP', 'STUDY_HELP', 'HEARTBEAT_HELP', 'SHOW_HELP', 'Storage',
+           'StudyName', 'Heartbeat', 'Show', 'TunePapers', 'TuneOut', 'RunsArgument', 'NewPapers',
+           'PREDICT_PAPERS_HELP', 'PREDICTIONS_HELP', 'BUNDLE_HELP', 'PredictArgument', 'PredictionsOption',
+           'BundleOption', 'TOP_HELP', 'ANSWER_LEVEL_HELP', 'SHARES_HELP', 'Top', 'AnswerLevel', 'Shares',
+           'ABSTAIN_HELP', 'ENGINE_HELP', 'FETCH_HELP', 'AbstainOption', 'EngineOption', 'FetchFrom', 'EXPORT_HELP',
+           'EXPORT_PAPERS_HELP', 'EXPORT_MODEL_HELP', 'ExportModel', 'ExportFormat', 'ExportPapers', 'main', 'Level',
+           'sample_command', 'harvest_command', 'explore_command', 'run_command', 'train_command', 'evaluate_command',
+           'tune_command', 'compare_command', 'drift_command', 'predict_command', 'export_command']
 
 # %% ../nbs/11_cli.ipynb #973ade67
 import logging
@@ -246,6 +246,15 @@ def _levels(
     learnt = None if learn is None else learn.value
     return {"level": level.value, "learn": learnt, "min_papers": min_papers}
 
+# %% ../nbs/11_cli.ipynb #f89424ff
+CORRECTIONS_HELP = (
+    "A table of aid and main_category or categories, which replace the labels of "
+    "those papers everywhere, in test too"
+)
+CorrectionsOption = Annotated[
+    Path | None, typer.Option("--corrections", metavar="FILE", help=CORRECTIONS_HELP)
+]
+
 # %% ../nbs/11_cli.ipynb #7ddf8f6f
 TableOption = Annotated[
     Path, typer.Option("--out", metavar="FILE", help="csv, tsv, parquet, jsonl or xlsx")
@@ -377,13 +386,14 @@ def run_command(
     learn: Learn = None,  # what is learnt; absent: the level
     min_papers: MinPapers = 5,  # training papers of a category
     tune: Tune = None,  # number of trials of a search
+    corrections: CorrectionsOption = None,  # labels that replace those of the table
 ) -> None:
     "Everything, start to report: prepare, fit, compare with linear, evaluate on test."
     from arxiv_nbclf import runs
 
     settings = _settings(recipe, set_)
     options = (papers, out, family, split, seed, encoder, settings, strict)
-    levels = _levels(level, learn, min_papers)
+    levels = _levels(level, learn, min_papers) | {"corrections": corrections}
     if tune:
         finished = runs.tune(*options, trials=tune, command="run", **levels)
     else:
@@ -405,13 +415,15 @@ def train_command(
     level: LevelOption = Level.group,  # of the answers
     learn: Learn = None,  # what is learnt; absent: the level
     min_papers: MinPapers = 5,  # training papers of a category
+    corrections: CorrectionsOption = None,  # labels that replace those of the table
 ) -> None:
     "Fit a model on the training papers of a table and save it; nothing is scored."
     from arxiv_nbclf import runs
 
     settings = _settings(recipe, set_)
     options = (papers, out, family, split, seed, encoder, settings, strict)
-    trained = runs.train(*options, **_levels(level, learn, min_papers))
+    levels = _levels(level, learn, min_papers)
+    trained = runs.train(*options, corrections=corrections, **levels)
     runs.log.info("%s", trained)
 
 # %% ../nbs/11_cli.ipynb #ef8a2b4e
@@ -530,6 +542,7 @@ def tune_command(
     level: LevelOption = Level.group,  # of the answers
     learn: Learn = None,  # what is learnt; absent: the level
     min_papers: MinPapers = 5,  # training papers of a category
+    corrections: CorrectionsOption = None,  # labels that replace those of the table
     show: Show = None,  # a study to print, instead of a search
 ) -> None:
     "Search for the best settings of a family, and report on the model that has them."
@@ -558,6 +571,7 @@ def tune_command(
         storage=storage,
         study=study,
         heartbeat=heartbeat,
+        corrections=corrections,
         **_levels(level, learn, min_papers),
     )
     if out.is_dir():

@@ -60,7 +60,7 @@ from arxiv_nbclf.core.basics import (
     write_json,
 )
 from .core.pages import Picture
-from .data.chunks import read_chunks
+from .data.chunks import Chunk, read_chunks
 from .data.papers import read_papers, report_rejects
 from arxiv_nbclf.data.tables import (
     file_records,
@@ -75,11 +75,14 @@ from arxiv_nbclf.preprocessing import (
     MIN_PAPERS,
     SPLIT_PLANS,
     SPLITS,
+    Corrections,
     PreparedPapers,
+    corrections_record,
     label_ids,
     level_of,
     paper_labels,
     prepare,
+    read_corrections,
 )
 from .report.page import write_report
 from arxiv_nbclf.report.sections import (
@@ -190,6 +193,8 @@ def prepare_run(
     out: str | Path,  # the run folder to make
     requested: dict[str, Any],  # as `_request` makes it
     strict: bool = False,  # whether a rejected row is an error
+    # labels that replace those of the table, from `read_corrections`
+    corrections: Corrections | None = None,
 ) -> RunInputs:
     "Choose the family, make its classifier, then read and split the table."
     timings: dict[str, float] = {}
@@ -198,7 +203,7 @@ def prepare_run(
     options = requested["split"], requested["seed"], strict
     level, min_papers = requested.get("level", "group"), requested.get("min_papers", 1)
     with stage("prepare", timings):
-        prepared = prepare(papers, *options, level, min_papers)
+        prepared = prepare(papers, *options, level, min_papers, corrections)
     chosen = family + (f" (auto: {reason})" if reason else "")
     log.info("%d papers; family %s; %s", len(prepared.papers), chosen, machine())
     if level == "category":
@@ -206,6 +211,18 @@ def prepare_run(
     known = {"family": family, "source": prepared.record["source"]}
     asked = request_settings(requested) | known
     return RunInputs(Path(out), asked, prepared, classifier, timings)
+
+# %% ../nbs/10_runs.ipynb #813d10e1
+def _read_decisions(
+    source: str | Path | pd.DataFrame | None,  # the corrections of a request
+    requested: dict[str, Any],  # as `_request` makes it; `corrections` is added
+) -> Corrections | None:  # None where there are none
+    "Read corrections, before any table of papers."
+    if source is None:
+        return None
+    found = read_corrections(source)
+    requested["corrections"] = found.source
+    return found
 
 # %% ../nbs/10_runs.ipynb #17000006
 @dataclass(frozen=True, eq=False)
@@ -485,10 +502,11 @@ def _fit_along(
     papers: str | Path,  # as the main process was given them
     out: str | Path,  # the run folder
     requested: dict[str, Any],  # as `_request` makes it
+    corrections: Corrections | None = None,  # as the main process has them
     timeout_s: float = 600,  # seconds to wait for the main process to begin
 ) -> Run:  # without scores
     "Take part in the fit of the main process."
-    inputs = prepare_run(papers, out, requested)
+    inputs = prepare_run(papers, out, requested, corrections=corrections)
     classifier, folder = inputs.classifier, partial_folder(out)
     _wait_for_main(folder, timeout_s)
     if classifier.distributed:
@@ -504,12 +522,14 @@ def _new_run(
     requested: dict[str, Any],  # as `_request` makes it
     strict: bool,  # whether a rejected row is an error
     scored: bool,  # whether test is scored and a report written
+    corrections: Corrections | None = None,  # labels that replace those of the table
 ) -> Run:
     "A run in a new folder."
     if is_secondary_process():
-        return _fit_along(papers, out, requested)
+        return _fit_along(papers, out, requested, corrections)
     check_folder_free(out)
-    return carry_out(prepare_run(papers, out, requested, strict), scored=scored)
+    inputs = prepare_run(papers, out, requested, strict, corrections)
+    return carry_out(inputs, scored=scored)
 
 # %% ../nbs/10_runs.ipynb #b26f13ff
 STREAM_PAPERS = 200_000  # from so many on, categories are learnt from a stream
@@ -561,6 +581,7 @@ class SplitStream:
     seed: int  # of the split
     strict: bool = False  # whether a rejected row is an error
     rows: int = 10_000  # of a chunk
+    corrections: Corrections | None = None  # labels that replace those of the source
 
     def __iter__(self) -> Iterator[pd.DataFrame]:  # with a column split
         accepted = 0
@@ -571,7 +592,7 @@ class SplitStream:
                 )
                 for name, schema in _STREAM_TABLES.items()
             }
-            for chunk in read_chunks(self.source, self.rows, purpose="training"):
+            for chunk in self._chunks():
                 assert chunk is not None  # none is left out
                 papers = self._with_split(chunk.papers)
                 names = paper_labels(papers, "category")
@@ -584,6 +605,10 @@ class SplitStream:
                 accepted += len(papers)
                 yield papers
         report_rejects(self.rejects(), accepted, self.strict)
+
+    def _chunks(self) -> Iterator[Chunk | None]:
+        amend = self.corrections.amend if self.corrections else None
+        return read_chunks(self.source, self.rows, purpose="training", amend=amend)
 
     def _with_split(
         self,
@@ -629,12 +654,31 @@ def _digest_of_lines(
         before = b"\n"
     return digest.hexdigest()
 
+# %% ../nbs/10_runs.ipynb #2f4e6549
+def _check_stream(
+    papers: str | Path,  # a file or a folder of files
+    corrections: Corrections | None,  # labels that replace those of the table
+) -> dict[str, Any]:  # for the record; empty without corrections
+    "Find the papers of all corrections, before anything is written."
+    if corrections is None:
+        return {}
+    passed = [
+        chunk.papers.loc[
+            chunk.papers["aid"].isin(corrections.codes), ["aid", "main_category"]
+        ]
+        for chunk in read_chunks(papers, purpose="training", amend=corrections.amend)
+        if chunk is not None
+    ]
+    found = corrections_record(corrections, pd.concat(passed), papers)
+    return {"corrections": found}
+
 # %% ../nbs/10_runs.ipynb #a8e2ec95
 def train_stream(
     papers: str | Path,  # a file or a folder of files
     out: str | Path,  # the run folder to make
     requested: dict[str, Any],  # as `_request` makes it, of the category level
     strict: bool = False,  # whether a rejected row is an error
+    corrections: Corrections | None = None,  # labels that replace those of the table
 ) -> Run:  # without scores
     "Train the linear family on categories from a stream of papers."
     known: dict[str, Any] = {"family": "linear", "split": "stable"}
@@ -646,9 +690,12 @@ def train_stream(
     assert isinstance(classifier, LinearClassifier)
     known["source"] = file_records(papers)
     asked = request_settings(requested) | known | {"streamed": True}
+    corrected = _check_stream(papers, corrections)
     log.info("many papers: learnt from a stream, split stable; %s", machine())
     with run_folder(out, asked) as folder:
-        stream = SplitStream(papers, folder, requested["seed"], strict)
+        stream = SplitStream(
+            papers, folder, requested["seed"], strict, corrections=corrections
+        )
         digest = sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
         with stage("fit linear", timings):
             work = folder / CHECKPOINT_FOLDER
@@ -656,7 +703,8 @@ def train_stream(
         classifier.save(folder / "model")
         of_level = {"n_classes": len(classifier.labels_), "source": known["source"]}
         of_level["left_out_classes"] = classifier.fitted_.get("left_out", {})
-        record = _record(asked, stream.record() | of_level, classifier, timings)
+        data = stream.record() | of_level | corrected
+        record = _record(asked, data, classifier, timings)
         write_json(folder / "run.json", record)
         shutil.rmtree(folder / CHECKPOINT_FOLDER, ignore_errors=True)
     return Run(Path(out), record)
@@ -679,6 +727,8 @@ def train(
     min_papers: int = MIN_PAPERS,
     # what is learnt: category with level="group" answers by sums; None: the level
     learn: str | None = None,
+    # labels by id that replace those of the table: a file, or a table in memory
+    corrections: str | Path | pd.DataFrame | None = None,
 ) -> Run:  # without scores: test is not touched
     """Train a model on the training papers of a table and save it; nothing is scored.
 
@@ -693,9 +743,10 @@ def train(
     levels = _level_request(level, learn, min_papers, settings)
     options = (family, split, seed, encoder, settings)
     requested = _request("train", *options, **levels)
+    decided = _read_decisions(corrections, requested)
     if is_streamed(papers, requested):
-        return train_stream(papers, out, requested, strict)
-    return _new_run(papers, out, requested, strict, scored=False)
+        return train_stream(papers, out, requested, strict, decided)
+    return _new_run(papers, out, requested, strict, False, decided)
 
 # %% ../nbs/10_runs.ipynb #17003df6
 def run(
@@ -715,6 +766,8 @@ def run(
     min_papers: int = MIN_PAPERS,
     # what is learnt: category with level="group" answers by sums; None: the level
     learn: str | None = None,
+    # labels by id that replace those of the table: a file, or a table in memory
+    corrections: str | Path | pd.DataFrame | None = None,
 ) -> Run:  # with scores on test
     """Prepare a table, fit a model, evaluate it on test, and write a report.
 
@@ -730,7 +783,8 @@ def run(
     levels = _level_request(level, learn, min_papers, settings)
     options = (family, split, seed, encoder, settings)
     requested = _request("run", *options, **levels)
-    return _new_run(papers, out, requested, strict, scored=True)
+    decided = _read_decisions(corrections, requested)
+    return _new_run(papers, out, requested, strict, True, decided)
 
 # %% ../nbs/10_runs.ipynb #402ad9e9
 def _listed_papers(
@@ -872,7 +926,9 @@ def _open_study(
         "papers": [source.get("sha256") for source in record["source"]],
     }
     asked = inputs.requested
-    same |= {name: asked[name] for name in LEVEL_NAMES if name in asked}
+    same |= {
+        name: asked[name] for name in (*LEVEL_NAMES, "corrections") if name in asked
+    }
     request = request_settings(search.search_request()) | same
     storage = open_storage(place.storage or folder / STUDY_FILE, place.heartbeat)
     study = open_study(storage, place.name, request, search.objective != "log_loss")
@@ -1081,6 +1137,8 @@ def tune(
     min_papers: int = MIN_PAPERS,
     # what is learnt: category with level="group" answers by sums; None: the level
     learn: str | None = None,
+    # labels by id that replace those of the table: a file, or a table in memory
+    corrections: str | Path | pd.DataFrame | None = None,
 ) -> Run:  # with scores on test; raises `BadStudy` and `BadSpace`
     "Search for the best settings, and report on the model that has them."
     check_writable(out, make_parents=True)
@@ -1112,7 +1170,8 @@ def tune(
     options = (split, seed, encoder, settings)
     requested = _request(command, chosen.family, *options, **levels)
     requested["search"] = search.search_request()
-    inputs = prepare_run(papers, out, requested, strict)
+    decided = _read_decisions(corrections, requested)
+    inputs = prepare_run(papers, out, requested, strict, decided)
     if finished := _finished_search(inputs, search.trials):
         return finished
     fit = partial(fit_search, search=search, place=place)
