@@ -10,12 +10,13 @@ __all__ = ['SEPARATOR_TOKEN', 'SEPARATORS', 'TEXT_CLEANERS', 'MAX_NOTICE', 'WITH
            'paper_labels', 'label_classes', 'level_of', 'class_ids', 'listed_labels', 'group_matrix',
            'labels_are_names', 'check_labels', 'label_level', 'check_categories', 'left_out_labels', 'split_papers',
            'split_counts', 'plot_split_shares', 'near_duplicates_across', 'split_digest', 'text_digests', 'to_gaps',
-           'from_gaps', 'PaperSketch', 'PreparedPapers', 'prepare']
+           'from_gaps', 'PaperSketch', 'PreparedPapers', 'BadCorrections', 'Corrections', 'read_corrections',
+           'corrections_record', 'prepare']
 
 # %% ../nbs/03_preprocessing.ipynb #8d9e17d8
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import blake2b, sha256
 from itertools import chain
 from math import ceil
@@ -36,9 +37,10 @@ from arxiv_nbclf.data.papers import (
     near_duplicates,
     read_papers,
     report_rejects,
+    split_ids,
     title_key,
 )
-from .data.tables import file_records
+from .data.tables import file_records, raw_frame, read_table
 from arxiv_nbclf.data.taxonomy import (
     ARCHIVED,
     GROUPS,
@@ -950,6 +952,162 @@ def _source_record(
     rows = pd.util.hash_pandas_object(papers, index=False).to_numpy()
     return [{"file": "a table in memory", "sha256": sha256(rows.tobytes()).hexdigest()}]
 
+# %% ../nbs/03_preprocessing.ipynb #bb0d3aa2
+class BadCorrections(ArxivNbclfError):
+    "A table of corrections that cannot be used."
+
+
+_CORRECTED = ("main_category", "categories")
+
+
+def _correction_rows(
+    source: Any,  # a file, or a table in memory
+    where: object,  # the source, for messages
+) -> pd.DataFrame:  # aid, main_category, categories as text; by row of the source
+    "The columns of a table of corrections. Raises `BadCorrections` and `BadPapers`."
+    named = isinstance(source, str | Path)
+    frame = (read_table(source) if named else raw_frame(as_frame(source))).frame()
+    frame.columns = frame.columns.str.strip().str.lower()
+    found = ", ".join(frame.columns)[:200] or "none"
+    if "aid" not in frame or not {*_CORRECTED} & {*frame}:
+        needed = "no main_category, and no categories"
+        needed = needed if "aid" in frame else "no column aid"
+        raise BadCorrections(f"{where}: {needed} (found {found})")
+    if not frame.columns.is_unique:
+        raise BadCorrections(f"{where}: two columns have the same name ({found})")
+    if frame.empty:
+        raise BadCorrections(f"{where}: there is no row in it")
+    rows = frame.reindex(columns=["aid", *_CORRECTED]).astype("str")
+    return rows.assign(aid=split_ids(rows["aid"])[0].fillna("")).fillna("")
+
+# %% ../nbs/03_preprocessing.ipynb #d3f4a4fc
+def _corrected_codes(
+    main: str,  # the cell main_category
+    categories: str,  # the cell categories
+) -> tuple[str, list[str]]:  # primary; all codes, primary first; no codes: keep them
+    "The codes of a correction. Raises `UnknownCategory` and `BadCorrections`."
+    first, listed = split_codes(main), split_codes(categories)
+    for code in [*first, *listed]:
+        current_category(code)
+    if len(first) > 1:
+        raise BadCorrections(f"main_category has {len(first)} codes ({main}): give one")
+    primary = (first or listed)[0]
+    return primary, list(dict.fromkeys([primary, *listed])) if listed else []
+
+# %% ../nbs/03_preprocessing.ipynb #3de5b47c
+@dataclass(eq=False, repr=False)
+class Corrections:
+    "Labels by paper id that replace those of a table."
+
+    codes: dict[str, tuple[str, list[str]]]  # id → as `_corrected_codes` has it
+    source: dict[str, Any]  # file (its name) and sha256
+    skipped: int = 0  # rows without a decision
+    # id → primary category that the table gave, "" for none; filled by `amend`
+    before: dict[str, str] = field(default_factory=dict)
+
+    def amend(
+        self,
+        raw: pd.DataFrame,  # rows of a table, as `validate_papers` has them
+        papers: pd.DataFrame,  # the same rows as papers, before the correction
+    ) -> pd.DataFrame:  # rows with corrected categories
+        "Correct the rows of a table."
+        raw = raw.copy()
+        for row in papers.index[papers["aid"].isin(self.codes)]:
+            aid, own = papers.at[row, "aid"], papers.at[row, "main_category"]
+            own = own if isinstance(own, str) else ""
+            primary, codes = self.codes[aid]
+            kept = split_codes(papers.at[row, "categories"])
+            codes = codes or [primary, *(code for code in kept if code != own)]
+            self.before[aid] = own
+            raw.loc[row, ["main_category", "categories"]] = primary, ",".join(codes)
+            raw.at[row, "other_subjects"] = papers.at[row, "other_subjects"]
+        return raw
+
+    def __repr__(self) -> str:
+        return f"Corrections({len(self.codes):,} papers; {self.skipped:,} skipped)"
+
+# %% ../nbs/03_preprocessing.ipynb #e8c5f5cc
+def _corrections_source(
+    source: Any,  # a file, or a table in memory
+    rows: pd.DataFrame,  # what was read of it
+) -> dict[str, Any]:  # file: its name; sha256
+    "What corrections were read from, without its folder."
+    record = _source_record(source if isinstance(source, str | Path) else rows, rows)
+    return {name: record[0][name] for name in ("file", "sha256")}
+
+# %% ../nbs/03_preprocessing.ipynb #27d30716
+def _read_decisions(
+    rows: pd.DataFrame,  # aid, main_category, categories; by row of the source
+    where: object,  # the source, for messages
+) -> dict[str, tuple[str, list[str]]]:  # id → as `_corrected_codes` has it
+    "Read and check each row. Raises `BadCorrections` and `UnknownCategory`."
+    read: dict[str, tuple[object, tuple[str, list[str]]]] = {}
+    for row, (aid, main, categories) in zip(rows.index, rows.to_numpy(), strict=True):
+        at = f"{where}, row {row}"
+        try:
+            found = _corrected_codes(main, categories)
+        except (BadCorrections, UnknownCategory) as error:
+            raise type(error)(f"{at}: {error}") from None
+        if not aid:
+            raise BadCorrections(f"{at}: there is no id")
+        earlier, other = read.setdefault(aid, (row, found))
+        if other != found:
+            raise BadCorrections(f"{at}: {aid} has another label in row {earlier}")
+    return {aid: found for aid, (_, found) in read.items()}
+
+# %% ../nbs/03_preprocessing.ipynb #963b1c70
+def read_corrections(
+    source: str | Path | pd.DataFrame | Any,  # a file, or a table in memory
+) -> Corrections:
+    """Read labels that replace those of a table.
+
+    Raises `BadCorrections`, and `UnknownCategory` with the nearest codes.
+
+    Example
+    -------
+    >>> read_corrections({"aid": ["2504.15253"], "main_category": ["cs.LG"]})
+    Corrections(1 papers; 0 skipped)
+    """
+    where = source if isinstance(source, str | Path) else "the corrections"
+    rows = _correction_rows(source, where)
+    written = rows[[*_CORRECTED]].apply(lambda cells: cells.str.strip() != "")
+    given = rows[written.any(axis=1)]
+    if given.empty:
+        what = "no row has a main_category or categories, so nothing is decided"
+        raise BadCorrections(f"{where}: {what}")
+    codes = _read_decisions(given, where)
+    record = _corrections_source(source, rows)
+    return Corrections(codes, record, len(rows) - len(given))
+
+# %% ../nbs/03_preprocessing.ipynb #988a61e6
+def corrections_record(
+    corrections: Corrections,  # after the whole table has passed its `amend`
+    papers: pd.DataFrame,  # the accepted papers, corrected (aid and main_category)
+    where: object,  # the table of papers, for messages
+) -> dict[str, Any]:  # source, papers, new_primary, skipped, rejected: plain JSON
+    "What corrections have done. Raises `BadCorrections` for ids not in the table."
+    if missing := [aid for aid in corrections.codes if aid not in corrections.before]:
+        more = ", …" if len(missing) > 3 else ""
+        raise BadCorrections(
+            f"{corrections.source['file']}: {len(missing)} of {len(corrections.codes)} "
+            f"ids are not in {where}: {', '.join(missing[:3])}{more}"
+        )
+    used = papers[papers["aid"].isin(corrections.codes)]
+    changed = used["main_category"] != used["aid"].map(corrections.before)
+    record = {
+        "papers": len(used),
+        "new_primary": int(changed.sum()),
+        "skipped": corrections.skipped,
+        "rejected": len(corrections.codes) - len(used),
+    }
+    log.info(
+        "%s: %d labels corrected, %d of them to another primary category "
+        "(rows without a decision: %d; of rejected papers: %d)",
+        corrections.source["file"],
+        *record.values(),
+    )
+    return corrections.source | record
+
 # %% ../nbs/03_preprocessing.ipynb #011e44ab
 def _classes_of(
     papers: pd.DataFrame,  # a papers table
@@ -989,9 +1147,18 @@ def prepare(
     strict: bool = False,  # whether a rejected row is an error
     level: str = "group",  # of the labels: one of LEVELS
     min_papers: int = MIN_PAPERS,  # training papers of a category that is a class
+    # labels that replace those of the table, from `read_corrections`
+    corrections: Corrections | None = None,
 ) -> PreparedPapers:  # with labels, split and the record of how
     "Read a table, check it and split it."
-    papers, rejects = read_papers(source)
+    amend = corrections.amend if corrections else None
+    papers, rejects = read_papers(source, amend=amend)
+    where = source if isinstance(source, str | Path) else "the table"
+    corrected = (
+        {"corrections": corrections_record(corrections, papers, where)}
+        if corrections
+        else {}
+    )
     report_rejects(rejects, len(papers), strict)
     splits = split_papers(papers, plan=split, seed=seed)
     classes, labels, left_out = _classes_of(papers, splits, level, min_papers)
@@ -1012,5 +1179,6 @@ def prepare(
         "texts_digest": split_digest(papers.assign(aid=text_digests(papers)), splits),
         **{f"n_{name}": int((splits == name).sum()) for name in SPLITS},
         "near_duplicates_across": len(across),
+        **corrected,
     }
     return PreparedPapers(papers, rejects, labels, splits, record, level, classes)

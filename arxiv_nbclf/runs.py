@@ -4,18 +4,20 @@
 
 # %% auto #0
 __all__ = ['LEVEL_NAMES', 'MIN_PAPERS_OF_GROUPS', 'LEARN', 'NATURAL_MIXTURE', 'MIN_LEARNT_SHARE', 'Fit', 'RUN_JSON_KEYS',
-           'STREAM_PAPERS', 'PAPER_BYTES', 'RunInputs', 'read_prior', 'prepare_run', 'FittedModel', 'labelled',
-           'fit_once', 'predictions_table', 'evaluate_run', 'describe_run', 'Run', 'write_run_report', 'carry_out',
-           'estimate_papers', 'is_streamed', 'SplitStream', 'train_stream', 'train', 'run', 'NoPapersToEvaluate',
-           'evaluate_bundle', 'StudyPlace', 'fit_search', 'tune', 'explore_file']
+           'STREAM_PAPERS', 'PAPER_BYTES', 'TIMED_PAPERS', 'STEP_COST', 'AFTER', 'RunInputs', 'read_prior',
+           'prepare_run', 'FittedModel', 'labelled', 'fit_once', 'predictions_table', 'evaluate_run', 'describe_run',
+           'Run', 'write_run_report', 'carry_out', 'estimate_papers', 'is_streamed', 'SplitStream', 'train_stream',
+           'train', 'run', 'estimate_minutes', 'TooLong', 'keep_to_time', 'NoPapersToEvaluate', 'evaluate_bundle',
+           'StudyPlace', 'fit_search', 'tune', 'explore_file', 'CannotRepeat', 'repeat_run']
 
 # %% ../nbs/10_runs.ipynb #4dfbc780
 import json
+import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from hashlib import sha256
@@ -30,16 +32,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from arxiv_nbclf.classifiers.base import (
-    BUNDLE_JSON,
-    BadSettings,
-    Classifier,
-    LabelledPapers,
-    check_level,
-    load_classifier,
-    public_settings,
-)
-from .classifiers.encoders import length_measures, request_settings
+from .classifiers.base import BUNDLE_JSON, BadSettings, Classifier, LabelledPapers, check_level, load_classifier, public_settings
+from .classifiers.embeddings import encoder_features
+from .classifiers.encoders import find_encoder, length_measures, request_settings
 from .classifiers.ensemble import fit_or_resume
 from .classifiers.linear import LinearClassifier
 from .classifiers.selection import choose_family, make_classifier
@@ -62,14 +57,9 @@ from arxiv_nbclf.core.basics import (
     write_json,
 )
 from .core.pages import Picture
-from .data.chunks import read_chunks
+from .data.chunks import Chunk, read_chunks
 from .data.papers import read_papers, report_rejects
-from arxiv_nbclf.data.tables import (
-    file_records,
-    source_files,
-    split_member,
-    write_table,
-)
+from .data.tables import file_records, source_files, split_member, write_table
 from .evaluation.metrics import Scores
 from .exploration.overview import Exploration, explore
 from arxiv_nbclf.preprocessing import (
@@ -77,27 +67,22 @@ from arxiv_nbclf.preprocessing import (
     MIN_PAPERS,
     SPLIT_PLANS,
     SPLITS,
+    Corrections,
     PreparedPapers,
+    corrections_record,
     label_classes,
     label_ids,
     level_of,
     paper_labels,
+    paper_texts,
     prepare,
+    read_corrections,
 )
 from .report.page import write_report
-from arxiv_nbclf.report.sections import (
-    SECTIONS,
-    EvaluationContext,
-    Predictions,
-    Sections,
-    describe,
-)
-from arxiv_nbclf.tuning.search import (
-    BEST_MODEL_FOLDER,
-    Search,
-    best_classifier,
-    run_trials,
-)
+from .report.sections import SECTIONS, EvaluationContext, Predictions, Sections, describe
+from .training.recipes import RECIPES
+from .training.tracking import check_tracker, tracked
+from .tuning.search import BEST_MODEL_FOLDER, Search, best_classifier, run_trials
 from .tuning.spaces import SPACES, Space, choose_space
 from arxiv_nbclf.tuning.studies import (
     BadStudy,
@@ -210,6 +195,18 @@ def _new_classifier(
         check_level(classifier.set_params(**levels))
     return classifier
 
+# %% ../nbs/10_runs.ipynb #813d10e1
+def _read_decisions(
+    source: str | Path | pd.DataFrame | None,  # the corrections of a request
+    requested: dict[str, Any],  # as `_request` makes it; `corrections` is added
+) -> Corrections | None:  # None where there are none
+    "Read corrections, before any table of papers."
+    if source is None:
+        return None
+    found = read_corrections(source)
+    requested["corrections"] = found.source
+    return found
+
 # %% ../nbs/10_runs.ipynb #57594069
 _PACKAGE = Path(str(files("arxiv_nbclf")))
 NATURAL_MIXTURE = _PACKAGE / "models" / "natural" / "categories.json"
@@ -268,25 +265,14 @@ def _learns_both(
     return len(classes) > 1 and bool(learnt >= MIN_LEARNT_SHARE)
 
 # %% ../nbs/10_runs.ipynb #dc99a0bc
-def prepare_run(
-    papers: str | Path,  # a file, a folder of files, or the word sample
-    out: str | Path,  # the run folder to make
+def _for_family(
+    family: str,  # a family's name
     requested: dict[str, Any],  # as `_request` makes it
-    strict: bool = False,  # whether a rejected row is an error
-    prior: dict[str, int] | None = None,  # as in `read_prior`
-) -> RunInputs:
-    "Choose the family, make its classifier, then read and split the table."
-    timings: dict[str, float] = {}
-    family, reason = choose_family(requested["family"], requested["encoder"])
+    prepared: PreparedPapers,  # the table and its split
+    prior: dict[str, int] | None,  # as in `read_prior`
+) -> tuple[dict[str, Any], Classifier]:  # as `run.json` keeps it; unfitted
+    "What a request is for one family on one table, and its classifier."
     classifier = _new_classifier(family, requested, prior)
-    options = requested["split"], requested["seed"], strict
-    level, min_papers = requested.get("level", "group"), requested.get("min_papers", 1)
-    with stage("prepare", timings):
-        prepared = prepare(papers, *options, level, min_papers)
-    chosen = family + (f" (auto: {reason})" if reason else "")
-    log.info("%d papers; family %s; %s", len(prepared.papers), chosen, machine())
-    if level == "category":
-        log.info("%d categories", len(prepared.classes))
     known = {"family": family, "source": prepared.record["source"]}
     asked = request_settings(requested) | known
     if _learns_both(family, requested, prepared):
@@ -294,6 +280,31 @@ def prepare_run(
         asked |= both | {"settings": requested["settings"] | {"learn": "both"}}
         classifier.set_params(**both)
         log.info("groups are learnt from their categories, too (learn=both)")
+    return asked, classifier
+
+
+def prepare_run(
+    papers: str | Path,  # a file, a folder of files, or the word sample
+    out: str | Path,  # the run folder to make
+    requested: dict[str, Any],  # as `_request` makes it
+    strict: bool = False,  # whether a rejected row is an error
+    # labels that replace those of the table, from `read_corrections`
+    corrections: Corrections | None = None,
+    prior: dict[str, int] | None = None,  # as in `read_prior`
+) -> RunInputs:
+    "Choose the family, make its classifier, then read and split the table."
+    timings: dict[str, float] = {}
+    family, reason = choose_family(requested["family"], requested["encoder"])
+    _new_classifier(family, requested, prior)  # refuses settings before it reads
+    options = requested["split"], requested["seed"], strict
+    level, min_papers = requested.get("level", "group"), requested.get("min_papers", 1)
+    with stage("prepare", timings):
+        prepared = prepare(papers, *options, level, min_papers, corrections)
+    chosen = family + (f" (auto: {reason})" if reason else "")
+    log.info("%d papers; family %s; %s", len(prepared.papers), chosen, machine())
+    if level == "category":
+        log.info("%d categories", len(prepared.classes))
+    asked, classifier = _for_family(family, requested, prepared, prior)
     return RunInputs(Path(out), asked, prepared, classifier, timings)
 
 # %% ../nbs/10_runs.ipynb #17000006
@@ -532,17 +543,25 @@ def carry_out(
     name: str = "fit",  # of the fit in the log and in the timings
     resumable_file: str | None = None,  # a finished folder with it is continued
     scored: bool = True,  # whether test is scored and a report written
+    track: str | None = None,  # one of TRACKERS; None: nothing is tracked
 ) -> Run:  # its folder is finished
     "Fit, evaluate, describe, write: the run folder appears when all is done."
     scores = baseline = None
-    with run_folder(inputs.out, inputs.requested, resumable_file) as folder:
+    with (
+        run_folder(inputs.out, inputs.requested, resumable_file) as folder,
+        tracked(track, Path(inputs.out).name, folder) as tracker,
+    ):
         _write_tables(inputs.prepared, folder)
+        tracker.parameters(inputs.requested)
+        if track:
+            inputs.classifier.on_epoch = tracker.epoch
         with stage(f"{name} {inputs.requested['family']}", inputs.timings):
             fitted = fit(inputs, folder)
         if fitted is None:
             shutil.rmtree(folder, ignore_errors=True)
             return Run(inputs.out, {"family": inputs.requested["family"]})
         record = _run_record(inputs, fitted)
+        tracker.epochs(record["training"])
         if scored:
             context = evaluate_run(inputs, fitted.classifier, folder)
             scores, baseline = context.scores
@@ -550,6 +569,7 @@ def carry_out(
             record |= write_run_report(
                 inputs, context, sections, fitted, record, folder
             )
+            tracker.scores(scores, folder / "report")
         write_json(folder / "run.json", record)
         shutil.rmtree(folder / CHECKPOINT_FOLDER, ignore_errors=True)
     return Run(inputs.out, record, scores, baseline)
@@ -574,11 +594,12 @@ def _fit_along(
     papers: str | Path,  # as the main process was given them
     out: str | Path,  # the run folder
     requested: dict[str, Any],  # as `_request` makes it
+    corrections: Corrections | None = None,  # as the main process has them
     timeout_s: float = 600,  # seconds to wait for the main process to begin
     prior: dict[str, int] | None = None,  # as in `read_prior`
 ) -> Run:  # without scores
     "Take part in the fit of the main process."
-    inputs = prepare_run(papers, out, requested, prior=prior)
+    inputs = prepare_run(papers, out, requested, False, corrections, prior)
     classifier, folder = inputs.classifier, partial_folder(out)
     _wait_for_main(folder, timeout_s)
     if classifier.distributed:
@@ -594,14 +615,19 @@ def _new_run(
     requested: dict[str, Any],  # as `_request` makes it
     strict: bool,  # whether a rejected row is an error
     scored: bool,  # whether test is scored and a report written
+    corrections: Corrections | None = None,  # labels that replace those of the table
+    track: str | None = None,  # one of TRACKERS; None: nothing is tracked
     prior: dict[str, int] | None = None,  # as in `read_prior`
 ) -> Run:
     "A run in a new folder."
     if is_secondary_process():
-        return _fit_along(papers, out, requested, prior=prior)
+        return _fit_along(papers, out, requested, corrections, prior=prior)
+    check_tracker(track)
     check_folder_free(out)
-    inputs = prepare_run(papers, out, requested, strict, prior)
-    return carry_out(inputs, scored=scored)
+    inputs = prepare_run(papers, out, requested, strict, corrections, prior)
+    if minutes := requested.get("minutes"):
+        inputs = keep_to_time(inputs, minutes, requested)
+    return _report_overtime(carry_out(inputs, scored=scored, track=track), minutes)
 
 # %% ../nbs/10_runs.ipynb #b26f13ff
 STREAM_PAPERS = 200_000  # from so many on, categories are learnt from a stream
@@ -654,6 +680,7 @@ class SplitStream:
     seed: int  # of the split
     strict: bool = False  # whether a rejected row is an error
     rows: int = 10_000  # of a chunk
+    corrections: Corrections | None = None  # labels that replace those of the source
 
     def __iter__(self) -> Iterator[pd.DataFrame]:  # with a column split
         accepted = 0
@@ -664,7 +691,7 @@ class SplitStream:
                 )
                 for name, schema in _STREAM_TABLES.items()
             }
-            for chunk in read_chunks(self.source, self.rows, purpose="training"):
+            for chunk in self._chunks():
                 assert chunk is not None  # none is left out
                 papers = self._with_split(chunk.papers)
                 names = paper_labels(papers, "category")
@@ -677,6 +704,10 @@ class SplitStream:
                 accepted += len(papers)
                 yield papers
         report_rejects(self.rejects(), accepted, self.strict)
+
+    def _chunks(self) -> Iterator[Chunk | None]:
+        amend = self.corrections.amend if self.corrections else None
+        return read_chunks(self.source, self.rows, purpose="training", amend=amend)
 
     def _with_split(
         self,
@@ -722,27 +753,55 @@ def _digest_of_lines(
         before = b"\n"
     return digest.hexdigest()
 
+# %% ../nbs/10_runs.ipynb #2f4e6549
+def _check_stream(
+    papers: str | Path,  # a file or a folder of files
+    corrections: Corrections | None,  # labels that replace those of the table
+) -> dict[str, Any]:  # for the record; empty without corrections
+    "Find the papers of all corrections, before anything is written."
+    if corrections is None:
+        return {}
+    passed = [
+        chunk.papers.loc[
+            chunk.papers["aid"].isin(corrections.codes), ["aid", "main_category"]
+        ]
+        for chunk in read_chunks(papers, purpose="training", amend=corrections.amend)
+        if chunk is not None
+    ]
+    found = corrections_record(corrections, pd.concat(passed), papers)
+    return {"corrections": found}
+
 # %% ../nbs/10_runs.ipynb #a8e2ec95
 def train_stream(
     papers: str | Path,  # a file or a folder of files
     out: str | Path,  # the run folder to make
     requested: dict[str, Any],  # as `_request` makes it, of the category level
     strict: bool = False,  # whether a rejected row is an error
+    corrections: Corrections | None = None,  # labels that replace those of the table
+    track: str | None = None,  # one of TRACKERS; None: nothing is tracked
     prior: dict[str, int] | None = None,  # as in `read_prior`
 ) -> Run:  # without scores
     "Train the linear family on categories from a stream of papers."
     known: dict[str, Any] = {"family": "linear", "split": "stable"}
     if is_secondary_process():  # the family learns in one process
         return Run(Path(out), {"asked": requested} | known)
+    check_tracker(track)
     check_folder_free(out)
     classifier = _new_classifier("linear", requested | known, prior)
     timings: dict[str, float] = {}
     assert isinstance(classifier, LinearClassifier)
     known["source"] = file_records(papers)
     asked = request_settings(requested) | known | {"streamed": True}
+    corrected = _check_stream(papers, corrections)
     log.info("many papers: learnt from a stream, split stable; %s", machine())
-    with run_folder(out, asked) as folder:
-        stream = SplitStream(papers, folder, requested["seed"], strict)
+    with (
+        run_folder(out, asked) as folder,
+        tracked(track, Path(out).name, folder) as tracker,
+    ):
+        tracker.parameters(asked)
+        stream = SplitStream(
+            papers, folder, requested["seed"], strict, corrections=corrections
+        )
         digest = sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
         with stage("fit linear", timings):
             work = folder / CHECKPOINT_FOLDER
@@ -750,7 +809,8 @@ def train_stream(
         classifier.save(folder / "model")
         of_level = {"n_classes": len(classifier.labels_), "source": known["source"]}
         of_level["left_out_classes"] = classifier.fitted_.get("left_out", {})
-        record = _record(asked, stream.record() | of_level, classifier, timings)
+        data = stream.record() | of_level | corrected
+        record = _record(asked, data, classifier, timings)
         write_json(folder / "run.json", record)
         shutil.rmtree(folder / CHECKPOINT_FOLDER, ignore_errors=True)
     return Run(Path(out), record)
@@ -778,6 +838,10 @@ def train(
     decide: str | None = None,  # what answers are for: accuracy, macro_f1; None: both
     # mixture of categories that answers are corrected to: natural, training, or a table
     prior: str | Path | None = None,
+    # labels by id that replace those of the table: a file, or a table in memory
+    corrections: str | Path | pd.DataFrame | None = None,
+    minutes: float | None = None,  # of the fit, at most; None: no limit
+    track: str | None = None,  # mlflow or tensorboard; None: nothing is tracked
 ) -> Run:  # without scores: test is not touched
     """Train a model on the training papers of a table and save it; nothing is scored.
 
@@ -793,9 +857,11 @@ def train(
     mixture, counts = _prior_request(prior, levels)
     options = (family, split, seed, encoder, _own_settings(settings, learn, decide))
     requested = _request("train", *options, **levels | mixture)
+    requested |= _time_request(minutes, family)
+    decided = _read_decisions(corrections, requested)
     if is_streamed(papers, requested):
-        return train_stream(papers, out, requested, strict, counts)
-    return _new_run(papers, out, requested, strict, scored=False, prior=counts)
+        return train_stream(papers, out, requested, strict, decided, track, counts)
+    return _new_run(papers, out, requested, strict, False, decided, track, counts)
 
 # %% ../nbs/10_runs.ipynb #17003df6
 def run(
@@ -820,6 +886,10 @@ def run(
     decide: str | None = None,  # what answers are for: accuracy, macro_f1; None: both
     # mixture of categories that answers are corrected to: natural, training, or a table
     prior: str | Path | None = None,
+    # labels by id that replace those of the table: a file, or a table in memory
+    corrections: str | Path | pd.DataFrame | None = None,
+    minutes: float | None = None,  # of the fit, at most; None: no limit
+    track: str | None = None,  # mlflow or tensorboard; None: nothing is tracked
 ) -> Run:  # with scores on test
     """Prepare a table, fit a model, evaluate it on test, and write a report.
 
@@ -836,7 +906,104 @@ def run(
     mixture, counts = _prior_request(prior, levels)
     options = (family, split, seed, encoder, _own_settings(settings, learn, decide))
     requested = _request("run", *options, **levels | mixture)
-    return _new_run(papers, out, requested, strict, scored=True, prior=counts)
+    requested |= _time_request(minutes, family)
+    decided = _read_decisions(corrections, requested)
+    return _new_run(papers, out, requested, strict, True, decided, track, counts)
+
+# %% ../nbs/10_runs.ipynb #0b6ed426
+TIMED_PAPERS = 48  # that are encoded to estimate a time
+# a step of training: forward, and twice as much backward
+STEP_COST = 3
+
+
+def estimate_minutes(
+    classifier: Classifier,  # unfitted, of a family with an encoder
+    texts: Sequence[str],  # of all papers of a run
+) -> float:  # minutes
+    "About how long a fit takes on this machine, by encoding some of the texts."
+    settings = classifier.get_params()
+    encoder = find_encoder(settings["encoder"])
+    some = [texts[i] for i in np.linspace(0, len(texts) - 1, TIMED_PAPERS).astype(int)]
+    seconds = 0.0
+    for part in (some[:8], some):  # the first one loads the encoder
+        start = time.perf_counter()
+        encoder_features(part, encoder, cache=False)
+        seconds = time.perf_counter() - start
+    epochs = (
+        STEP_COST * (settings["epochs"] or RECIPES[settings["recipe"]].epochs)
+        if (classifier.family == "finetuned")
+        else 1
+    )
+    return seconds / len(some) * len(texts) * epochs / 60
+
+# %% ../nbs/10_runs.ipynb #0a39fbb9
+class TooLong(ArxivNbclfError):
+    "A fit that would take longer than it may."
+
+
+# what auto takes where a family does not fit
+AFTER = {"finetuned": ("hybrid", "linear"), "hybrid": ("linear",)}
+
+
+def _time_request(
+    minutes: float | None,  # of the fit; None: no limit
+    family: str,  # as requested
+) -> dict[str, float]:  # plain JSON; empty without a limit
+    "What a request says of time. Raises `BadSettings`."
+    if minutes is None:
+        return {}
+    if not 0 < minutes <= 1e6:
+        raise BadSettings(f"minutes={minutes} is out of range: take more than 0")
+    if family not in ("auto", "linear", "hybrid", "finetuned"):
+        raise BadSettings(
+            f"minutes={minutes:g} is not for the family {family}: take auto"
+        )
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise BadSettings("minutes is for one process: start it without torchrun")
+    return {"minutes": minutes}
+
+
+def keep_to_time(
+    inputs: RunInputs,  # from `prepare_run`
+    minutes: float,  # that the fit may take
+    requested: dict[str, Any],  # as `_request` makes it
+) -> RunInputs:  # with a family that fits
+    "Choose a family whose fit takes no longer. Raises `TooLong`."
+    family, asked = inputs.requested["family"], inputs.requested
+    auto, prior = requested["family"] == "auto", inputs.classifier.answer_prior
+    texts = paper_texts(inputs.prepared.papers)
+    families = [family, *(AFTER.get(family, ()) if auto else ())]
+    for name in families:
+        new = inputs.classifier
+        if name != family:
+            asked, new = _for_family(name, requested, inputs.prepared, prior)
+        if name == "finetuned":
+            new.set_params(minutes=minutes)
+        if name == "linear" or (name == "finetuned" and not auto):
+            break
+        if (about := estimate_minutes(new, texts)) <= minutes:
+            break
+        problem = (
+            f"{name} needs about {about:.2g} minutes, more than minutes={minutes:g}"
+        )
+        if not auto:
+            raise TooLong(f"{problem}: allow more, or take family=auto or linear")
+        log.warning("%s: not taken", problem)
+    if name != family:
+        log.info("family %s (auto: what fits into %g minutes)", name, minutes)
+    return replace(inputs, requested=asked, classifier=new)
+
+
+def _report_overtime(
+    finished: Run,  # a run
+    minutes: float | None,  # that its fit may take
+) -> Run:  # the same
+    "Say if a fit took longer than it should."
+    family, timings = finished.record["family"], finished.record.get("timings", {})
+    took = timings.get(f"fit {family}", 0.0) / 60
+    if minutes and took > minutes:
+        log.warning("the fit took %.2g minutes, more than %g", took, minutes)
+    return finished
 
 # %% ../nbs/10_runs.ipynb #402ad9e9
 def _listed_papers(
@@ -978,7 +1145,9 @@ def _open_study(
         "papers": [source.get("sha256") for source in record["source"]],
     }
     asked = inputs.requested
-    same |= {name: asked[name] for name in LEVEL_NAMES if name in asked}
+    same |= {
+        name: asked[name] for name in (*LEVEL_NAMES, "corrections") if name in asked
+    }
     request = request_settings(search.search_request()) | same
     storage = open_storage(place.storage or folder / STUDY_FILE, place.heartbeat)
     study = open_study(storage, place.name, request, search.objective != "log_loss")
@@ -1189,6 +1358,9 @@ def tune(
     # what is learnt: group, category, or both; None: the level
     learn: str | None = None,
     decide: str | None = None,  # what answers are for: accuracy, macro_f1; None: both
+    # labels by id that replace those of the table: a file, or a table in memory
+    corrections: str | Path | pd.DataFrame | None = None,
+    track: str | None = None,  # mlflow or tensorboard; None: nothing is tracked
 ) -> Run:  # with scores on test; raises `BadStudy` and `BadSpace`
     "Search for the best settings, and report on the model that has them."
     check_writable(out, make_parents=True)
@@ -1217,15 +1389,17 @@ def tune(
         min_papers=levels.get("min_papers", MIN_PAPERS),
     )
     search.check()
+    check_tracker(track)
     place = _study_place(papers, chosen.family, storage, study, heartbeat)
     options = (split, seed, encoder, settings)
     requested = _request(command, chosen.family, *options, **levels)
     requested["search"] = search.search_request()
-    inputs = prepare_run(papers, out, requested, strict)
+    decided = _read_decisions(corrections, requested)
+    inputs = prepare_run(papers, out, requested, strict, decided)
     if finished := _finished_search(inputs, search.trials):
         return finished
     fit = partial(fit_search, search=search, place=place)
-    return carry_out(inputs, fit, "search", resumable_file=STUDY_FILE)
+    return carry_out(inputs, fit, "search", STUDY_FILE, track=track)
 
 # %% ../nbs/10_runs.ipynb #4839a763
 def explore_file(
@@ -1249,3 +1423,164 @@ def explore_file(
         )
         write_table(rejects, folder / "rejects.parquet")
     return found
+
+# %% ../nbs/10_runs.ipynb #d71fc4fd
+class CannotRepeat(ArxivNbclfError):
+    "A recorded run that cannot be made again as requested."
+
+
+def _read_record(
+    recorded: str | Path,  # a run folder
+) -> dict[str, Any]:  # the content of run.json
+    "The record of a run that `train` or `run` has made. Raises `CannotRepeat`."
+    path = Path(recorded) / "run.json"
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        asked, verb = record["asked"], record["asked"]["verb"]
+        tuned = "search" in asked or verb == "tune"
+        known = {"family", "split", "seed"} <= {*asked}
+    except OSError as error:
+        raise CannotRepeat(f"{path}: {error.strerror}: give a run folder") from None
+    except (ValueError, LookupError, TypeError) as error:
+        raise CannotRepeat(f"{path} is no record of a run ({error})") from None
+    if tuned:
+        best = record.get("tuning", {}).get("best", {}).get("settings", {})
+        words = " ".join(f"--set {name}={json.dumps(best[name])}" for name in best)
+        raise CannotRepeat(
+            f"{recorded} is a search, which is not repeated: run the best settings "
+            f"with --family {asked['family']} {words}"
+        )
+    if verb not in ("run", "train") or not known:
+        raise CannotRepeat(
+            f"{recorded} was made by {verb}: give a folder of run or train"
+        )
+    return record
+
+# %% ../nbs/10_runs.ipynb #ad739330
+def _source_text(
+    sources: list[dict[str, Any]],  # file and sha256 each
+) -> str:  # "papers.csv (sha256 0123456789ab…)"
+    "Recorded files in a message."
+    return ", ".join(
+        f"{source.get('file')} (sha256 {str(source.get('sha256'))[:12]}…)"
+        for source in sources
+    )
+
+
+def _check_recorded(
+    given: list[dict[str, Any]],  # files of now: file and sha256
+    recorded: list[dict[str, Any]],  # those of the record
+) -> None:
+    "Warn where files are not those of the record."
+    digests = [[one.get("sha256") for one in some] for some in (given, recorded)]
+    if digests[0] != digests[1]:
+        log.warning(
+            "not the same file as in the record: %s, then %s; results will differ",
+            _source_text(given),
+            _source_text(recorded),
+        )
+
+
+def _recorded_table(
+    record: dict[str, Any],  # from `_read_record`
+    papers: str | Path | pd.DataFrame | None,  # the table, if it is given
+) -> str | Path | pd.DataFrame:  # the table to read
+    "The table to repeat a run on. Raises `CannotRepeat`."
+    sources = record.get("source") or record["asked"].get("source") or []
+    if papers is None:
+        if record.get("synthetic"):
+            return "sample"
+        rows = f"{record.get('rows', 0):,} rows"
+        raise CannotRepeat(
+            f"the run was made from {_source_text(sources)}, {rows}: give this table "
+            "too, for its folder is not recorded"
+        )
+    if isinstance(papers, str | Path):
+        _check_recorded(file_records(papers), sources)
+    return papers
+
+# %% ../nbs/10_runs.ipynb #9d9dbc58
+def _recorded_encoder(
+    asked: dict[str, Any],  # the recorded request
+    encoder: str | None,  # the folder of the encoder, if it is given
+) -> str | None:  # as `run` takes it
+    "The encoder to repeat a run with. Raises `CannotRepeat`."
+    digest = asked.get("encoder_digest")
+    if "encoder_digest" in str(asked.get("settings")):
+        raise CannotRepeat(
+            "an encoder in the settings was a folder, whose place is not recorded: "
+            "take run with --set"
+        )
+    if digest is None:
+        if encoder not in (None, asked.get("encoder")):
+            raise CannotRepeat(f"the run had the encoder {asked.get('encoder')}")
+        return asked.get("encoder")
+    if encoder is None:
+        raise CannotRepeat(
+            f"the encoder was the folder {asked['encoder']} (digest {digest[:12]}…): "
+            "give it too, as encoder=FOLDER, for its place is not recorded"
+        )
+    now = request_settings({"encoder": encoder}).get("encoder_digest")
+    _check_recorded(
+        [{"file": encoder, "sha256": now}],
+        [{"file": asked["encoder"], "sha256": digest}],
+    )
+    return encoder
+
+
+def _recorded_prior(
+    asked: dict[str, Any],  # the recorded request
+    prior: str | Path | None,  # the table of the mixture, if it is given
+) -> str | Path | None:  # as `run` takes it
+    "The mixture to repeat a run with. Raises `CannotRepeat`."
+    had = (asked.get("prior") or {"name": "training"})["name"]
+    if had in ("training", "natural"):
+        if prior not in (None, "training", had):
+            raise CannotRepeat(f"the run had prior={had}")
+        return had
+    if prior in (None, "training"):
+        raise CannotRepeat(
+            f"the mixture was that of {had}: give this table too, as prior=FILE"
+        )
+    return prior
+
+# %% ../nbs/10_runs.ipynb #46013ae4
+def repeat_run(
+    recorded: str | Path,  # the folder of a run, made by `run` or `train`
+    out: str | Path,  # the run folder to make
+    # the table of that run; None: only for the synthetic sample
+    papers: str | Path | pd.DataFrame | None = None,
+    encoder: str | None = None,  # its encoder, where that was a folder
+    corrections: str | Path | pd.DataFrame | None = None,  # see `run`
+    strict: bool = False,  # whether a rejected row is an error
+    track: str | None = None,  # mlflow or tensorboard; None: nothing is tracked
+    prior: str | Path | None = None,  # its mixture, where that was a table
+) -> Run:  # raises `CannotRepeat`
+    "Make a recorded run again, with its family, settings, split, seed and levels."
+    record = _read_record(recorded)
+    asked = record["asked"]
+    table = _recorded_table(record, papers)
+    had, verb = asked.get("corrections"), {"run": run, "train": train}[asked["verb"]]
+    if had and corrections is None:
+        raise CannotRepeat(
+            f"the run had corrections, {_source_text([had])}: give them too"
+        )
+    if had and isinstance(corrections, str | Path):
+        _check_recorded(file_records(corrections), [had])
+    names = (*LEVEL_NAMES, *["minutes"] * (asked["family"] == "finetuned"))
+    options = {name: asked[name] for name in names if name in asked}
+    settings = {n: v for n, v in asked["settings"].items() if n != "learn"}
+    return verb(
+        table,
+        out,
+        asked["family"],
+        asked["split"],
+        asked["seed"],
+        _recorded_encoder(asked, encoder),
+        settings,
+        strict,
+        corrections=corrections,
+        track=track,
+        prior=_recorded_prior(asked, prior),
+        **options,
+    )

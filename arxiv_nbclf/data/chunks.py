@@ -358,6 +358,8 @@ def papers_of_chunk(
     where: object,  # the file, for messages
     multiple_files: bool,  # whether there are other files
     purpose: Purpose = "prediction",  # what the papers are for
+    # replaces labels before they are checked: see `validate_papers`
+    amend: Callable[[pd.DataFrame, pd.DataFrame], pd.DataFrame] | None = None,
     # aid, title, summary, or for training all columns; and the rejects
 ) -> ReadPapers:
     "Part the rows of a chunk into papers and rejects."
@@ -373,7 +375,7 @@ def papers_of_chunk(
         )
     sure = pd.DataFrame([_CERTAIN_COLUMNS | {"_file": name, "_row": 0}])
     papers, rejects = validate_papers(
-        pd.concat([raw, sure], ignore_index=True), purpose, broken, where
+        pd.concat([raw, sure], ignore_index=True), purpose, broken, where, amend
     )
     kept = papers[_TEXTS] if purpose == "prediction" else papers
     return ReadPapers(kept.iloc[:-1], rejects)
@@ -470,6 +472,8 @@ def read_chunks(
     finished: IsFinished = none_finished,
     # "training" adds categories and dates, and leaves out papers that came before
     purpose: Purpose = "prediction",
+    # replaces labels before they are checked: see `validate_papers`
+    amend: Callable[[pd.DataFrame, pd.DataFrame], pd.DataFrame] | None = None,
 ) -> Iterator[Chunk | None]:  # None for a chunk that was left out
     "Read papers chunk by chunk. Raises `BadPapers`."
     seen = SeenIds()
@@ -479,7 +483,7 @@ def read_chunks(
         if table is None:
             yield None
             continue
-        found = papers_of_chunk(table, name, where, multiple_files, purpose)
+        found = papers_of_chunk(table, name, where, multiple_files, purpose, amend)
         chunk = Chunk(number, *found)
         if purpose == "training":
             places = np.asarray(table.rows, dtype="int64")

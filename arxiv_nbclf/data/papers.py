@@ -529,12 +529,18 @@ def validate_papers(
     purpose: Purpose,  # "prediction" needs a title and a summary only
     broken: pd.DataFrame,  # rows that could not even be read: file, row, aid, reason
     where: object,  # the source, for messages
+    # the rows and the papers they are so far → the rows with other labels; None: as
+    # they are
+    amend: Callable[[pd.DataFrame, pd.DataFrame], pd.DataFrame] | None = None,
 ) -> ReadPapers:  # every row of raw, either as a paper or as a reject
     "Part the rows into papers and rejects."
     raw = raw.reindex(columns=[*_NAMES, "_file", "_row"]).reset_index(drop=True)
     raw = raw.astype(dict.fromkeys(_NAMES, "str"))
     codes = _code_columns(raw)
     papers = _to_papers(raw, codes)
+    if amend is not None:
+        codes = _code_columns(raw := amend(raw, papers))
+        papers = _to_papers(raw, codes)
     reason = _reject_reasons(raw, papers, codes, purpose)
     good = reason == ""
     rejects = pd.DataFrame(
@@ -686,6 +692,8 @@ def read_papers(
     # "training" needs categories and keeps one version; "prediction" needs text alone,
     # and keeps all
     purpose: Purpose = "training",
+    # replaces labels before they are checked: see `validate_papers`
+    amend: Callable[[pd.DataFrame, pd.DataFrame], pd.DataFrame] | None = None,
     # papers in the order of the source, and rejects (file, row, aid, reason)
 ) -> ReadPapers:
     """Read and validate papers of any source.
@@ -718,7 +726,7 @@ def read_papers(
         for parts in zip(*read, strict=True)
     )
     where = source if isinstance(source, str | os.PathLike) else "the table"
-    return validate_papers(raw, purpose, broken, where)
+    return validate_papers(raw, purpose, broken, where, amend)
 
 # %% ../../nbs/01_data/04_papers.ipynb #4e1ec702
 class RejectedRows(ArxivNbclfError):

@@ -6,7 +6,7 @@
 __all__ = ['MAX_LABEL_CHANGE_SHARE', 'EXPORT_FORMATS', 'COMPARE_PAPERS', 'COMPARE_PAPERS_CASCADE', 'float32_scores', 'as_matrix',
            'fold_into_head', 'nearest_temperature', 'linear_calibration', 'write_hf', 'pipeline_probabilities',
            'check_possible', 'Agreement', 'compare_probabilities', 'usage', 'export_card', 'Export', 'export_model',
-           'NotPushed', 'push_to_hub']
+           'NotPushed', 'push_to_hub', 'hub_card', 'hub_files', 'Push', 'push_model']
 
 # %% ../../nbs/09_deployment/04_export.ipynb #18f0a599
 import json
@@ -25,7 +25,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from ..classifiers.base import Classifier, load_classifier
+from arxiv_nbclf.classifiers.base import (
+    BUNDLE_JSON,
+    Classifier,
+    load_classifier,
+    read_bundle,
+)
 from arxiv_nbclf.classifiers.calibration import (
     Calibration,
     MatrixScaling,
@@ -649,23 +654,31 @@ class NotPushed(ArxivNbclfError):
     "The hub has not taken a folder."
 
 # %% ../../nbs/09_deployment/04_export.ipynb #223eb8ba
+def _check_repo_id(
+    repo_id: str,  # owner/name
+) -> None:  # or NotPushed
+    "Refuse a name that the hub does not take."
+    from huggingface_hub.errors import HFValidationError
+    from huggingface_hub.utils import validate_repo_id
+
+    try:
+        validate_repo_id(repo_id)
+    except HFValidationError:
+        text = "give owner/name, of letters, digits, dots and hyphens"
+        raise NotPushed(f"{repo_id!r} cannot be a repository: {text}") from None
+
+
 def _check_pushable(
     folder: Path,  # what `export_model` wrote
     repo_id: str,  # owner/name
 ) -> None:  # or BadExport, NotPushed
     "Refuse a folder without a licence, and a name that the hub does not take."
     from huggingface_hub import ModelCard
-    from huggingface_hub.errors import HFValidationError
-    from huggingface_hub.utils import validate_repo_id
 
     if not all((folder / name).is_file() for name in ("export.json", "README.md")):
         text = "holds no export with its card: make one with export_model"
         raise BadExport(f"{folder} {text}")
-    try:
-        validate_repo_id(repo_id)
-    except HFValidationError:
-        text = "give owner/name, of letters, digits, dots and hyphens"
-        raise NotPushed(f"{repo_id!r} cannot be a repository: {text}") from None
+    _check_repo_id(repo_id)
     if not ModelCard.load(folder / "README.md").data.to_dict().get("license"):
         text = "names no license in its head: add a line such as license: apache-2.0"
         raise BadExport(f"{folder / 'README.md'} {text}")
@@ -694,3 +707,110 @@ def push_to_hub(
         text = f"the hub has not taken it ({error}); {advice}"
         raise NotPushed(error_line(repo_id, text)) from error
     return str(address)
+
+# %% ../../nbs/09_deployment/04_export.ipynb #00a1f7e1
+def hub_card(
+    model_folder: Path,  # a run folder or a bundle
+    record: dict[str, Any],  # what bundle.json says
+    repo_id: str,  # owner/name
+    license: str = "apache-2.0",  # of a card without a run
+) -> str:  # Markdown with a YAML head
+    "The card of a model on the hub: that of its run, with how to load it from there."
+    path = _run_of(model_folder) / "report" / "README.md"
+    if path.is_file():
+        card = path.read_text(encoding="utf-8")
+    else:
+        head = yaml_head(card_data(license))
+        values = {"card_data": head, "name": repo_id.rpartition("/")[2]}
+        values |= {"license": license, "labels": record["labels"]}
+        values |= {"categories": record["labels"] != list(LABELS)}
+        card = TEMPLATES.get_template("export_card.md").render(values) + "\n"
+    # tables of a report do not go along
+    card = card.replace(" The scores of each category are in `categories.csv`.", "")
+    about = TEMPLATES.get_template("hub_usage.md").render(repo_id=repo_id)
+    return _with_usage(card, about + "\n\n")
+
+# %% ../../nbs/09_deployment/04_export.ipynb #827ee4e6
+def hub_files(
+    model_folder: Path,  # a run folder, a bundle, or what `export_model` wrote
+    repo_id: str,  # owner/name
+    license: str = "apache-2.0",  # of a card without a run
+) -> dict[str, Path | str]:  # name in the repository → file, or text
+    "What a repository of a model holds. Raises `BadBundle` and `BadExport`."
+    if (model_folder / "export.json").is_file():
+        _check_pushable(model_folder, repo_id)
+        paths = [path for path in sorted(model_folder.rglob("*")) if path.is_file()]
+        names = {path.relative_to(model_folder).as_posix(): path for path in paths}
+        return {name: path for name, path in names.items() if name[0] != "."}
+    inner = model_folder / "model"
+    bundle = inner if (inner / BUNDLE_JSON).is_file() else model_folder
+    record = read_bundle(bundle)
+    card = hub_card(bundle, record, repo_id, license)
+    report = _run_of(bundle) / "report"
+    shown = sorted(set(re.findall(r"\]\((figures/[\w.-]+)\)", card)))
+    figures = {name: report / name for name in shown if (report / name).is_file()}
+    weights = {name: bundle / name for name in [BUNDLE_JSON, *record["files"]]}
+    return {"README.md": card, **weights, **figures}
+
+# %% ../../nbs/09_deployment/04_export.ipynb #94f690fe
+@dataclass(frozen=True)
+class Push:
+    "What was uploaded to the hub, or would be."
+
+    repo_id: str  # owner/name
+    sizes: dict[str, int]  # name in the repository → bytes
+    card: str  # Markdown with a YAML head
+    address: str | None = None  # of the repository; None: nothing was sent
+
+    def __str__(self) -> str:
+        lines = [f"{size:>12,} bytes  {name}" for name, size in self.sizes.items()]
+        sent = self.address or f"{self.repo_id}: nothing is sent"
+        return "\n".join([f"{sent}, {len(lines)} files", *lines, "", self.card])
+
+# %% ../../nbs/09_deployment/04_export.ipynb #29bb69e1
+def _upload(
+    folder: Path,  # the content of the repository
+    repo_id: str,  # owner/name
+    private: bool,  # whether only its owner sees a repository that is made now
+    token: str | None,  # of the hub; None: the one that `hf auth login` has left
+) -> str:  # address of the repository
+    "Make a repository and upload a folder. Raises `NotPushed`."
+    from huggingface_hub import HfApi, get_token
+
+    login = "log in with hf auth login, or set HF_TOKEN"
+    if not (token or get_token()):
+        raise NotPushed(f"{repo_id}: there is no token of the hub: {login}")
+    api, message = HfApi(token=token), "Upload a model of arxiv_nbclf"
+    try:
+        address = api.create_repo(repo_id, private=private, exist_ok=True)
+        api.upload_folder(repo_id=repo_id, folder_path=folder, commit_message=message)
+    except Exception as error:
+        # httpx, the operating system and the hub have errors of their own
+        text = f"the hub has not taken it ({error}); check the network, and {login}"
+        raise NotPushed(error_line(repo_id, text)) from error
+    return str(address)
+
+
+def push_model(
+    model_folder: str | Path,  # a run folder, a bundle, or an export
+    repo_id: str,  # owner/name on the hub
+    private: bool = False,  # whether only its owner sees a repository that is made now
+    dry_run: bool = False,  # whether nothing is sent: what would be is returned
+    token: str | None = None,  # of the hub; None: the one that `hf auth login` has left
+    license: str = "apache-2.0",  # of the model, as the hub abbreviates it
+) -> Push:  # raises `NotPushed`
+    "Share a saved model on the Hugging Face hub, with its card."
+    _check_repo_id(repo_id)
+    files = hub_files(Path(model_folder), repo_id, license)
+    with TemporaryDirectory() as scratch:
+        for name, content in files.items():
+            path = Path(scratch, name)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if isinstance(content, str):
+                path.write_text(content, encoding="utf-8")
+            else:
+                shutil.copyfile(content, path)
+        sizes = {name: Path(scratch, name).stat().st_size for name in files}
+        card = Path(scratch, "README.md").read_text(encoding="utf-8")
+        sent = None if dry_run else _upload(Path(scratch), repo_id, private, token)
+    return Push(repo_id, sizes, card, sent)

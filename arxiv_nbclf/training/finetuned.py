@@ -71,6 +71,7 @@ from arxiv_nbclf.training.trainer import (
     last_checkpoint,
     new_trainer,
     score_tokens,
+    time_limit,
     trainer_state,
 )
 
@@ -101,6 +102,7 @@ class TrainingJob:
     # called with the number and the metrics of each epoch
     on_epoch: EpochCallback | None = None
     classes: tuple[str, ...] = LABELS  # names of the labels, a score each
+    minutes: float | None = None  # that the training may take; None: no limit
 
     @property
     def digest(self) -> str:  # 64 hexadecimal digits
@@ -243,8 +245,9 @@ def _record(
 ) -> dict[str, Any]:  # plain JSON values
     "How a training went."
     rows, state = epoch_rows(trainer.state.log_history), trainer.state
+    passes = min(len(rows), state.epoch or 0.0)  # fewer where time was over
     seconds = sum(row.get("seconds", 0.0) for row in rows)
-    speed = round(tokens.lengths.sum() * len(rows) / seconds) if seconds else None
+    speed = round(tokens.lengths.sum() * passes / seconds) if seconds else None
     per_epoch = state.max_steps / state.num_train_epochs
     best_step = state.best_global_step or state.global_step
     return {
@@ -302,11 +305,12 @@ def _log_truncated(
 def _new_callbacks(
     job: TrainingJob,  # what to do, and with which settings
 ) -> list[Any]:  # TrainerCallback
-    "Early stopping, if the recipe has it, the epoch log, and the checkpoints."
+    "Early stopping and a time limit, if there are any, the log, the checkpoints."
     from transformers import EarlyStoppingCallback
 
     stop = [EarlyStoppingCallback(job.recipe.patience)] * bool(job.recipe.patience)
-    return [*stop, epoch_logger(job.on_epoch), checkpoint_callback()]
+    limit = [time_limit(60 * job.minutes)] if job.minutes else []
+    return [*stop, epoch_logger(job.on_epoch), *limit, checkpoint_callback()]
 
 # %% ../../nbs/05_training/02_training.ipynb #63a8f541
 def _train_once(
@@ -484,6 +488,7 @@ class FineTuningSettings(Classifier):
     # group or category; None: that of the labels (group with codes: sums of categories)
     level: str | None = None
     min_papers: int = MIN_PAPERS  # training papers of a category that is learnt
+    minutes: float | None = None  # that the training may take; None: no limit
 
     family: ClassVar[str] = "finetuned"
     distributed: ClassVar[bool] = True
@@ -497,6 +502,8 @@ class FineTuningSettings(Classifier):
     def _check_settings(self) -> None:
         check_types(self)
         check_level(self)
+        if self.minutes is not None and self.minutes <= 0:
+            raise BadSettings(f"minutes={self.minutes} is out of range: more than 0")
         check_recipe(self.resolved())
 
     def _texts(
@@ -530,6 +537,8 @@ def fit_recipe(
     validation: LabelledTexts,  # texts and label ids to choose by; None: none
 ) -> tuple[TrainingJob, TrainingResult]:  # what was trained; what came out
     "Fine-tune as a classifier's settings say."
+    if classifier.minutes and int(os.environ.get("WORLD_SIZE", 1)) > 1:
+        raise BadSettings("minutes is for one process: start it without torchrun")
     encoder, machine = find_encoder(classifier.encoder), accelerator()
     recipe = resolve_for_encoder(classifier.resolved(), describe_encoder(encoder))
     compiled = classifier.compile
@@ -552,6 +561,7 @@ def fit_recipe(
             tuple(classifier.loggers),
             classifier.on_epoch,
             classifier.labels_,
+            classifier.minutes,
         )
         return job, fine_tune(job)
 

@@ -6,8 +6,8 @@
 __all__ = ['MANIFEST_FILE', 'REQUEST_FILE', 'LOSS_CHECK_STEPS', 'EpochCallback', 'CPU_TOKENS', 'CARD_TOKENS', 'write_manifest',
            'is_complete', 'trainer_state', 'checkpoints', 'last_checkpoint', 'is_finished_training',
            'checkpoint_callback', 'cannot_write', 'fixed_length_dataset', 'LengthBucketBatches',
-           'discriminative_learning_rates', 'TrainingDiverged', 'new_trainer', 'epoch_logger', 'isolated_state',
-           'tensorboard_folder', 'checkpoint_folder', 'score_batch', 'score_tokens']
+           'discriminative_learning_rates', 'TrainingDiverged', 'new_trainer', 'epoch_logger', 'time_limit',
+           'isolated_state', 'tensorboard_folder', 'checkpoint_folder', 'score_batch', 'score_tokens']
 
 # %% ../../nbs/05_training/01_trainer.ipynb #99502269
 import json
@@ -550,6 +550,63 @@ def epoch_logger(
             _report_epoch(state, on_epoch)
 
     return EpochLog()
+
+# %% ../../nbs/05_training/01_trainer.ipynb #d6264f69
+def time_limit(
+    seconds: float,  # that a training may take
+) -> "TrainerCallback":  # for `new_trainer`
+    "A callback that ends a training after the last epoch that fits."
+    from transformers import TrainerCallback
+
+    class TimeLimit(TrainerCallback):
+        "Stops where the next epoch would take too long."
+
+        longest = 0.0  # seconds of an epoch with its validation
+
+        def on_train_begin(
+            self,
+            *args: Any,  # TrainingArguments, TrainerState, TrainerControl; not used
+            **kwargs: Any,  # model, optimizer and the like; not used
+        ) -> None:
+            "Start the clock."
+            self.began = self.epoch_began = time.perf_counter()
+
+        def on_step_end(
+            self,
+            args: Any,  # TrainingArguments; not used
+            state: Any,  # TrainerState: epoch and step
+            control: Any,  # TrainerControl, which may stop the training
+            **kwargs: Any,  # model, optimizer and the like; not used
+        ) -> None:
+            "Stop within the first epoch, if it takes too long."
+            if not self.longest and time.perf_counter() - self.began > seconds:
+                control.should_training_stop = True
+
+        def on_evaluate(
+            self,
+            args: Any,  # TrainingArguments; not used
+            state: Any,  # TrainerState: epoch and step
+            control: Any,  # TrainerControl, which may stop the training
+            **kwargs: Any,  # the metrics; not used
+        ) -> None:
+            "Stop where another epoch does not fit."
+            now = time.perf_counter()
+            self.longest = max(self.longest, now - self.epoch_began)
+            self.epoch_began = now
+            stop = control.should_training_stop or (
+                now - self.began + self.longest > seconds
+            )
+            if stop and state.global_step < state.max_steps:
+                control.should_training_stop = True
+                log.warning(
+                    "time is over after %.2f of %d epochs (%d of %d steps)",
+                    state.epoch,
+                    state.num_train_epochs,
+                    state.global_step,
+                    state.max_steps,
+                )
+
+    return TimeLimit()
 
 # %% ../../nbs/05_training/01_trainer.ipynb #219f1368
 @contextmanager
