@@ -76,7 +76,7 @@ try:
         generate_latest,
     )
     from prometheus_client.multiprocess import MultiProcessCollector
-    from pydantic import BaseModel, ConfigDict, Field, create_model
+    from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model
     from starlette.exceptions import HTTPException
     from uvicorn import Config, Server
     from uvicorn.protocols.http.auto import AutoHTTPProtocol
@@ -199,6 +199,14 @@ def _text(
     return Annotated[str, Field(max_length=longest, description=about)]
 
 
+def _whole(
+    given: Any,  # from JSON, where 3.0 is an integer, too
+) -> Any:
+    "A whole number as Python has it; what is none stays as it is."
+    whole = isinstance(given, float) and given.is_integer()
+    return int(given) if whole else given
+
+
 def _options(
     classifier: Classifier,  # fitted
 ) -> dict[str, Any]:  # name → type and default, as `create_model` takes them
@@ -209,12 +217,13 @@ def _options(
     about = "Codes or groups that are never named"
     named = Field(description=about, json_schema_extra=known, max_length=len(codes))
     level = Field(description="Level of the answer; absent: as the model answers")
-    top = Field(ge=1, le=most, description="At most so many are named, best first")
+    whole: Any = Annotated[int, Field(ge=1, le=most), BeforeValidator(_whole)]
+    top = Field(description="At most so many are named, best first")
     below = Field(description="Probability under which the answer abstains, or auto")
     levels: Any = Literal[_known_levels(classifier)]
     return {
         "level": (Annotated[levels | None, level], None),
-        "top_k": (Annotated[int | None, top], None),
+        "top_k": (Annotated[whole | None, top], None),
         "exclude": (Annotated[list[str], named], []),
         "abstain_below": (Annotated[_known_thresholds(classifier), below], None),
     }
@@ -245,7 +254,7 @@ def request_types(
         summary=(_text(short, "The abstract"), ""),
         level=options["level"],
         code=(_text(40, "Whose score to explain; absent: of the predicted"), ""),
-        top_k=(Annotated[int, Field(ge=1, le=1000)], 20),
+        top_k=(Annotated[int, Field(ge=1, le=1000), BeforeValidator(_whole)], 20),
     )
     return RequestTypes(one, batch, explain)
 
@@ -1202,7 +1211,6 @@ def bind(
 class Protocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
     "Closes a connection whose next request does not come in time."
 
-    patience: float = ServerSettings.body_seconds
     timer: asyncio.TimerHandle | None = None
 
     def _busy(self) -> bool:
@@ -1216,7 +1224,7 @@ class Protocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
     def _watch(self) -> None:
         "Wait for headers."
         if self.timer is None and not self.transport.is_closing():
-            self.timer = self.loop.call_later(self.patience, self._late)
+            self.timer = self.loop.call_later(self.timeout_keep_alive, self._late)
 
     def _late(self) -> None:
         self.timer = None
@@ -1261,9 +1269,8 @@ def _config(
 ) -> Config:
     "How uvicorn runs it."
     options: dict[str, Any] = {"server_header": False, "access_log": False}
-    patience = {"patience": settings.body_seconds}
-    options |= {"http": type("Protocol", (Protocol,), patience)}
-    options |= {"log_config": None, "ws": "none"}
+    options |= {"log_config": None, "ws": "none", "http": Protocol}
+    options |= {"timeout_keep_alive": settings.body_seconds}
     options |= {"factory": isinstance(app, str), "workers": workers}
     return Config(app, timeout_graceful_shutdown=settings.stop_seconds, **options)
 
