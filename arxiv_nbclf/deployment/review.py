@@ -581,8 +581,8 @@ class Review:
         shown = ", ".join(f"{n:,} {name}" for name, n in sorted(self.counts.items()))
         folds = f"; {self.out_of_fold:,} judged out of fold" if self.out_of_fold else ""
         missed = f"; {self.not_judged:,} not judged" if self.not_judged else ""
-        rows = self.actions["aid"].nunique()
-        return f"{rows:,} papers: {shown}{folds}{missed}"
+        rows = self.actions.index.nunique()
+        return f"{rows:,} paper{'s' * (rows != 1)}: {shown}{folds}{missed}"
 
     def _repr_html_(self) -> str:
         few = self.actions.head(10).to_html(index=False, escape=True)
@@ -852,9 +852,9 @@ def review_file(
     second, rule = check_review_out(Path(out), to), read_policy(policy)
     classifier = find_model(model)
     check_reviewer(classifier)
+    review = review_table(papers, classifier, rule)
     if model is None:
         log.info("%s", describe_model(classifier))
-    review = review_table(papers, classifier, rule)
     text = label_studio_config() if to == "label-studio" else review_page(review)
     write_files(second.parent, {second.name: text})
     if to == "label-studio":
