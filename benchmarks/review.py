@@ -197,14 +197,13 @@ def noisy(papers: pd.DataFrame, learnt: list[int], codes: list[str]) -> dict[str
         others = [known for known in filings[row].secondaries if known != code]
         changed.loc[row, ["main_category", "categories"]] = code, ",".join([code, *others])
     start = process_time()
-    review = review_table(changed.loc[learnt].reset_index(drop=True))
+    review = review_table(changed)
     seconds = process_time() - start
-    found = review.actions[review.actions["action"].isin(PRIMARY)]
-    place = {row: at for at, row in enumerate(learnt)}
-    wrong = {place[row]: filings[row].primary for row in rows}
+    found = review.actions[review.actions["action"].isin(PRIMARY) & review.actions.index.isin(learnt)]
+    wrong = {row: filings[row].primary for row in rows.tolist()}
     order = [row in wrong for row in found.index]
     hit = dict(zip(found.index, found["proposed"], strict=True))
-    kinds = {name: [place[row] for row in rows[first::2]] for name, first in (("to_another_group", 0), ("by_frequency", 1))}
+    kinds = {name: rows[first::2].tolist() for name, first in (("to_another_group", 0), ("by_frequency", 1))}
     return {
         "papers": len(learnt), "exchanged": len(rows), "proposals": len(found), "cpu_s": round(seconds, 1),
         "recall": share([row in hit for row in wrong]),

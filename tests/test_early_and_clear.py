@@ -92,7 +92,7 @@ def test_an_id_that_cannot_exist_is_refused_in_a_line(word: str, arxiv: ArxivSer
 
 
 VERBS = {"sample": ["--rows", "9"], "explore": ["sample"], "run": ["sample", "--family", "linear"], "train": ["sample", "--family", "linear"],
-         "tune": ["sample", "--family", "linear"], "evaluate": ["sample", "--model", "nowhere"], "predict": ["sample"],
+         "tune": ["sample", "--family", "linear"], "evaluate": ["sample", "--model", "nowhere"], "predict": ["sample"], "review": ["sample"],
          "export": ["nowhere", "--to", "hf"], "harvest": ["--categories", "cs.CL", "--from", "2025-04-01", "--to", "2025-04-01"]}
 
 
@@ -103,10 +103,10 @@ def test_an_output_that_cannot_be_written_is_refused_in_one_line(
     (tmp_path / "file").write_text("")
     (tmp_path / "table.csv").mkdir()
     (tmp_path / "table.csv" / "inside").write_text("")
-    table = verb in ("sample", "harvest", "predict")
+    table = verb in ("sample", "harvest", "predict", "review")
     outs = ["file/a.csv" if table else "file/a", "n" * 300 + ".csv", "table.csv", "/proc/a.csv"]
     outs += ["a.txt", "a.csv.zip"] if table else []
-    outs += ["no/such/a.csv"] if verb in ("sample", "predict") else []
+    outs += ["no/such/a.csv"] if verb in ("sample", "predict", "review") else []
     monkeypatch.chdir(tmp_path)
     for out in outs:
         assert main([verb, *VERBS[verb], "--out", out]) == 2

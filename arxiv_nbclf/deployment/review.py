@@ -57,11 +57,16 @@ from arxiv_nbclf.deployment.prediction import (
     NOTICE,
     UNKNOWN,
     Model,
+    describe_model,
     find_model,
     knows_enough,
 )
 from ..evaluation.error_analysis import word_contributions
-from ..preprocessing import is_withdrawal_notice, paper_texts
+from arxiv_nbclf.preprocessing import (
+    is_withdrawal_notice,
+    label_classes,
+    paper_texts,
+)
 
 # %% ../../nbs/09_deployment/05_review.ipynb #f80c62fd
 CodePairs = tuple[tuple[str, str], ...]
@@ -366,9 +371,8 @@ def paper_actions(
         found += rejected_secondaries(rules, filed, chances, primary)
     return found or [primary]
 
-# %% ../../nbs/09_deployment/05_review.ipynb #cdfd2001
-# three take half the time of five, and judge nearly as well: benchmarks/review.py
-FOLDS = 3
+# %% ../../nbs/09_deployment/05_review.ipynb #2b63d9f0
+FOLDS = 3  # each takes some twenty seconds for ten thousand papers
 MIN_FOLD_PAPERS = 1_000  # that a model of a fold is fitted on; fewer teach too little
 MAX_FOLD_PAPERS = 40_000  # more take minutes a fold
 
@@ -403,7 +407,8 @@ def fold_judges(
     for number in range(FOLDS):
         train = np.flatnonzero((fold != number) & (names != ""))
         rows = np.flatnonzero((fold == number) & wanted)
-        if len(train) < MIN_FOLD_PAPERS or not len(rows):
+        too_few = len(train) < MIN_FOLD_PAPERS or len(label_classes(names[train])) < 2
+        if too_few or not len(rows):
             continue
         if len(train) > MAX_FOLD_PAPERS:
             train = np.sort(rng.choice(train, MAX_FOLD_PAPERS, replace=False))
@@ -509,9 +514,13 @@ def judge_papers(
     batch_size: int = 4096,  # papers scored at once
 ) -> Iterator[Judged]:
     "The actions for the papers of a model."
+    from tqdm import tqdm
+
     rules = Rules.of(judge.classifier, policy)
     rows = [row for row in judge.rows.tolist() if not filings[row].problem]
-    for start in range(0, len(rows), batch_size):
+    starts = range(0, len(rows), batch_size)
+    bar = tqdm(starts, "judging", unit="batch", leave=False, disable=None, delay=1)
+    for start in bar:
         some = papers.iloc[rows[start : start + batch_size]]
         shares, chances = judge.classifier.predict_with_listed(some)
         texts = paper_texts(some, separator=" ")
@@ -572,15 +581,18 @@ class Review:
         shown = ", ".join(f"{n:,} {name}" for name, n in sorted(self.counts.items()))
         folds = f"; {self.out_of_fold:,} judged out of fold" if self.out_of_fold else ""
         missed = f"; {self.not_judged:,} not judged" if self.not_judged else ""
-        rows = self.actions["aid"].nunique()
-        return f"{rows:,} papers: {shown}{folds}{missed}"
+        rows = self.actions.index.nunique()
+        return f"{rows:,} paper{'s' * (rows != 1)}: {shown}{folds}{missed}"
 
     def _repr_html_(self) -> str:
         few = self.actions.head(10).to_html(index=False, escape=True)
         return f"<p>{escape(repr(self))}</p>{few}"
 
-# %% ../../nbs/09_deployment/05_review.ipynb #0e9dc494
-LEARNT = "not judged: the model has learnt from this paper, and the table is too small"
+# %% ../../nbs/09_deployment/05_review.ipynb #c4cfd2e1
+LEARNT = (
+    "not judged: the model has learnt from this paper, and the table is too small to "
+    "fit another without it"
+)
 
 
 def _not_judged(
@@ -644,6 +656,8 @@ def review_table(
     """
     classifier = find_model(model)
     check_reviewer(classifier)
+    if classifier.listed_ is None:
+        log.warning("the model does not know cross-lists: it judges primaries alone")
     table, rejects = read_papers(papers, "prediction")
     filings = _read_filings(table)
     _check_filings(filings, papers if isinstance(papers, str | Path) else "the table")
@@ -721,7 +735,7 @@ def review_page(
         codes=[(code, name_of(code)) for code in CURRENT_CATEGORIES],
     )
     title, about = "Review of categories", repr(review)
-    return html_page(title, body, "review", about, extra="review")
+    return html_page(title, body, byline=about, extra="review")
 
 # %% ../../nbs/09_deployment/05_review.ipynb #71a29611
 def accepted_categories(
@@ -839,6 +853,8 @@ def review_file(
     classifier = find_model(model)
     check_reviewer(classifier)
     review = review_table(papers, classifier, rule)
+    if model is None:
+        log.info("%s", describe_model(classifier))
     text = label_studio_config() if to == "label-studio" else review_page(review)
     write_files(second.parent, {second.name: text})
     if to == "label-studio":

@@ -49,7 +49,9 @@ if (list) {
     status.textContent = `Proposal ${at + 1} of ${proposals.length}, ${decided.size} decided. ${told}${storing}`;
     download.disabled = !decided.size;
     download.textContent = decided.size ? `Download decisions (${decided.size})` : "Download decisions";
-    if (focus) paper.querySelector("h2").focus({preventScroll: true});
+    if (!focus) return;
+    paper.querySelector("h2").focus({preventScroll: true});
+    if (scrollY > list.offsetTop - bar.offsetHeight || told) scrollTo(0, list.offsetTop - bar.offsetHeight);
   };
   const decide = (decision) => {
     const {proposed} = proposals[at].dataset, told = {accept: `${proposed} accepted.`, reject: `${proposed} rejected.`}[decision] || `${decision} instead of ${proposed}.`;
@@ -57,7 +59,6 @@ if (list) {
     save();
     const decided = new Map(history), open = proposals.map((_, i) => (at + i) % proposals.length).find((i) => !decided.has(i));
     show(open ?? at, told + (open === undefined ? " All are decided." : ""));
-    if (open !== undefined) scrollTo(0, 0);
   };
   const undo = () => {
     const last = history.pop();
