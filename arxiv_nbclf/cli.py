@@ -12,13 +12,14 @@ __all__ = ['ABOUT', 'app', 'Version', 'Quiet', 'Debug', 'TABLE_HELP', 'PapersArg
            'TRIALS_HELP', 'SPACE_HELP', 'OBJECTIVE_HELP', 'Trials', 'SpaceOption', 'ObjectiveOption', 'Minutes',
            'FOLDS_HELP', 'CHECK_FOLDS_HELP', 'RETRAIN_HELP', 'Folds', 'CheckFolds', 'Retrain', 'Sampler', 'Pruner',
            'STORAGE_HELP', 'STUDY_HELP', 'HEARTBEAT_HELP', 'SHOW_HELP', 'Storage', 'StudyName', 'Heartbeat', 'Show',
-           'TunePapers', 'TuneOut', 'RunsArgument', 'NewPapers', 'PREDICT_PAPERS_HELP', 'PREDICTIONS_HELP',
-           'BUNDLE_HELP', 'PredictArgument', 'PredictionsOption', 'BundleOption', 'TOP_HELP', 'ANSWER_LEVEL_HELP',
-           'SHARES_HELP', 'Top', 'AnswerLevel', 'Shares', 'ABSTAIN_HELP', 'ENGINE_HELP', 'FETCH_HELP', 'AbstainOption',
-           'EngineOption', 'FetchFrom', 'QUEUE_SIZE_HELP', 'QueueSize', 'EXPORT_HELP', 'EXPORT_PAPERS_HELP',
-           'EXPORT_MODEL_HELP', 'ExportModel', 'ExportFormat', 'ExportPapers', 'main', 'Level', 'sample_command',
-           'harvest_command', 'explore_command', 'run_command', 'train_command', 'evaluate_command', 'tune_command',
-           'compare_command', 'drift_command', 'predict_command', 'queue_command', 'export_command']
+           'TunePapers', 'TuneOut', 'RunsArgument', 'NewPapers', 'DRIFT_MODEL_HELP', 'DriftModel',
+           'PREDICT_PAPERS_HELP', 'PREDICTIONS_HELP', 'BUNDLE_HELP', 'PredictArgument', 'PredictionsOption',
+           'BundleOption', 'TOP_HELP', 'ANSWER_LEVEL_HELP', 'SHARES_HELP', 'Top', 'AnswerLevel', 'Shares',
+           'ABSTAIN_HELP', 'ENGINE_HELP', 'FETCH_HELP', 'AbstainOption', 'EngineOption', 'FetchFrom', 'QUEUE_SIZE_HELP',
+           'QueueSize', 'EXPORT_HELP', 'EXPORT_PAPERS_HELP', 'EXPORT_MODEL_HELP', 'ExportModel', 'ExportFormat',
+           'ExportPapers', 'main', 'Level', 'sample_command', 'harvest_command', 'explore_command', 'run_command',
+           'train_command', 'evaluate_command', 'tune_command', 'compare_command', 'drift_command', 'predict_command',
+           'queue_command', 'export_command']
 
 # %% ../nbs/11_cli.ipynb #973ade67
 import logging
@@ -585,19 +586,27 @@ NewPapers = Annotated[
     typer.Argument(metavar="NEW", help="Later papers, without categories if need be"),
 ]
 
+DRIFT_MODEL_HELP = "The model whose accuracy is wanted; absent: the package's own"
+DriftModel = Annotated[
+    Path | None, typer.Option("--model", metavar="DIR", help=DRIFT_MODEL_HELP)
+]
+
 
 @app.command("drift")
 def drift_command(
     old: PapersArgument,  # the papers that a model was trained on
     new: NewPapers,  # later ones
+    model: DriftModel = None,  # absent: the packaged model
 ) -> None:
-    "Compare new papers with old ones: classes, vocabulary, lengths, each with a test."
+    "Compare new papers with old ones, and say what accuracy to expect on them."
     from arxiv_nbclf.data import papers
+    from arxiv_nbclf.deployment import prediction
     from arxiv_nbclf.evaluation import drift as drifts
 
     before = papers.read_papers(old).papers
     after = papers.read_papers(new, purpose="prediction").papers
-    typer.echo(drifts.drift_report(before, after))
+    classifier = prediction.find_model(model)
+    typer.echo(drifts.drift_report(before, after, model=classifier))
 
 # %% ../nbs/11_cli.ipynb #c83262fd
 PREDICT_PAPERS_HELP = (
