@@ -615,7 +615,7 @@ def _current_codes(
 # %% ../../nbs/07_evaluation/04_drift.ipynb #a9c6091d
 # standard deviation of what the mean probability misses for no reason of chance, by
 # level; from months before those that test it
-UNSEEN_SHIFT = {"group": 0.03, "category": 0.05}
+UNSEEN_SHIFT = {"group": 0.05, "category": 0.15}
 
 
 @dataclass(frozen=True)
@@ -635,7 +635,9 @@ class ExpectedAccuracy:
             return f"the accuracy on {of} cannot be told without labels: {why}"
         ends = f"{score_text(self.low)} to {score_text(self.high)}"
         expected = f"expected accuracy on {of}: {score_text(self.accuracy)}"
-        return f"{expected} (95\N{NO-BREAK SPACE}% interval {ends})"
+        known = ", if their categories are known to the model"
+        more = known if self.level == "category" else ""
+        return f"{expected} (95\N{NO-BREAK SPACE}% interval {ends}){more}"
 
 # %% ../../nbs/07_evaluation/04_drift.ipynb #e2afc6c6
 def expected_accuracy(
@@ -709,16 +711,13 @@ def calibration_papers(
 def _old_shares(
     classifier: Any,  # fitted
     old: pd.DataFrame | None,  # a papers table
-    level: str,  # of the answers
-    classes: Sequence[str],  # names of the answers
 ) -> np.ndarray | None:  # (n_classes,); None: not known
-    "The class distribution that a model was calibrated on."
+    "The distribution of categories that a model was calibrated on."
     if old is None or classifier.learnt_from_ is None or _known_groups(old) is None:
         return None
     if classifier.learnt_from_.contains(old).mean() < 0.5:
         return None
-    names = _known_groups(old) if level == "group" else _current_codes(old)
-    return class_shares(np.asarray(names), classes)
+    return class_shares(_current_codes(old).to_numpy(dtype=object), classifier.labels_)
 
 
 def expected_of_model(
@@ -733,8 +732,7 @@ def expected_of_model(
         return ExpectedAccuracy(level, len(papers), None)
     shares = classifier.predict_proba(papers, level)
     best, rows = shares.argmax(axis=1), np.arange(len(papers))
-    classes = LABELS if level == "group" else classifier.labels_
-    prior = _old_shares(classifier, old, level, classes)
+    prior = _old_shares(classifier, old) if level == "category" else None
     found = shares if prior is None else shift_prior(shares, prior)
     return expected_accuracy(found[rows, best], level, calibration_papers(classifier))
 
