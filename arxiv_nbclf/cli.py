@@ -15,19 +15,20 @@ __all__ = ['ABOUT', 'app', 'Version', 'Quiet', 'CONFIG_HELP', 'ConfigFile', 'Deb
            'OBJECTIVE_NAMES', 'Trials', 'SpaceOption', 'ObjectiveOption', 'Minutes', 'FOLDS_HELP', 'CHECK_FOLDS_HELP',
            'RETRAIN_HELP', 'Folds', 'CheckFolds', 'Retrain', 'SAMPLER_NAMES', 'PRUNER_NAMES', 'Sampler', 'Pruner',
            'STORAGE_HELP', 'STUDY_HELP', 'HEARTBEAT_HELP', 'SHOW_HELP', 'Storage', 'StudyName', 'Heartbeat', 'Show',
-           'TunePapers', 'TuneOut', 'RunsArgument', 'NewPapers', 'PREDICT_PAPERS_HELP', 'PREDICTIONS_HELP',
-           'BUNDLE_HELP', 'PredictArgument', 'PredictionsOption', 'BundleOption', 'TOP_HELP', 'ANSWER_LEVEL_HELP',
-           'SHARES_HELP', 'Top', 'AnswerLevel', 'Shares', 'FORMAT_HELP', 'FORMAT_NAMES', 'TITLE_HELP', 'FormatOption',
-           'Title', 'Abstract', 'ABSTAIN_HELP', 'ENGINE_NAMES', 'ENGINE_HELP', 'FETCH_HELP', 'AbstainOption',
-           'EngineOption', 'FetchFrom', 'EXPLAIN_HELP', 'EXPLAIN_FORMATS', 'EXPLAIN_FORMAT_HELP', 'ONE_PAPER',
-           'ExplainArgument', 'ExplainFormat', 'LEARNT_HELP', 'ExplainLevel', 'Words', 'HOST_HELP', 'WORKERS_HELP',
-           'LOG_HELP', 'Host', 'Port', 'Workers', 'Log', 'REVIEW_OUT_HELP', 'POLICY_HELP', 'REVIEW_TO_HELP',
-           'ReviewOut', 'PolicyOption', 'ReviewFormat', 'QUEUE_SIZE_HELP', 'QueueSize', 'EXPORT_HELP',
-           'EXPORT_PAPERS_HELP', 'EXPORT_MODEL_HELP', 'ExportModel', 'EXPORT_NAMES', 'ExportFormat', 'ExportPapers',
-           'REPO_HELP', 'Repo', 'Private', 'DryRun', 'BadConfig', 'main', 'Level', 'LearnLevel', 'Decide',
-           'TrackerName', 'sample_command', 'harvest_command', 'explore_command', 'run_command', 'train_command',
-           'evaluate_command', 'tune_command', 'compare_command', 'drift_command', 'predict_command', 'explain_command',
-           'LogFormat', 'serve_command', 'review_command', 'queue_command', 'export_command']
+           'TunePapers', 'TuneOut', 'RunsArgument', 'NewPapers', 'DRIFT_MODEL_HELP', 'DriftModel',
+           'PREDICT_PAPERS_HELP', 'PREDICTIONS_HELP', 'BUNDLE_HELP', 'PredictArgument', 'PredictionsOption',
+           'BundleOption', 'TOP_HELP', 'ANSWER_LEVEL_HELP', 'SHARES_HELP', 'Top', 'AnswerLevel', 'Shares',
+           'FORMAT_HELP', 'FORMAT_NAMES', 'TITLE_HELP', 'FormatOption', 'Title', 'Abstract', 'ABSTAIN_HELP',
+           'ENGINE_NAMES', 'ENGINE_HELP', 'FETCH_HELP', 'AbstainOption', 'EngineOption', 'FetchFrom', 'EXPLAIN_HELP',
+           'EXPLAIN_FORMATS', 'EXPLAIN_FORMAT_HELP', 'ONE_PAPER', 'ExplainArgument', 'ExplainFormat', 'LEARNT_HELP',
+           'ExplainLevel', 'Words', 'HOST_HELP', 'WORKERS_HELP', 'LOG_HELP', 'Host', 'Port', 'Workers', 'Log',
+           'REVIEW_OUT_HELP', 'POLICY_HELP', 'REVIEW_TO_HELP', 'ReviewOut', 'PolicyOption', 'ReviewFormat',
+           'QUEUE_SIZE_HELP', 'QueueSize', 'EXPORT_HELP', 'EXPORT_PAPERS_HELP', 'EXPORT_MODEL_HELP', 'ExportModel',
+           'EXPORT_NAMES', 'ExportFormat', 'ExportPapers', 'REPO_HELP', 'Repo', 'Private', 'DryRun', 'BadConfig',
+           'main', 'Level', 'LearnLevel', 'Decide', 'TrackerName', 'sample_command', 'harvest_command',
+           'explore_command', 'run_command', 'train_command', 'evaluate_command', 'tune_command', 'compare_command',
+           'drift_command', 'predict_command', 'explain_command', 'LogFormat', 'serve_command', 'review_command',
+           'queue_command', 'export_command']
 
 # %% ../nbs/11_cli.ipynb #973ade67
 import json
@@ -962,19 +963,27 @@ NewPapers = Annotated[
     ),
 ]
 
+DRIFT_MODEL_HELP = "The model whose accuracy is wanted; absent: the package's own"
+DriftModel = Annotated[
+    Path | None, typer.Option("--model", metavar="DIR", help=DRIFT_MODEL_HELP)
+]
+
 
 @app.command("drift")
 def drift_command(
     old: PapersArgument,  # the papers that a model was trained on
     new: NewPapers,  # later ones
+    model: DriftModel = None,  # absent: the packaged model
 ) -> str:  # what came of it
-    "Compare new papers with old ones: classes, words, lengths."
+    "Compare new papers with old; which accuracy to expect on them."
     from arxiv_nbclf.data import papers
+    from arxiv_nbclf.deployment import prediction
     from arxiv_nbclf.evaluation import drift as drifts
 
     before = papers.read_papers(old).papers
     after = papers.read_papers(new, purpose="prediction").papers
-    typer.echo(drifts.drift_report(before, after))
+    classifier = prediction.find_model(model)
+    typer.echo(drifts.drift_report(before, after, model=classifier))
     return _papers_text(len(before) + len(after))
 
 # %% ../nbs/11_cli.ipynb #c83262fd
@@ -1241,7 +1250,7 @@ EXPORT_MODEL_HELP = "A run folder or a saved model, fine-tuned or hybrid"
 ExportModel = Annotated[
     Path, typer.Argument(metavar="DIR", parser=existing_folder, help=EXPORT_MODEL_HELP)
 ]
-EXPORT_NAMES = ("hf", "onnx", "onnx-int8", "onnx-cascade")
+EXPORT_NAMES = ("hf", "onnx", "onnx-int8", "onnx-cascade", "hub")
 ExportFormat = Annotated[str, _choice("--to", EXPORT_NAMES, EXPORT_HELP)]
 ExportPapers = Annotated[
     str | None, typer.Option("--papers", parser=existing_file, help=EXPORT_PAPERS_HELP)

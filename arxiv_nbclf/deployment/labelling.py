@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['BITS', 'CANDIDATES', 'MAX_CANDIDATES', 'MAX_QUEUE', 'QUEUE_COLUMNS', 'margin_uncertainty', 'word_vectors',
-           'diverse_picks', 'BadQueue', 'LabelQueue', 'label_queue', 'write_queue']
+           'diverse_picks', 'by_turns', 'BadQueue', 'LabelQueue', 'label_queue', 'write_queue']
 
 # %% ../../nbs/09_deployment/06_labelling.ipynb #26b3714b
 from collections.abc import Iterator
@@ -90,7 +90,7 @@ MAX_CANDIDATES = 20_000  # in memory: about 60 MB of texts and vectors
 MAX_QUEUE = 10_000
 
 
-def _by_turns(
+def by_turns(
     classes: pd.Series,  # predicted class of each paper
     uncertainty: pd.Series,  # of each paper
 ) -> np.ndarray:  # positions
@@ -108,7 +108,7 @@ def _candidates(
     most, best = max(min(CANDIDATES * n, MAX_CANDIDATES), n), pd.DataFrame()
     for table in tables:
         both = pd.concat([best, table], ignore_index=True) if len(best) else table
-        order = _by_turns(both["predicted"], both["uncertainty"])
+        order = by_turns(both["predicted"], both["uncertainty"])
         best = both.iloc[order[:most]].reset_index(drop=True)
     return best
 
