@@ -49,7 +49,13 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 import typer
 
 from . import __version__
-from .core.basics import ArxivNbclfError, is_secondary_process, log, one_line, reason
+from arxiv_nbclf.core.basics import (
+    ArxivNbclfError,
+    is_secondary_process,
+    log,
+    one_line,
+    reason,
+)
 from arxiv_nbclf.deployment.terminal import (
     UnclearArguments,
     duration,
@@ -551,7 +557,8 @@ def _again(
     again: Path,  # the recorded run
 ) -> str:  # what came of it
     "Repeat a recorded run. Raises `typer.BadParameter` for options that it has."
-    taken = ("papers", "out", "again", "encoder", "corrections", "strict", "track", "prior")
+    taken = ("papers", "out", "again", "encoder", "corrections", "strict")
+    taken += ("track", "prior")
     for option in context.command.params:
         source = context.get_parameter_source(option.name)
         if option.name not in taken and source and source.name == "COMMANDLINE":

@@ -15,7 +15,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -32,9 +32,21 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from .classifiers.base import BUNDLE_JSON, BadSettings, Classifier, LabelledPapers, check_level, load_classifier, public_settings
+from arxiv_nbclf.classifiers.base import (
+    BUNDLE_JSON,
+    BadSettings,
+    Classifier,
+    LabelledPapers,
+    check_level,
+    load_classifier,
+    public_settings,
+)
 from .classifiers.embeddings import encoder_features
-from .classifiers.encoders import find_encoder, length_measures, request_settings
+from arxiv_nbclf.classifiers.encoders import (
+    find_encoder,
+    length_measures,
+    request_settings,
+)
 from .classifiers.ensemble import fit_or_resume
 from .classifiers.linear import LinearClassifier
 from .classifiers.selection import choose_family, make_classifier
@@ -59,7 +71,12 @@ from arxiv_nbclf.core.basics import (
 from .core.pages import Picture
 from .data.chunks import Chunk, read_chunks
 from .data.papers import read_papers, report_rejects
-from .data.tables import file_records, source_files, split_member, write_table
+from arxiv_nbclf.data.tables import (
+    file_records,
+    source_files,
+    split_member,
+    write_table,
+)
 from .evaluation.metrics import Scores
 from .exploration.overview import Exploration, explore
 from arxiv_nbclf.preprocessing import (
@@ -79,10 +96,21 @@ from arxiv_nbclf.preprocessing import (
     read_corrections,
 )
 from .report.page import write_report
-from .report.sections import SECTIONS, EvaluationContext, Predictions, Sections, describe
+from arxiv_nbclf.report.sections import (
+    SECTIONS,
+    EvaluationContext,
+    Predictions,
+    Sections,
+    describe,
+)
 from .training.recipes import RECIPES
 from .training.tracking import check_tracker, tracked
-from .tuning.search import BEST_MODEL_FOLDER, Search, best_classifier, run_trials
+from arxiv_nbclf.tuning.search import (
+    BEST_MODEL_FOLDER,
+    Search,
+    best_classifier,
+    run_trials,
+)
 from .tuning.spaces import SPACES, Space, choose_space
 from arxiv_nbclf.tuning.studies import (
     BadStudy,
@@ -184,7 +212,7 @@ def _new_classifier(
     family: str,  # a family's name
     requested: dict[str, Any],  # as `_request` makes it
     # category → papers where the model is used; None: the mixture of training
-    prior: dict[str, int] | None = None,
+    prior: Mapping[str, float] | None = None,
 ) -> Classifier:  # unfitted
     "The classifier of a request. Raises `BadSettings`."
     encoder, settings = requested["encoder"], requested["settings"]
@@ -269,7 +297,7 @@ def _for_family(
     family: str,  # a family's name
     requested: dict[str, Any],  # as `_request` makes it
     prepared: PreparedPapers,  # the table and its split
-    prior: dict[str, int] | None,  # as in `read_prior`
+    prior: Mapping[str, float] | None,  # as in `read_prior`
 ) -> tuple[dict[str, Any], Classifier]:  # as `run.json` keeps it; unfitted
     "What a request is for one family on one table, and its classifier."
     classifier = _new_classifier(family, requested, prior)

@@ -103,6 +103,13 @@ class Tracker:
             log.warning("tracking ends, the run goes on: %s", one_line(error)[:300])
             self.backend = None
 
+    def _metrics(
+        self,
+        values: dict[str, float],  # by name
+        number: int,  # of the epoch
+    ) -> None:
+        self._do(lambda to: to.metrics(values, number))
+
     def parameters(
         self,
         asked: Mapping[str, Any],  # what was requested: plain JSON
@@ -120,7 +127,7 @@ class Tracker:
             name: f"validation_{name}" for name in _SCORES
         }
         known = {names[name]: value for name, value in metrics.items() if name in names}
-        self._do(lambda to: to.metrics(known, number))
+        self._metrics(known, number)
         self.logged.add(number)
 
     def epochs(
@@ -133,7 +140,7 @@ class Tracker:
             names = ["training loss"] if number in self.logged else _EPOCHS
             values = {_EPOCHS[name]: row[name] for name in names if name in row}
             if values:
-                self._do(lambda to, v=values, n=number: to.metrics(v, n))
+                self._metrics(values, number)
 
     def scores(
         self,
@@ -145,7 +152,7 @@ class Tracker:
         known = {
             name: float(value) for name, value in values.items() if value is not None
         }
-        self._do(lambda to: to.metrics(known, 0))
+        self._metrics(known, 0)
         self._do(lambda to: to.report(report))
 
 # %% ../../nbs/05_training/03_tracking.ipynb #6fe249c1
