@@ -81,6 +81,13 @@ def place(tmp_path: Path, papers: pd.DataFrame, monkeypatch: pytest.MonkeyPatch)
     return tmp_path
 
 
+@pytest.fixture(autouse=True)
+def no_forced_colours(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a shell, whatever the runner of the tests has set."""
+    for name in ("FORCE_COLOR", "NO_COLOR", "COLUMNS"):
+        monkeypatch.delenv(name, raising=False)
+
+
 # Answers
 
 def test_a_terminal_shows_group_primary_and_bars() -> None:

@@ -199,7 +199,8 @@ def new_console(
     "A console that writes plain text and tables to a stream."
     from rich.console import Console
 
-    plain: dict[str, Any] = {"markup": False, "highlight": False, "emoji": False}
+    names = ("markup", "highlight", "emoji", "force_jupyter")
+    plain: dict[str, Any] = dict.fromkeys(names, False)
     console = Console(file=stream, **plain)
     if console.width < MIN_WIDTH:
         console = Console(file=stream, width=MIN_WIDTH, **plain)
