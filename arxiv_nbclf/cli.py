@@ -561,7 +561,7 @@ def _again(
     taken += ("track", "prior")
     for option in context.command.params:
         source = context.get_parameter_source(option.name)
-        if option.name not in taken and source and source.name == "COMMANDLINE":
+        if option.name not in taken and source and source.name != "DEFAULT":
             raise typer.BadParameter(
                 f"{option.opts[0]} is that of the run with --again"
             )

@@ -1489,10 +1489,11 @@ def _source_text(
     sources: list[dict[str, Any]],  # file and sha256 each
 ) -> str:  # "papers.csv (sha256 0123456789ab…)"
     "Recorded files in a message."
-    return ", ".join(
+    texts = [
         f"{source.get('file')} (sha256 {str(source.get('sha256'))[:12]}…)"
         for source in sources
-    )
+    ]
+    return ", ".join(texts) or "the synthetic sample"
 
 
 def _check_recorded(
@@ -1503,7 +1504,7 @@ def _check_recorded(
     digests = [[one.get("sha256") for one in some] for some in (given, recorded)]
     if digests[0] != digests[1]:
         log.warning(
-            "not the same file as in the record: %s, then %s; results will differ",
+            "%s is not what the record names, %s: results will differ",
             _source_text(given),
             _source_text(recorded),
         )
