@@ -67,7 +67,7 @@ def predicted(papers: pd.DataFrame, cut: str, end: str) -> list[dict[str, Any]]:
                 "cut": cut, "learn": learnt, "level": level, "n": len(train), "names": names,
                 "prior": class_shares(paper_labels(train, level), names),
                 "hc": own.max(axis=1), "hr": own.argmax(axis=1) == true,
-                "months": {name: ((q @ sums).astype(np.float32), class_ids(paper_labels(some, level), names.tolist())) for name, some, q in shares},
+                "months": {name: ((q @ sums).astype(np.float32), class_ids(paper_labels(some, level), [*names])) for name, some, q in shares},
             })  # fmt: skip
     return found
 

@@ -718,7 +718,10 @@ def _old_shares(
     "The distribution of categories that a model was calibrated on."
     if old is None or classifier.learnt_from_ is None or _known_groups(old) is None:
         return None
-    if classifier.learnt_from_.contains(old).mean() < 0.5:
+    some = old.iloc[:: max(len(old) // 2000, 1)]
+    most = classifier.learnt_from_.contains(some).mean() >= 0.5
+    # and it has learnt from few others, whose distribution would not be known
+    if not most or (calibration_papers(classifier) or 0) > 1.5 * len(old):
         return None
     return class_shares(_current_codes(old).to_numpy(dtype=object), classifier.labels_)
 
