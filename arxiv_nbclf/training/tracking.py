@@ -85,11 +85,10 @@ class Backend(Protocol):
 
 # %% ../../nbs/05_training/03_tracking.ipynb #a3607dfb
 @dataclass
-class Tracker:
-    "Hands a run over to a backend; without one it does nothing."
+class _SafeBackend:
+    "A backend that may fail, or that may not be there."
 
     backend: Backend | None = None
-    logged: set[int] = field(default_factory=set)  # epochs with validation metrics
 
     def _do(
         self,
@@ -103,12 +102,26 @@ class Tracker:
             log.warning("tracking ends, the run goes on: %s", one_line(error)[:300])
             self.backend = None
 
+    def _metrics(
+        self,
+        values: dict[str, float],  # by name
+        step: int,  # epoch; 0 for scores on test
+    ) -> None:
+        self._do(lambda to: to.metrics(values, step))
+
     def parameters(
         self,
         asked: Mapping[str, Any],  # what was requested: plain JSON
     ) -> None:
         "Log what was requested."
         self._do(lambda to: to.parameters(flat_parameters(asked)))
+
+# %% ../../nbs/05_training/03_tracking.ipynb #b0f40f5c
+@dataclass
+class Tracker(_SafeBackend):
+    "Hands a run over to a backend; without one it does nothing."
+
+    logged: set[int] = field(default_factory=set)  # epochs with validation metrics
 
     def epoch(
         self,
@@ -120,7 +133,7 @@ class Tracker:
             name: f"validation_{name}" for name in _SCORES
         }
         known = {names[name]: value for name, value in metrics.items() if name in names}
-        self._do(lambda to: to.metrics(known, number))
+        self._metrics(known, number)
         self.logged.add(number)
 
     def epochs(
@@ -133,7 +146,7 @@ class Tracker:
             names = ["training loss"] if number in self.logged else _EPOCHS
             values = {_EPOCHS[name]: row[name] for name in names if name in row}
             if values:
-                self._do(lambda to, v=values, n=number: to.metrics(v, n))
+                self._metrics(values, number)
 
     def scores(
         self,
@@ -145,7 +158,7 @@ class Tracker:
         known = {
             name: float(value) for name, value in values.items() if value is not None
         }
-        self._do(lambda to: to.metrics(known, 0))
+        self._metrics(known, 0)
         self._do(lambda to: to.report(report))
 
 # %% ../../nbs/05_training/03_tracking.ipynb #6fe249c1
