@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['LEVEL_NAMES', 'MIN_PAPERS_OF_GROUPS', 'LEARN', 'NATURAL_MIXTURE', 'MIN_LEARNT_SHARE', 'Fit', 'RUN_JSON_KEYS',
-           'STREAM_PAPERS', 'PAPER_BYTES', 'TIMED_PAPERS', 'STEP_COST', 'AFTER', 'RunInputs', 'read_prior',
+           'TIMED_PAPERS', 'STEP_COST', 'AFTER', 'STREAM_PAPERS', 'PAPER_BYTES', 'RunInputs', 'read_prior',
            'prepare_run', 'FittedModel', 'labelled', 'fit_once', 'predictions_table', 'evaluate_run', 'describe_run',
-           'Run', 'write_run_report', 'carry_out', 'estimate_papers', 'is_streamed', 'SplitStream', 'train_stream',
-           'train', 'run', 'estimate_minutes', 'TooLong', 'keep_to_time', 'NoPapersToEvaluate', 'evaluate_bundle',
+           'Run', 'write_run_report', 'carry_out', 'estimate_minutes', 'TooLong', 'keep_to_time', 'estimate_papers',
+           'is_streamed', 'SplitStream', 'train_stream', 'train', 'run', 'NoPapersToEvaluate', 'evaluate_bundle',
            'StudyPlace', 'fit_search', 'tune', 'explore_file', 'CannotRepeat', 'repeat_run']
 
 # %% ../nbs/10_runs.ipynb #4dfbc780
@@ -636,6 +636,101 @@ def _fit_along(
     record = {"asked": requested, "family": classifier.family, "n_train": n_train}
     return Run(Path(out), record)
 
+# %% ../nbs/10_runs.ipynb #0b6ed426
+TIMED_PAPERS = 48  # that are encoded to estimate a time
+# a step of training: forward, and twice as much backward
+STEP_COST = 3
+
+
+def estimate_minutes(
+    classifier: Classifier,  # unfitted, of a family with an encoder
+    texts: Sequence[str],  # of all papers of a run
+) -> float:  # minutes
+    "About how long a fit takes on this machine, by encoding some of the texts."
+    settings = classifier.get_params()
+    encoder = find_encoder(settings["encoder"])
+    some = [texts[i] for i in np.linspace(0, len(texts) - 1, TIMED_PAPERS).astype(int)]
+    seconds = 0.0
+    for part in (some[:8], some):  # the first one loads the encoder
+        start = time.perf_counter()
+        encoder_features(part, encoder, cache=False)
+        seconds = time.perf_counter() - start
+    epochs = (
+        STEP_COST * (settings["epochs"] or RECIPES[settings["recipe"]].epochs)
+        if (classifier.family == "finetuned")
+        else 1
+    )
+    return seconds / len(some) * len(texts) * epochs / 60
+
+# %% ../nbs/10_runs.ipynb #0a39fbb9
+class TooLong(ArxivNbclfError):
+    "A fit that would take longer than it may."
+
+
+# what auto takes where a family does not fit
+AFTER = {"finetuned": ("hybrid", "linear"), "hybrid": ("linear",)}
+
+
+def _time_request(
+    minutes: float | None,  # of the fit; None: no limit
+    family: str,  # as requested
+) -> dict[str, float]:  # plain JSON; empty without a limit
+    "What a request says of time. Raises `BadSettings`."
+    if minutes is None:
+        return {}
+    if not 0 < minutes <= 1e6:
+        raise BadSettings(f"minutes={minutes} is out of range: take more than 0")
+    if family not in ("auto", "linear", "hybrid", "finetuned"):
+        raise BadSettings(
+            f"minutes={minutes:g} is not for the family {family}: take auto"
+        )
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise BadSettings("minutes is for one process: start it without torchrun")
+    return {"minutes": minutes}
+
+
+def keep_to_time(
+    inputs: RunInputs,  # from `prepare_run`
+    minutes: float,  # that the fit may take
+    requested: dict[str, Any],  # as `_request` makes it
+) -> RunInputs:  # with a family that fits
+    "Choose a family whose fit takes no longer. Raises `TooLong`."
+    family, asked = inputs.requested["family"], inputs.requested
+    auto, prior = requested["family"] == "auto", inputs.classifier.answer_prior
+    texts = paper_texts(inputs.prepared.papers)
+    families = [family, *(AFTER.get(family, ()) if auto else ())]
+    for name in families:
+        new = inputs.classifier
+        if name != family:
+            asked, new = _for_family(name, requested, inputs.prepared, prior)
+        if name == "finetuned":
+            new.set_params(minutes=minutes)
+        if name == "linear" or (name == "finetuned" and not auto):
+            break
+        if (about := estimate_minutes(new, texts)) <= minutes:
+            break
+        problem = (
+            f"{name} needs about {about:.2g} minutes, more than minutes={minutes:g}"
+        )
+        if not auto:
+            raise TooLong(f"{problem}: allow more, or take family=auto or linear")
+        log.warning("%s: not taken", problem)
+    if name != family:
+        log.info("family %s (auto: what fits into %g minutes)", name, minutes)
+    return replace(inputs, requested=asked, classifier=new)
+
+
+def _report_overtime(
+    finished: Run,  # a run
+    minutes: float | None,  # that its fit may take
+) -> Run:  # the same
+    "Say if a fit took longer than it should."
+    family, timings = finished.record["family"], finished.record.get("timings", {})
+    took = timings.get(f"fit {family}", 0.0) / 60
+    if minutes and took > minutes:
+        log.warning("the fit took %.2g minutes, more than %g", took, minutes)
+    return finished
+
 # %% ../nbs/10_runs.ipynb #17000018
 def _new_run(
     papers: str | Path,  # a file, a folder of files, or the word sample
@@ -937,101 +1032,6 @@ def run(
     requested |= _time_request(minutes, family)
     decided = _read_decisions(corrections, requested)
     return _new_run(papers, out, requested, strict, True, decided, track, counts)
-
-# %% ../nbs/10_runs.ipynb #0b6ed426
-TIMED_PAPERS = 48  # that are encoded to estimate a time
-# a step of training: forward, and twice as much backward
-STEP_COST = 3
-
-
-def estimate_minutes(
-    classifier: Classifier,  # unfitted, of a family with an encoder
-    texts: Sequence[str],  # of all papers of a run
-) -> float:  # minutes
-    "About how long a fit takes on this machine, by encoding some of the texts."
-    settings = classifier.get_params()
-    encoder = find_encoder(settings["encoder"])
-    some = [texts[i] for i in np.linspace(0, len(texts) - 1, TIMED_PAPERS).astype(int)]
-    seconds = 0.0
-    for part in (some[:8], some):  # the first one loads the encoder
-        start = time.perf_counter()
-        encoder_features(part, encoder, cache=False)
-        seconds = time.perf_counter() - start
-    epochs = (
-        STEP_COST * (settings["epochs"] or RECIPES[settings["recipe"]].epochs)
-        if (classifier.family == "finetuned")
-        else 1
-    )
-    return seconds / len(some) * len(texts) * epochs / 60
-
-# %% ../nbs/10_runs.ipynb #0a39fbb9
-class TooLong(ArxivNbclfError):
-    "A fit that would take longer than it may."
-
-
-# what auto takes where a family does not fit
-AFTER = {"finetuned": ("hybrid", "linear"), "hybrid": ("linear",)}
-
-
-def _time_request(
-    minutes: float | None,  # of the fit; None: no limit
-    family: str,  # as requested
-) -> dict[str, float]:  # plain JSON; empty without a limit
-    "What a request says of time. Raises `BadSettings`."
-    if minutes is None:
-        return {}
-    if not 0 < minutes <= 1e6:
-        raise BadSettings(f"minutes={minutes} is out of range: take more than 0")
-    if family not in ("auto", "linear", "hybrid", "finetuned"):
-        raise BadSettings(
-            f"minutes={minutes:g} is not for the family {family}: take auto"
-        )
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        raise BadSettings("minutes is for one process: start it without torchrun")
-    return {"minutes": minutes}
-
-
-def keep_to_time(
-    inputs: RunInputs,  # from `prepare_run`
-    minutes: float,  # that the fit may take
-    requested: dict[str, Any],  # as `_request` makes it
-) -> RunInputs:  # with a family that fits
-    "Choose a family whose fit takes no longer. Raises `TooLong`."
-    family, asked = inputs.requested["family"], inputs.requested
-    auto, prior = requested["family"] == "auto", inputs.classifier.answer_prior
-    texts = paper_texts(inputs.prepared.papers)
-    families = [family, *(AFTER.get(family, ()) if auto else ())]
-    for name in families:
-        new = inputs.classifier
-        if name != family:
-            asked, new = _for_family(name, requested, inputs.prepared, prior)
-        if name == "finetuned":
-            new.set_params(minutes=minutes)
-        if name == "linear" or (name == "finetuned" and not auto):
-            break
-        if (about := estimate_minutes(new, texts)) <= minutes:
-            break
-        problem = (
-            f"{name} needs about {about:.2g} minutes, more than minutes={minutes:g}"
-        )
-        if not auto:
-            raise TooLong(f"{problem}: allow more, or take family=auto or linear")
-        log.warning("%s: not taken", problem)
-    if name != family:
-        log.info("family %s (auto: what fits into %g minutes)", name, minutes)
-    return replace(inputs, requested=asked, classifier=new)
-
-
-def _report_overtime(
-    finished: Run,  # a run
-    minutes: float | None,  # that its fit may take
-) -> Run:  # the same
-    "Say if a fit took longer than it should."
-    family, timings = finished.record["family"], finished.record.get("timings", {})
-    took = timings.get(f"fit {family}", 0.0) / 60
-    if minutes and took > minutes:
-        log.warning("the fit took %.2g minutes, more than %g", took, minutes)
-    return finished
 
 # %% ../nbs/10_runs.ipynb #402ad9e9
 def _listed_papers(
