@@ -140,12 +140,8 @@ def test_the_hub_gets_the_model_and_its_card_alone(
     out, err = capsys.readouterr()
     dry = push_model(linear_run, "someone/groups", dry_run=True)
     assert out == f"{dry}\n"
-<<<<<<< HEAD
-    assert {name for name in dry.sizes if not name.startswith("figures/")} == {"README.md", "bundle.json", "weights.safetensors"} | set(json.loads((linear_run / "model" / "bundle.json").read_text())["files"])
-=======
     named = json.loads((linear_run / "model" / "bundle.json").read_text())["files"]
     assert {name for name in dry.sizes if not name.startswith("figures/")} == {"README.md", "bundle.json", *named}
->>>>>>> 3c9ed1eb3fd18d40a2e16ad339245c4a644f0569
     head = yaml.safe_load(dry.card.split("---")[1])
     assert {"license", "tags", "metrics", "model-index", "pipeline_tag"} <= {*head}
     scores = {metric["name"]: metric["value"] for metric in head["model-index"][0]["results"][0]["metrics"]}

@@ -105,15 +105,9 @@ class _SafeBackend:
     def _metrics(
         self,
         values: dict[str, float],  # by name
-<<<<<<< L
-        number: int,  # of the epoch
-    ) -> None:
-        self._do(lambda to: to.metrics(values, number))
-=======
         step: int,  # epoch; 0 for scores on test
     ) -> None:
         self._do(lambda to: to.metrics(values, step))
->>>>>>> R
 
     def parameters(
         self,
@@ -121,47 +115,6 @@ class _SafeBackend:
     ) -> None:
         "Log what was requested."
         self._do(lambda to: to.parameters(flat_parameters(asked)))
-<<<<<<< L
-
-    def epoch(
-        self,
-        number: int,  # from 1
-        metrics: dict[str, float],  # of validation, by name
-    ) -> None:
-        "Log an epoch while a model is fitted, as `on_epoch` is called."
-        names = {"loss": "validation_loss"} | {
-            name: f"validation_{name}" for name in _SCORES
-        }
-        known = {names[name]: value for name, value in metrics.items() if name in names}
-        self._metrics(known, number)
-        self.logged.add(number)
-
-    def epochs(
-        self,
-        rows: list[dict[str, float]] | None,  # the epoch table of a model
-    ) -> None:
-        "Log what was not logged while the model was fitted, as after a resume."
-        for row in rows or []:
-            number = int(row["epoch"])
-            names = ["training loss"] if number in self.logged else _EPOCHS
-            values = {_EPOCHS[name]: row[name] for name in names if name in row}
-            if values:
-                self._metrics(values, number)
-
-    def scores(
-        self,
-        scores: Any,  # a `Scores` on test
-        report: Path,  # the folder of the report
-    ) -> None:
-        "Log the scores on test, and the report."
-        values = {f"test_{name}": getattr(scores, name) for name in _SCORES}
-        known = {
-            name: float(value) for name, value in values.items() if value is not None
-        }
-        self._metrics(known, 0)
-        self._do(lambda to: to.report(report))
-=======
->>>>>>> R
 
 # %% ../../nbs/05_training/03_tracking.ipynb #b0f40f5c
 @dataclass
