@@ -263,7 +263,7 @@ def class_name(
 def _new_table(
     *names: str,  # of the columns; those that end with > stand at the right
     heads: bool = True,  # whether the names are shown
-    cut: Any = "",  # how long texts are cut, as Rich has it; "": they are wrapped
+    wrap: bool = True,  # whether long names are wrapped
 ) -> "Table":
     "A table without lines."
     from rich.table import Table
@@ -271,8 +271,9 @@ def _new_table(
     table = Table(box=None, show_header=heads, pad_edge=False, padding=(0, 2, 0, 0))
     for name in names:
         side: Any = "right" if name.endswith(">") else "left"
-        wrapped = name in ("word", "name") and not cut
-        how: dict[str, Any] = {"no_wrap": not wrapped, "overflow": cut or "fold"}
+        wrapped = name in ("word", "name") and wrap
+        over: Any = "fold" if wrap else "crop"
+        how: dict[str, Any] = {"no_wrap": not wrapped, "overflow": over}
         table.add_column(name.rstrip(">"), justify=side, **how)
     return table
 
@@ -327,23 +328,37 @@ class FirstPredictions:
         self.count += len(predictions)
 
 # %% ../../nbs/09_deployment/08_terminal.ipynb #43722bb0
+def _cut(
+    text: str,  # of a cell
+    width: int,  # characters at most
+) -> str:
+    "A text that fits into a column."
+    return text if len(text) <= width else f"{text[: max(width - 2, 0)]}.."
+
+
+def _prediction_cells(
+    row: dict[str, Any],  # a prediction
+    encoding: str,  # of the stream
+) -> list[str]:  # id, predicted, probability, bar, cross-lists
+    "A prediction as the cells of a line."
+    cells = [_cut(row["aid"], 20), row["predicted"], f"{row['probability']:.3f}"]
+    listed = _cut(row.get("cross_lists", ""), 24)
+    return [*cells, bar(row["probability"], 8, encoding), listed]
+
+# %% ../../nbs/09_deployment/08_terminal.ipynb #df500529
 def print_predictions(
     first: FirstPredictions,  # of a table
     console: "Console",  # where they are shown
 ) -> None:
     "Show the first predictions of a table, a line each."
-    listed = any(row.get("cross_lists") for row in first.rows)
-    wide = console.width >= 80
-    names = ["id", "predicted", *["name"] * wide, "p>", "bar"]
-    names += ["cross-lists"] * listed
-    table = _new_table(
-        *names, cut="ellipsis" if console.encoding == "utf-8" else "crop"
-    )
-    for row in first.rows:
-        p, name = row["probability"], class_name(row["predicted"])
-        cells = [row["aid"], row["predicted"], *[name] * wide, f"{p:.3f}"]
-        cells += [bar(p, 8, console.encoding), *[row.get("cross_lists", "")] * listed]
-        table.add_row(*(plain_text(cell, console) for cell in cells))
+    lines = [_prediction_cells(row, console.encoding) for row in first.rows]
+    names = ["id", "predicted", "p>", "bar", "cross-lists"]
+    columns = zip(names, *lines, strict=True)
+    room = console.width - sum(max(map(len, column)) + 2 for column in columns)
+    table = _new_table(*names, *["name"] * (room >= 10), wrap=False)
+    for row, cells in zip(first.rows, lines, strict=True):
+        name = [_cut(class_name(row["predicted"]), room)] * (room >= 10)
+        table.add_row(*(plain_text(cell, console) for cell in cells + name))
     console.print(table)
     if more := first.count - len(first.rows):
         hint = "--out FILE writes all, --format jsonl prints them"
