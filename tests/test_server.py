@@ -1,5 +1,6 @@
 """A server under load, under attack, and under the hand of somebody who stops it."""
 
+import asyncio
 import http.client
 import json
 import os
@@ -26,10 +27,13 @@ from schemathesis.specs.openapi.checks import (
     negative_data_rejection,
     positive_data_acceptance,
 )
+from tiny_models import tiny_encoder
 
 from arxiv_nbclf import sample
+from arxiv_nbclf.classifiers.base import new_classifier
+from arxiv_nbclf.data.taxonomy import group_of
 from arxiv_nbclf.deployment.prediction import load_packaged, predict_table
-from arxiv_nbclf.deployment.server import bind, page
+from arxiv_nbclf.deployment.server import ServerSettings, Service, bind, page
 
 ROOT = Path(__file__).parents[1]
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
@@ -418,3 +422,30 @@ def test_the_page_looks_like_that_of_the_site() -> None:
     assert packaged.read_bytes() == (ROOT / "nbs" / "try" / "try.css").read_bytes(), "copy nbs/try/try.css beside the other templates"
     policy = page("docs", routes=[], about="").headers["content-security-policy"]
     assert policy.startswith("default-src 'none'") and "unsafe-inline'; script-src 'sha256-" in policy
+
+
+# --- a model with an encoder --------------------------------------------------------------------------------------------------------------
+
+
+def test_an_encoder_answers_requests_that_arrive_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ARXIV_NBCLF_CACHE", str(tmp_path / "cache"))
+    table = sample(120)
+    encoder = tiny_encoder(tmp_path / "encoder", table["summary"])
+    model = new_classifier("hybrid", encoder=str(encoder.folder), max_length=64, bits=12, folds=2).fit(table, table["main_category"].map(group_of).tolist())
+    bundle = model.save(tmp_path / "model")
+    service = Service(ServerSettings(str(bundle)))
+    assert service.batcher.wait == 0.01
+    wanted = predict_table(model, table)
+    shutil.rmtree(tmp_path / "cache", ignore_errors=True)
+    asked: list[Any] = [service.types.one.model_validate({"title": title, "summary": summary}) for title, summary in table[["title", "summary"]].head(20).to_numpy().tolist()]
+
+    async def together() -> list[Any]:
+        jobs = [service.job(one, [one.title], [one.summary]) for one in asked]
+        return await asyncio.gather(*map(service.batcher.submit, jobs))
+
+    found = [one for (one,) in asyncio.run(together())]
+    assert [one["predicted"] for one in found] == wanted["predicted"].head(20).tolist()
+    assert [one["probability"] for one in found] == pytest.approx(wanted["probability"].head(20).tolist(), abs=1e-4)
+    assert service.metrics.registry.get_sample_value("arxiv_nbclf_batch_papers_count") == 1, "scored in one batch"
+    kept = {path.relative_to(tmp_path / "cache").parts[0] for path in tmp_path.glob("cache/**/*")}
+    assert kept <= {"encoders"}, "the encoder in 8 bits, and nothing of what was asked"

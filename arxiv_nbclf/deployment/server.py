@@ -1034,7 +1034,7 @@ def _kind(
         inner = schema["items"].get("$ref", "").rpartition("/")[2] or "text"
         return f"list of {inner}, {schema['maxItems']:,} at most"
     ends = schema.get("minimum"), schema.get("maximum")
-    bounds = f", {ends[0]} to {ends[1]}" if None not in ends else ""
+    bounds = f", {ends[0]:g} to {ends[1]:g}" if None not in ends else ""
     if "maxLength" in schema:
         bounds = f", {schema['maxLength']:,} characters at most"
     return f"{schema.get('type', '')}{bounds}".replace("string", "text")
