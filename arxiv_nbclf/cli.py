@@ -1187,7 +1187,7 @@ def serve_command(
     workers: Workers = 1,  # processes
     log: Log = None,  # whether requests are logged
 ) -> None:
-    "Answer over HTTP, for programs and on a page, until Ctrl-C or SIGTERM."
+    "Answer over HTTP, for programs and on a page."
     from arxiv_nbclf.deployment import server
 
     path = None if model is None else str(model)
@@ -1215,7 +1215,7 @@ def review_command(
     policy: PolicyOption = "arxiv",  # or a TOML file
     to: ReviewFormat = "csv",  # or label-studio
 ) -> None:
-    "Propose other categories for papers that a model would file elsewhere."
+    "Propose other categories for papers that seem misfiled."
     from arxiv_nbclf.core import basics as files
     from arxiv_nbclf.deployment import review as reviews
 
@@ -1235,7 +1235,7 @@ def queue_command(
     model: BundleOption = None,  # absent: the packaged model
     level: AnswerLevel = None,  # of the uncertainty; absent: as the model answers
 ) -> None:
-    "Pick the papers of a table that are worth labelling next, to be filled in."
+    "Pick the papers that are worth labelling next."
     from arxiv_nbclf.core import basics as files
     from arxiv_nbclf.deployment import labelling
 
