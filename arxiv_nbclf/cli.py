@@ -557,8 +557,7 @@ def _again(
     again: Path,  # the recorded run
 ) -> str:  # what came of it
     "Repeat a recorded run. Raises `typer.BadParameter` for options that it has."
-    taken = ("papers", "out", "again", "encoder", "corrections", "strict")
-    taken += ("track", "prior")
+    taken = "papers out again encoder corrections strict track prior".split()
     for option in context.command.params:
         source = context.get_parameter_source(option.name)
         if option.name not in taken and source and source.name != "DEFAULT":
