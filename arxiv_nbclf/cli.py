@@ -548,7 +548,10 @@ RunMinutes = Annotated[
 ]
 Again = Annotated[Path | None, typer.Option("--again", metavar="RUN", help=AGAIN_HELP)]
 RunPapers = Annotated[
-    str | None, typer.Argument(metavar="PAPERS", help=TABLE_HELP, show_default=False)
+    str | None,
+    typer.Argument(
+        metavar="PAPERS", parser=existing_file, help=TABLE_HELP, show_default=False
+    ),
 ]
 
 # %% ../nbs/11_cli.ipynb #2f9175f0

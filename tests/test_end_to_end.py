@@ -155,7 +155,8 @@ def test_formulas_stay_text(finished: Path, tmp_path: Path) -> None:
 def test_stdout_carries_data_only(papers: Path, finished: Path, capsys: Predictions) -> None:
     status, out, said = shell(capsys, "predict", papers, "--model", finished, "--out", "-", "--abstain-below", "0.5")
     rows = [json.loads(line) for line in out.splitlines()]
-    assert status == 0 and len(rows) == ROWS and len(said) == 1
+    assert status == 0 and len(rows) == ROWS
+    assert [line.split()[0] for line in said] == ["expected", "stdout:"]
     assert all(row["abstained"] == (row["probability"] < 0.5) for row in rows if abs(row["probability"] - 0.5) > 1e-5)
 
 

@@ -205,7 +205,7 @@ def test_a_run_tests_on_what_it_did_not_fit(prepared: PreparedPapers) -> None:
 # What may follow from other papers in validation: calibration (in bundle.json), and
 CHOSEN_BY_VALIDATION = {
     "linear": [SKETCH_FILE],  # names the papers that calibrated it
-    "hybrid": [SKETCH_FILE],
+    "hybrid": [SKETCH_FILE, "listed.safetensors"],  # how codes are listed is calibration, too
     "finetuned": [SKETCH_FILE, "offsets.safetensors"],  # how much of the prior to give back; the epoch is held fixed, there is one
     "ensemble": [SKETCH_FILE, "weights.safetensors", "members/finetuned/offsets.safetensors"],  # the blend; members' weights stay
 }

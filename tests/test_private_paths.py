@@ -37,7 +37,7 @@ def leaks(folder: Path) -> list[str]:
 
 def test_a_run_its_export_and_its_evaluation(tmp_path: Path) -> None:
     given = encoder(tmp_path)
-    run = runs.run(TABLE, tmp_path / PRIVATE / "hybrid", family="hybrid", encoder=given, settings={"folds": 2, "offsets": False})
+    run = runs.run(TABLE, tmp_path / PRIVATE / "hybrid", family="hybrid", encoder=given, settings={"folds": 2, "offsets": False}, learn="group")
     assert leaks(run.folder) == []
     assert run.record["asked"]["encoder"] == run.record["encoder"] == run.record["settings"]["encoder"] == "encoder"
     export = export_model(run.folder, "onnx", tmp_path / PRIVATE / "export")

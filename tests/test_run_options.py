@@ -211,7 +211,7 @@ def test_a_missing_tracker_is_one_line(table: Path, tmp_path: Path, capsys: pyte
 
     monkeypatch.setattr(tracking, "find_spec", lambda name: None)
     for verb in ("run", "train", "tune"):
-        words = (verb, "nowhere.csv", "--family", "linear", "--out", tmp_path / "a", "--track", "mlflow")
+        words = (verb, table, "--family", "linear", "--out", tmp_path / "a", "--track", "mlflow")
         assert "mlflow is not installed: pip install mlflow" in one_error(capsys, *words)
     assert "'abacus'" in one_error(capsys, "run", table, "--out", tmp_path / "a", "--track", "abacus")
     assert not list(tmp_path.iterdir())
