@@ -142,7 +142,10 @@ class Module:
         assert isinstance(annotated, ast.Subscript) and isinstance(annotated.slice, ast.Tuple)
         plain, option = annotated.slice.elts[:2]
         assert isinstance(option, ast.Call)
-        (text,) = (word.value for word in option.keywords if word.arg == "help")
+        texts = [word.value for word in option.keywords if word.arg == "help"] or option.args[-1:]  # _choice has it last
+        if not texts:
+            return Parameter(parameter.name, ast.unparse(plain), parameter.default, parameter.comment)
+        text = texts[0]
         if isinstance(text, ast.Name):
             text = ast.parse(self.definitions[text.id].value, mode="eval").body
         return Parameter(parameter.name, ast.unparse(plain), parameter.default, ast.literal_eval(text))
