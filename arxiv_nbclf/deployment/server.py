@@ -1210,7 +1210,8 @@ def bind(
         why = f"host={host} is no address of this machine: {error}"
         raise CannotServe(why) from None
     family, *_, address = known[0]
-    found = socket.socket(family, socket.SOCK_STREAM)
+    # of the protocol by name: asyncio sends an answer without delay only then
+    found = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         found.bind(address)
