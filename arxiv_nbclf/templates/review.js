@@ -9,12 +9,13 @@ if (list) {
   const paperOf = (proposal) => proposal.closest("ol > li");
   const isDecision = (one) => Array.isArray(one) && proposals[one[0]] && (["accept", "reject"].includes(one[1]) || codes.has(String(one[1]).toLowerCase()));
   let history = [], at = 0, kept = true;  // history: pairs of a proposal's number and its decision
-  try {
-    const found = JSON.parse(localStorage.getItem(storage) || "[]");
+  try {  // a page from a file has no lasting storage in some browsers, but a state that outlives a reload
+    const found = JSON.parse(window.history.state?.[storage] || localStorage.getItem(storage) || "[]");
     history = Array.isArray(found) ? found.filter(isDecision) : [];
   } catch { kept = false; }
   const save = () => {
-    try { localStorage.setItem(storage, JSON.stringify(history)); } catch { kept = false; }
+    const text = JSON.stringify(history);
+    try { window.history.replaceState({[storage]: text}, ""); localStorage.setItem(storage, text); } catch { kept = false; }
   };
   const applied = (state, action, code, decision) => {
     const others = state.others.filter((one) => one !== code);
