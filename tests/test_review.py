@@ -153,6 +153,7 @@ def test_decisions_outlive_the_page_but_not_the_table(tab: Page, review: Review,
     tab.keyboard.press("a")
     tab.keyboard.press("r")
     tab.reload()
+    assert "download the decisions before you leave" in status(tab)  # a page from a file
     assert "2 decided" in status(tab) and "back" in status(tab) and current(tab) == "math.ST"
     tab.keyboard.press("u")
     tab.keyboard.press("u")

@@ -46,7 +46,7 @@ if (list) {
       const word = decided.get(n);
       one.querySelector(".decision").textContent = word ? "\u2013 " + ({accept: "accepted", reject: "rejected"}[word] || "instead: " + word) : "";
     });
-    const storing = kept ? "" : " This browser keeps nothing: download the decisions before you leave.";
+    const storing = !decided.size || (kept && location.protocol !== "file:") ? "" : " They may be lost with this tab: download the decisions before you leave.";
     status.textContent = `Proposal ${at + 1} of ${proposals.length}, ${decided.size} decided. ${told}${storing}`;
     download.disabled = !decided.size;
     download.textContent = decided.size ? `Download decisions (${decided.size})` : "Download decisions";
