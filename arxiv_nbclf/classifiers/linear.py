@@ -406,10 +406,10 @@ class FeatureTable:
         counts: csr_matrix,  # (n_texts, 2**SOFTMAX_BITS)
     ) -> csr_matrix:  # (n_texts, n_features) float32, rows of length 1, or 0
         "Tf-idf of the features; other buckets are left out."
-        place = np.searchsorted(self.buckets, counts.indices)
-        known = self.buckets[np.minimum(place, len(self.buckets) - 1)] == counts.indices
+        place = self.place[counts.indices]
+        known = place >= 0
         ends = np.concatenate([[0], np.cumsum(known)])[counts.indptr]
-        parts = counts.data[known], place[known].astype(np.int32), ends
+        parts = counts.data[known], place[known], ends
         shape = counts.shape[0], len(self.buckets)
         return csr_matrix(tfidf(csr_matrix(parts, shape), self.idf), dtype=np.float32)
 
@@ -424,6 +424,13 @@ class FeatureTable:
         values = (1 + np.log(times[known]).round(12)) * self.idf[place[known]]
         length = max(float(np.sqrt(values @ values)), 1e-12)
         return place[known], (values / length).astype(np.float32)
+
+    @cached_property
+    def place(self) -> np.ndarray:
+        "Place of each bucket among the features, (2**SOFTMAX_BITS,) int32; none: -1."
+        found = np.full(1 << SOFTMAX_BITS, -1, np.int32)
+        found[self.buckets] = np.arange(len(self.buckets))
+        return found
 
     @cached_property
     def word_idf(self) -> np.ndarray:

@@ -658,13 +658,15 @@ def _best_categories(
 def _learnt_probabilities(
     predictor: Any,  # fitted
     papers: pd.DataFrame | list[str],  # title and summary, or texts of both
-    learnt: Sequence[str],  # its classes
+    form: AnswerForm,  # classes and level
 ) -> tuple[np.ndarray, np.ndarray | None]:  # each (n, n_learnt)
-    "Probabilities of the classes that were learnt, and of being listed, if known."
+    "Probabilities of the classes that were learnt; of categories, of being listed."
     if not len(papers):
-        return np.empty((0, len(learnt))), None
-    if level_of(learnt) == "group":
+        return np.empty((0, len(form.learnt))), None
+    if level_of(form.learnt) == "group":
         return predictor.predict_proba(papers), None
+    if form.level == "group":
+        return predictor.predict_proba(papers, level="category"), None
     return predictor.predict_with_listed(papers)
 
 
@@ -688,7 +690,7 @@ class _Answers:
         form: AnswerForm,  # as above
         exclude: np.ndarray | None = None,  # as above
     ) -> Self:
-        found, listed = _learnt_probabilities(predictor, papers, form.learnt)
+        found, listed = _learnt_probabilities(predictor, papers, form)
         if exclude is not None:
             found = np.where(exclude, 0.0, found)
             listed = None if listed is None else np.where(exclude, 0.0, listed)
