@@ -16,8 +16,8 @@ from time import perf_counter
 import numpy as np
 import pandas as pd
 from _origin import origin
+from _scores import fitted, five_fold
 
-from arxiv_nbclf.classifiers.base import new_classifier
 from arxiv_nbclf.data.papers import read_papers
 from arxiv_nbclf.evaluation.error_analysis import (
     BIN_FUNCTIONS,
@@ -58,10 +58,8 @@ def main() -> None:
     train, validation, test = ((split == side).to_numpy() for side in ("train", "validation", "test"))
     families = {}
     for family in FAMILIES:
-        classifier = new_classifier(family)
-        classifier.fit(papers[train], labels[train], validation=(papers[validation], labels[validation]))
-        of_test, out_of_fold = classifier.predict_proba(papers[test]), new_classifier(family).out_of_fold_proba(papers, labels)
-        assert out_of_fold is not None  # both families make such
+        of_test = fitted(family, papers[train], papers[validation]).predict_proba(papers[test])
+        out_of_fold = five_fold(family, papers)
         begin = perf_counter()
         suspects = label_issues_table(papers, labels, out_of_fold)
         families[family] = {

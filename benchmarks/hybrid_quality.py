@@ -2,7 +2,8 @@
 
     python benchmarks/hybrid_quality.py PAPERS.xlsx [--threads 2] [--cold]
 
-`hybrid_both` is what `run` does where a table has categories: groups learnt directly and through categories, and blended.
+`hybrid` is what `run` does where a table has categories: groups learnt directly and through categories, and blended;
+`hybrid_groups` learns groups alone.
 Five-fold out of fold (stratified, shuffled, seed 0): every paper is scored by a model that has not seen it; the family's own
 choices are made anew inside each fold's training papers. Then the main job: the seed split's train papers fitted, its test papers
 scored. Differences from linear come with the ends of 95 % intervals (both models on the same resampled papers). Features are
@@ -19,34 +20,20 @@ from typing import Any
 
 import numpy as np
 from _origin import origin
-from _scores import figures, gains
-from sklearn.model_selection import StratifiedKFold
+from _scores import VARIANTS, figures, fitted, five_fold, gains
 
-from arxiv_nbclf.classifiers.base import new_classifier
 from arxiv_nbclf.classifiers.embeddings import encoder_features
 from arxiv_nbclf.classifiers.encoders import find_encoder
 from arxiv_nbclf.classifiers.hybrid import HybridClassifier
 from arxiv_nbclf.data.papers import read_papers
-from arxiv_nbclf.preprocessing import (
-    LABELS,
-    label_ids,
-    paper_labels,
-    split_papers,
-)
-from arxiv_nbclf.runs import MIN_PAPERS_OF_GROUPS
-
-VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
-    "linear": ("linear", {}),
-    "hybrid": ("hybrid", {}),
-    "hybrid_both": ("hybrid", {"level": "group", "learn": "both", "min_papers": MIN_PAPERS_OF_GROUPS}),
-}
+from arxiv_nbclf.preprocessing import label_ids, split_papers
 
 
 def both_gains(labels: np.ndarray, predicted: dict[str, np.ndarray]) -> dict[str, Any]:
-    """What hybrid has over linear, and both levels over groups alone."""
+    """What hybrid has over linear, and what learning categories too has over groups alone."""
     return {
         "gain": gains(labels, predicted["linear"], predicted["hybrid"]),
-        "gain_of_both": gains(labels, predicted["hybrid"], predicted["hybrid_both"]),
+        "gain_of_categories": gains(labels, predicted["hybrid_groups"], predicted["hybrid"]),
     }
 
 
@@ -61,7 +48,6 @@ def main() -> None:
     start = perf_counter()
     papers = read_papers(arguments.papers).papers
     labels, split = label_ids(papers), split_papers(papers, plan="seed")
-    codes = paper_labels(papers, "category")
     read = perf_counter()
     settings = HybridClassifier()
     encoded = encoder_features(
@@ -72,31 +58,24 @@ def main() -> None:
     side = {name: (split == name).to_numpy() for name in ("train", "validation", "test")}
     seed_split: dict[str, dict] = {}
     predicted: dict[str, np.ndarray] = {}
-    for name, (family, settings_of) in reversed(VARIANTS.items()):  # hybrid first, so that the peak of memory is its own
+    for name in reversed(VARIANTS):  # hybrid first, so that the peak of memory is its own
         begin = perf_counter()
-        classifier, named = new_classifier(family, **settings_of), codes if settings_of else labels
-        train, validation = ((papers[side[part]], named[side[part]].tolist()) for part in ("train", "validation"))
-        classifier.fit(*train, validation=validation)
-        fitted = perf_counter()
+        classifier = fitted(name, papers[side["train"]], papers[side["validation"]])
+        fit_s = perf_counter() - begin
         probabilities = classifier.predict_proba(papers[side["test"]])
-        times = {"fit_s": round(fitted - begin, 2), "predict_s": round(perf_counter() - fitted, 2)}
+        times = {"fit_s": round(fit_s, 2), "predict_s": round(perf_counter() - begin - fit_s, 2)}
         predicted[name] = probabilities.argmax(axis=1)
         seed_split[name] = {"chosen": classifier.fitted_} | figures(labels[side["test"]], probabilities) | times
     peak_gb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
 
-    five_fold, out_of_fold = {}, {}
-    for name, (family, settings_of) in VARIANTS.items():
-        named = codes if settings_of else labels
-        probabilities = np.empty((len(labels), len(LABELS)))
-        for fit, held_out in StratifiedKFold(5, shuffle=True, random_state=0).split(labels, labels):
-            classifier = new_classifier(family, **settings_of).fit(papers.iloc[fit], named[fit].tolist())
-            probabilities[held_out] = classifier.predict_proba(papers.iloc[held_out])
-        five_fold[name], out_of_fold[name] = figures(labels, probabilities), probabilities.argmax(axis=1)
+    of_folds = {name: five_fold(name, papers) for name in VARIANTS}
+    out_of_fold = {name: probabilities.argmax(axis=1) for name, probabilities in of_folds.items()}
+    scores = {name: figures(labels, probabilities) for name, probabilities in of_folds.items()}
     result = {
         "benchmark": "hybrid_quality",
         "papers": len(papers),
         "n_test": int(side["test"].sum()),
-        "five_fold": five_fold | both_gains(labels, out_of_fold),
+        "five_fold": scores | both_gains(labels, out_of_fold),
         "seed_split": seed_split | both_gains(labels[side["test"]], predicted),
         "encoding": {
             "seconds": round(encode_s, 1),

@@ -14,12 +14,11 @@ from typing import Any
 
 import numpy as np
 from _origin import origin
+from _scores import fitted, five_fold
 
-from arxiv_nbclf.classifiers.base import new_classifier
 from arxiv_nbclf.classifiers.calibration import (
     calibration_error,
     coverage_curve,
-    cross_calibrate,
     reliability,
 )
 from arxiv_nbclf.data.papers import read_papers
@@ -59,20 +58,17 @@ def main() -> None:
     arguments = parser.parse_args()
     papers, begin = read_papers(arguments.papers).papers, perf_counter()
     labels, split = label_ids(papers), split_papers(papers, plan="seed")
-    train, validation, test = ((papers[split == name], labels[split == name]) for name in ("train", "validation", "test"))
-    on_test = {name: new_classifier(name).fit(*train, validation=validation).predict_proba(test[0]) for name in arguments.families}
-    on_test["packaged"] = load_packaged().predict_proba(test[0])
-    out_of_fold = {}
-    for name in arguments.families:
-        scores = new_classifier(name).out_of_fold_scores(papers, labels)
-        assert scores is not None  # both families make such
-        out_of_fold[name] = believed(labels, cross_calibrate(scores, labels))
+    train, validation, test = (papers[split == name] for name in ("train", "validation", "test"))
+    true = labels[split == "test"]
+    on_test = {name: fitted(name, train, validation).predict_proba(test) for name in arguments.families}
+    on_test["packaged"] = load_packaged().predict_proba(test)
+    out_of_fold = {name: believed(labels, five_fold(name, papers)) for name in arguments.families}
     result = {
         "benchmark": "in_detail",
         "papers": len(papers),
-        "n_test": len(test[1]),
+        "n_test": len(test),
         "labels": list(LABELS),
-        "test": {name: tested(test[1], probabilities) for name, probabilities in on_test.items()},
+        "test": {name: tested(true, probabilities) for name, probabilities in on_test.items()},
         "out_of_fold": out_of_fold,
         "seconds": round(perf_counter() - begin, 1),
     }
