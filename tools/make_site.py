@@ -511,6 +511,20 @@ class Words(HTMLParser):
             self.sections[-1][1 if self.heading else 2] += data
 
 
+def search_terms(
+    known: set[str],  # pages and sections that the search knows
+) -> dict[str, list[str]]:  # what people look for → where it is, the best first
+    """The synonyms of search.yml, checked."""
+    terms: dict[str, list[str]] = {}
+    for entry in yaml.safe_load((ASSETS / "search.yml").read_text(encoding="utf-8")):
+        if gone := sorted(set(entry["pages"]) - known):
+            raise SiteError(f"search.yml names {', '.join(gone)}, which the site does not have")
+        if twice := sorted(set(entry["terms"]) & set(terms)):
+            raise SiteError(f"search.yml has two places for {', '.join(twice)}")
+        terms |= dict.fromkeys(map(str, entry["terms"]), entry["pages"])
+    return terms
+
+
 def search_index(
     pages: list[Page],  # rendered
     package: dict[str, Module],  # the package as read
@@ -520,8 +534,8 @@ def search_index(
     for page in pages:
         words = Words()
         words.feed(page.body)
-        if page.source.startswith("reference") and "command-line" not in page.source:
-            continue
+        if page.source.startswith("reference/") and "command-line" not in page.source:
+            continue  # the notebooks have these names
         for anchor, heading, text in words.sections:
             words_here = " ".join(f"{page.meta.get('description', '') if not anchor else ''} {text}".split())
             words_here = words_here.removeprefix("source ")
@@ -531,7 +545,9 @@ def search_index(
         for name in module.public:
             if module.definitions[name].kind == "constant":
                 entries.append([f"reference/{module.name}.html#{name}", f"{module.name}", name, module.definitions[name].doc])
-    return f"window.siteSearch = {json.dumps(entries, ensure_ascii=False, separators=(',', ':'))};\n"
+    shared = {"ensure_ascii": False, "separators": (",", ":")}
+    terms = search_terms({href for href, *_ in entries})
+    return f"window.siteSearch = {json.dumps(entries, **shared)};\nwindow.siteTerms = {json.dumps(terms, **shared)};\n"
 
 
 def sources(
