@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import test_browser
 
-from arxiv_nbclf import sample
+from arxiv_nbclf import predict, sample
 from arxiv_nbclf.classifiers.base import BadBundle
 from arxiv_nbclf.classifiers.linear import (
     SOFTMAX_BITS,
@@ -44,7 +44,7 @@ from arxiv_nbclf.preprocessing import (
 )
 
 ROOT = Path(__file__).parents[1]
-PAGE = (ROOT / "nbs" / "try.qmd").read_text(encoding="utf-8")
+PAGE, SCRIPT, STYLE = ((ROOT / "nbs" / name).read_text(encoding="utf-8") for name in ("try.qmd", "try/page.js", "try/try.css"))
 write_try_model = runpy.run_path(str(ROOT / "tools" / "try_model.py"))["write_try_model"]
 browser, opened = test_browser.browser, test_browser.opened
 
@@ -77,6 +77,11 @@ document.getElementById("answers").textContent = JSON.stringify({
     const {units, ...answer} = arxivNbclf.classify(cases.preview ? first : model, text);
     return {...answer, sum: units.reduce((sum, unit) => sum + unit.contribution, answer.constant), units: units.map((unit) => [unit.unit, unit.times, unit.contribution]).slice(0, 30)};
   }),
+  marked: cases.papers.map(([title, summary]) => {
+    const {units, constant} = arxivNbclf.classify(model, arxivNbclf.join(model, title, summary)), found = arxivNbclf.highlights(model, title, summary, units);
+    const sum = units.reduce((sum, unit) => sum + unit.contribution, 0);
+    return {sum, words: found && found.map((field) => field.map(({word, from, to, share}) => [word, from, to, share]))};
+  }),
   blocks: cases.blocks.map((text) => arxivNbclf.fnv1a(arxivNbclf.tokens(model, text).join(" "))),
   other: arxivNbclf.complete(first, {...arxivNbclfMore, version: "0"}),
 });
@@ -93,7 +98,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def answers(browser: str, site: Path, **cases: Any) -> dict[str, Any]:
     """What the browser makes of texts and of blocks of characters."""
-    cases = {"texts": [], "blocks": [], "preview": False} | cases
+    cases = {"texts": [], "blocks": [], "papers": [], "preview": False} | cases
     (site / "cases.js").write_text(f"const cases = {json.dumps(cases)};", encoding="ascii")
     found = re.search(r'<pre id="answers">(.+)</pre>', opened(browser, TEST, site))
     assert found, "the script did not come to its end"
@@ -105,6 +110,13 @@ def packaged() -> CompactClassifier:
     model = load_packaged()
     assert isinstance(model, CompactClassifier) and model.softmax_ is not None and model.listed_ is not None
     return model
+
+
+def packaged_answer(title: str, summary: str, level: str) -> Prediction:
+    """What the packaged model answers for one paper."""
+    answer = predict(title, summary, level=level)
+    assert isinstance(answer, Prediction)
+    return answer
 
 
 def contributions(model: CompactClassifier, text: str, category: int) -> tuple[dict[str, tuple[int, float]], float]:
@@ -206,14 +218,37 @@ def test_every_character_is_read_as_in_python(browser: str, site: Path) -> None:
     assert not differing, differing[0][:50]
 
 
-def shown(browser: str, site: Path, script: str = "", more: bool = True) -> str:
+def plain(text: str) -> str:
+    """Text as words are compared: accents off, lower-case."""
+    return "".join(one for one in unicodedata.normalize("NFKD", text) if not unicodedata.combining(one)).lower()
+
+
+def test_words_are_marked_where_they_stand(browser: str, site: Path) -> None:
+    """Every word of title and abstract that the model reads, with parts that add up to the whole score; none of a notice."""
+    papers = [*zip(sample(20).title, sample(20).summary, strict=True), *((text, text[::-1]) for text in HARD)]
+    found = answers(browser, site, papers=papers)["marked"]
+    for fields, one in zip(papers, found, strict=True):
+        if one["words"] is None:
+            assert SEPARATOR_TOKEN.strip() in "".join(fields), "only the mark itself is no word where it stands"
+            continue
+        assert abs(sum(share for field in one["words"] for *_, share in field) - one["sum"]) < SCORE_BOUND
+        for field, words in zip(fields, one["words"], strict=True):
+            units = field.encode("utf-16-le", "surrogatepass")
+            cut = [units[2 * start : 2 * end].decode("utf-16-le", "surrogatepass") for _, start, end, _ in words]
+            assert [plain(text) for text in cut] == [word for word, *_ in words]
+    (one,) = answers(browser, site, papers=[["Spectral gaps", "This paper has been withdrawn by the author."]])["marked"]
+    assert [len(field) for field in one["words"]] == [2, 0]
+
+
+def shown(browser: str, site: Path, script: str = "", more: bool = True, saving: bool = False) -> str:
     """The page after a script has run on it; a browser that obeys the policy loads nothing that is not a file beside it."""
     block = re.search(r"```\{=html\}\n(.*?)```", PAGE, re.DOTALL)
     assert block
     (site / "press.js").write_text(script, encoding="utf-8")
     policy = "default-src 'none'; script-src file:; style-src file:"
     head = f'<meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="{policy}">'
-    body = f'{block[1]}<script src="press.js"></script>'
+    (site / "saving.js").write_text("Object.defineProperty(navigator, 'connection', {value: {saveData: true}});" if saving else "", encoding="utf-8")
+    body = f'<script src="saving.js"></script>{block[1]}<script src="press.js"></script>'
     if not more:
         (site / "try" / "model-more.js").rename(site / "away.js")
     try:
@@ -230,8 +265,35 @@ def part(page: str, name: str) -> str:
     return unescape(re.sub("<[^>]+>", " ", found[2])).replace("\N{NO-BREAK SPACE}", " ").strip()
 
 
-def test_page_waits_for_a_text(browser: str, site: Path) -> None:
+CLEAR = 'document.getElementById("try-clear").click();'
+
+
+def marks(page: str, sign: str) -> list[str]:
+    """The words of the text that are marked as for or against."""
+    return [unescape(word) for word in re.findall(rf'<mark class="try-{sign} try-level-\d">([^<]*)</mark>', page)]
+
+
+def test_page_opens_with_an_example_answered(browser: str, site: Path) -> None:
+    """Group, category, cross-lists, and the words in the text, as Python has them; signs are told by more than colour."""
     page = shown(browser, site)
+    title, summary = (re.search(rf"first: \[\s*{line}", SCRIPT, re.S)[1] for line in (r'"([^"]*)"', r'"[^"]*",\s*(".*?"),\s*\]'))  # type: ignore[index]
+    summary = "".join(re.findall(r'"([^"]*)"', summary))
+    answer, group = (packaged_answer(title, summary, level) for level in ("category", "group"))
+    assert group.probability > 0.8 and len(answer.cross_lists) >= 2, "an answer that is clear, and shows what there is"
+    assert part(page, "verdict") == f"{name_of(group.predicted)} ({group.predicted}), {group.probability:.1%}".replace("%", " %")
+    for code in (answer.predicted, *answer.cross_lists):
+        assert f"{name_of(code)} ({code})" in part(page, "category")
+    text = f"{title} {summary}"
+    plus, minus = marks(page, "plus"), marks(page, "minus")
+    assert plus[0] == "for" and minus[0] == "against", "the legend"
+    assert {"graphs", "vertices", "random"} < set(plus[1:]) < set(re.findall(r"\w+", text)) and {"Simulations"} <= set(minus[1:])
+    assert len(plus) + len(minus) < 0.6 * len(text.split()), "what adds little is not marked"
+    lines = {sign: re.search(rf"\.try-{sign} \{{[^}}]*border-bottom-style: (\w+)", STYLE) for sign in ("plus", "minus")}
+    assert {sign: line and line[1] for sign, line in lines.items()} == {"plus": "solid", "minus": "dashed"}
+
+
+def test_page_waits_for_a_text(browser: str, site: Path) -> None:
+    page = shown(browser, site, CLEAR)
     assert part(page, "verdict") == "Waiting for a title or an abstract."
     assert part(page, "model") == describe_model(load_packaged())
     assert part(page, "reasons") == ""
@@ -253,10 +315,12 @@ def test_page_shows_the_answer_as_somebody_types(browser: str, site: Path) -> No
 
 def test_page_says_how_much_of_the_model_is_loaded(browser: str, site: Path) -> None:
     features = len(packaged().softmax_.features.buckets)  # type: ignore[union-attr]
-    waiting, pressed = shown(browser, site), shown(browser, site, 'document.getElementById("try-more").click();')
-    assert f"most frequent of {features:,} words and pairs" in part(waiting, "part") and "once there is a text" in part(waiting, "part")
+    saving, pressed = (shown(browser, site, CLEAR + script, saving=True) for script in ("", 'document.getElementById("try-more").click();'))
+    assert f"most frequent of {features:,} words and pairs" in part(saving, "part") and "once there is a text" in part(saving, "part")
     assert part(pressed, "part").startswith("The whole model is loaded") and part(pressed, "verdict") == "Waiting for a title or an abstract."
-    assert 'model-more.js"></script>' not in waiting and 'model-more.js"></script>' in pressed
+    assert 'model-more.js"></script>' not in saving and 'model-more.js"></script>' in pressed
+    opened_page = shown(browser, site)
+    assert part(opened_page, "part").startswith("The whole model is loaded") and 'model-more.js"></script>' in opened_page
 
 
 def test_page_gives_a_preview_where_the_rest_does_not_come(browser: str, site: Path) -> None:

@@ -1,7 +1,7 @@
 """The site without Quarto: notebooks as nbdev processes them, made into pages by pandoc, into the folder of settings.ini (_docs).
 
     python tools/make_site.py              everything
-    python tools/make_site.py --prepare    only what Quarto needs too: nbs/sidebar.yml and nbs/reference.qmd
+    python tools/make_site.py --prepare    only what Quarto needs too: nbs/sidebar.yml and the reference
 
 The navigation is that of nbs/_quarto.yml, the addresses are those of Quarto.
 """
@@ -41,11 +41,19 @@ from pygments.lexers import get_lexer_by_name
 from pygments.util import ClassNotFound
 
 sys.path.insert(0, str(Path(__file__).parent))
-from reference import Definition, Module, Parameter, read_package, reference_page
+from reference import (
+    Module,
+    described,
+    fenced,
+    inline,
+    raw,
+    read_package,
+    write_reference,
+)
 
 ASSETS = Path(__file__).parent / "site"
 SECTIONS = {  # of the sidebar: heading → names of pages, in the order of their names
-    "Start": ["index.ipynb", "try.qmd", "results*", "reference.qmd"],
+    "Start": ["index.ipynb", "try.qmd", "results*"],
     "Tutorials": ["tutorials/*"],
     "Core": ["00_core/*"],
     "Data": ["01_data/*"],
@@ -58,6 +66,7 @@ SECTIONS = {  # of the sidebar: heading → names of pages, in the order of thei
     "Report": ["08_report/*"],
     "Deployment": ["09_deployment/*"],
     "Runs and command line": ["10_*", "11_*"],
+    "Reference": ["reference.qmd", "reference/*"],
     "More": ["*"],
 }
 READER = "markdown-implicit_figures+autolink_bare_uris+tex_math_single_backslash"
@@ -113,25 +122,6 @@ def directives(
         else:
             rest.append(line)
     return found, "\n".join(rest).strip("\n")
-
-
-def fenced(
-    text: str,  # anything
-    attributes: str,  # such as .python
-) -> str:
-    """A code block that holds its text whatever is in it."""
-    longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
-    fence = "`" * max(3, longest + 1)
-    return f"{fence} {{{attributes}}}\n{text}\n{fence}\n"
-
-
-def raw(
-    text: str,  # HTML
-) -> str:
-    """HTML that pandoc lets through."""
-    longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
-    fence = "`" * max(3, longest + 1)
-    return f"\n{fence}{{=html}}\n{text}\n{fence}\n"
 
 
 def describe(
@@ -249,49 +239,6 @@ SHOWN = re.compile(
 )
 
 
-def signature(
-    definition: Definition,  # a function, property or class
-) -> str:
-    """How it is called, on one line where that fits."""
-    def written(one: Parameter) -> str:
-        equals = " = " if one.type else "="
-        return one.name + (f": {one.type}" if one.type else "") + (equals + one.default if one.default else "")
-
-    parts = [written(one) for one in definition.parameters]
-    name = definition.name
-    back = f" -> {definition.returns.type}" if definition.returns and definition.returns.type else ""
-    line = name + ("" if definition.kind == "property" else f"({', '.join(parts)})") + back
-    return line if len(line) <= 76 else "\n".join([f"{name}(", *[f"    {part}," for part in parts], f"){back}"])
-
-
-def inline(
-    text: str,  # a comment
-) -> str:  # HTML
-    """A comment's backticks as code."""
-    return re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(text, quote=False))
-
-
-def listed(
-    rows: list[Parameter],  # parameters, or what is returned
-    heading: str,  # such as Parameters
-    types: dict[str, str],  # name of a class → its page and anchor
-) -> str:  # HTML
-    """Parameters as a list of terms and their meaning."""
-    def linked(word: re.Match[str]) -> str:
-        return f'<a href="/{types[word[0]]}">{word[0]}</a>' if word[0] in types else word[0]
-
-    def typed(text: str) -> str:
-        return re.sub(r"[A-Za-z_]\w*", linked, html.escape(text))
-
-    entries = []
-    for one in rows:
-        name = f'<code class="name">{html.escape(one.name)}</code>' if one.name else ""
-        kind = f'<code class="type">{typed(one.type)}</code>' if one.type else ""
-        default = f'<span class="default">default <code>{html.escape(one.default)}</code></span>' if one.default else ""
-        entries.append(f"<dt>{' '.join(filter(None, (name, kind, default)))}</dt><dd>{inline(one.comment)}</dd>")
-    return f'<p class="doc-label">{heading}</p><dl class="params">{"".join(entries)}</dl>' if entries else ""
-
-
 def documented(
     shown: str,  # what nbdev's show_doc says
     package: dict[str, Module],  # the package as read
@@ -307,35 +254,9 @@ def documented(
     opened, closed = raw('<div class="doc">'), raw("</div>")  # pandoc would make a section of a fenced one that begins with a heading
     if not definition or definition.kind == "constant":
         return f"{opened}\n\n{head}{fenced(match['code'], '.python .signature')}\n{match['doc']}\n\n{closed}"
-    called = fenced(signature(definition), ".python .signature") if definition.parameters or definition.kind != "class" else ""
-    parts = [head, called, match["doc"].strip().removeprefix("*").removesuffix("*")]
-    if definition.bases:
-        parts.append(raw(listed([Parameter("", base, "", "") for base in definition.bases], "Based on", types)))
-    if any(one.comment or one.type for one in definition.parameters):
-        own = f"{definition.name}.__init__" in package[definition.module].definitions
-        heading = "Fields" if definition.kind == "class" and not own else "Parameters"
-        parts.append(raw(listed(list(definition.parameters), heading, types)))
-    if definition.returns and definition.returns.type not in ("", "None"):
-        parts.append(raw(listed([definition.returns], "Returns", types)))
-    methods = [
-        one for name, one in package[definition.module].definitions.items()
-        if one.inside and name.startswith(f"{definition.name}.") and not one.name.rpartition(".")[2].startswith("_")
-    ]
-    parts += [method(one, types) for one in methods]
+    prose = match["doc"].strip().removeprefix("*").removesuffix("*")
+    parts = [head, *described(definition, package[definition.module], types, prose)]
     return "\n\n".join([opened, *parts, closed])
-
-
-def method(
-    definition: Definition,  # of a method in its class
-    types: dict[str, str],  # name of a class → its page and anchor
-) -> str:
-    """A method as its class's page shows it."""
-    described = any(one.comment for one in definition.parameters)
-    lists = listed(list(definition.parameters), "Parameters", types) if described else ""
-    if definition.returns and definition.returns.comment:
-        lists += listed([definition.returns], "Returns", types)
-    head, foot = f'<div class="method" id="{definition.name.lower()}">', "</div>"
-    return raw(head) + fenced(signature(definition), ".python .signature") + f"\n\n{definition.doc}\n\n" + raw(lists + foot)
 
 
 def read_notebook(
@@ -590,6 +511,20 @@ class Words(HTMLParser):
             self.sections[-1][1 if self.heading else 2] += data
 
 
+def search_terms(
+    known: set[str],  # pages and sections that the search knows
+) -> dict[str, list[str]]:  # what people look for → where it is, the best first
+    """The synonyms of search.yml, checked."""
+    terms: dict[str, list[str]] = {}
+    for entry in yaml.safe_load((ASSETS / "search.yml").read_text(encoding="utf-8")):
+        if gone := sorted(set(entry["pages"]) - known):
+            raise SiteError(f"search.yml names {', '.join(gone)}, which the site does not have")
+        if twice := sorted(set(entry["terms"]) & set(terms)):
+            raise SiteError(f"search.yml has two places for {', '.join(twice)}")
+        terms |= dict.fromkeys(map(str, entry["terms"]), entry["pages"])
+    return terms
+
+
 def search_index(
     pages: list[Page],  # rendered
     package: dict[str, Module],  # the package as read
@@ -599,8 +534,8 @@ def search_index(
     for page in pages:
         words = Words()
         words.feed(page.body)
-        if page.source == "reference.qmd":
-            continue
+        if page.source.startswith("reference/") and "command-line" not in page.source:
+            continue  # the notebooks have these names
         for anchor, heading, text in words.sections:
             words_here = " ".join(f"{page.meta.get('description', '') if not anchor else ''} {text}".split())
             words_here = words_here.removeprefix("source ")
@@ -609,8 +544,10 @@ def search_index(
     for module in package.values():
         for name in module.public:
             if module.definitions[name].kind == "constant":
-                entries.append([f"reference.html#{module.name}.{name}", f"{module.name}", name, module.definitions[name].doc])
-    return f"window.siteSearch = {json.dumps(entries, ensure_ascii=False, separators=(',', ':'))};\n"
+                entries.append([f"reference/{module.name}.html#{name}", f"{module.name}", name, module.definitions[name].doc])
+    shared = {"ensure_ascii": False, "separators": (",", ":")}
+    terms = search_terms({href for href, *_ in entries})
+    return f"window.siteSearch = {json.dumps(entries, **shared)};\nwindow.siteTerms = {json.dumps(terms, **shared)};\n"
 
 
 def sources(
@@ -642,7 +579,7 @@ def prepare(
     """What Quarto and this need alike: settings, the sidebar, the page of all names."""
     refresh_quarto_yml()
     nbs = Path(get_config().nbs_path)
-    (nbs / "reference.qmd").write_text(reference_page(root), encoding="utf-8")
+    write_reference(root)
     write_sidebar(nbs)
 
 
@@ -687,7 +624,7 @@ def anchors(
     for module in package.values():
         for name in module.public:
             if name not in documented_at and len(name) > 1:
-                listed_only.setdefault(name, set()).add(f"reference.html#{module.name}.{name}")
+                listed_only.setdefault(name, set()).add(f"reference/{module.name}.html#{name}")
     every = {name: min(places) for name, places in (documented_at | listed_only).items() if len(places) == 1 and name[0] != "_"}
     classes = {one.name for module in package.values() for one in module.definitions.values() if one.kind == "class"}
     return every, {name: place for name, place in every.items() if name in classes}
@@ -734,7 +671,7 @@ def write(
         toc=page.toc if page.meta.get("toc") is not False else "",
         inline=inline, plain=str(page.meta.get("description") or website["description"]).replace("`", ""),
         opened=lambda one: page.target in {each["href"] for each in inside([one])}, to=partial(relative, page=page),
-        edit=f"{blob(website)}/nbs/{page.source}" if page.source != "reference.qmd" else "",
+        edit=f"{blob(website)}/nbs/{page.source}" if not page.source.startswith("reference") else "",
         version=config.version, copyright=config.copyright, home=page.target == "index.html",
     )
     (out / page.target).parent.mkdir(parents=True, exist_ok=True)

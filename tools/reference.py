@@ -1,22 +1,26 @@
-"""What the package's files say of its names: parameters, types, defaults, comments, docstrings. Nothing is imported.
+"""What the package's files say of its names: parameters, types, defaults, comments, docstrings.
 
-    python tools/reference.py    writes nbs/reference.qmd, the page that lists every public name
+    python tools/reference.py    writes nbs/reference.qmd, which leads to every public name, and nbs/reference, a page for each module
 """
 
 import argparse
 import ast
+import html
 import io
 import json
 import re
+import shutil
 import tokenize
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import groupby
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = "arxiv_nbclf"
-SHORT = 90  # characters of a constant's value that are shown
+FOLDER, COMMANDS = "reference", "command-line"  # of the modules' pages; the page of the command line
+WIDTH = 84  # columns of help texts
 
 
 @dataclass(frozen=True)
@@ -271,43 +275,220 @@ def code(
     return f"`` {text} ``" if "`" in text else f"`{text}`"
 
 
-def row(
-    definition: Definition,  # what is listed
-    notebook: Notebook,  # where it is documented
-    module: str,  # in whose table
+def fenced(
+    text: str,  # anything
+    attributes: str,  # such as .python
 ) -> str:
-    """One line of a module's table."""
-    name, anchor = definition.name, f"{module}.{definition.name}"
-    if definition.kind == "constant":
-        value = definition.value if len(definition.value) <= SHORT else definition.value[: SHORT - 2] + " …"
-        meaning = in_table(f"{definition.doc}{': ' if definition.doc else ''}{code(value)}")
-    else:
-        meaning = in_table(definition.doc.split("\n\n")[0])
-    linked = f"[`{name}`]({notebook.path}#{name.lower()})" if name in notebook.shown else f"`{name}`"
-    return f"| [{linked}]{{#{anchor}}} | {definition.kind} | {meaning} |"
+    """A code block that holds its text whatever is in it."""
+    longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence} {{{attributes}}}\n{text}\n{fence}\n"
 
 
-def reference_page(
-    root: Path,  # the repository
-) -> str:  # Markdown for Quarto
-    """The page that lists every public name."""
-    modules, notebooks, needed = read_package(root), exporting(root), handed_on(root)
-    head = ["", "| name | kind | what it is |", "|:-------------|:----|:------------------------------|"]
-    lines = [
-        "---", "title: Reference", f"description: Every public name of {PACKAGE}, and where it is documented", "---", "",
-        f"<!-- Made by tools/reference.py from {PACKAGE}/*.py: do not edit. -->", "",
-        "Each name leads to its parameters, types, units, errors and examples, in the notebook that defines it.", "",
-        "## The names that users need {#needed}", "", f"Imported from `{PACKAGE}` itself.", *head,
+def raw(
+    text: str,  # HTML
+) -> str:
+    """HTML that pandoc lets through."""
+    longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"\n{fence}{{=html}}\n{text}\n{fence}\n"
+
+
+def signature(
+    definition: Definition,  # a function, property or class
+) -> str:
+    """How it is called, on one line where that fits."""
+    def written(one: Parameter) -> str:
+        equals = " = " if one.type else "="
+        return one.name + (f": {one.type}" if one.type else "") + (equals + one.default if one.default else "")
+
+    parts = [written(one) for one in definition.parameters]
+    name = definition.name
+    back = f" -> {definition.returns.type}" if definition.returns and definition.returns.type else ""
+    line = name + ("" if definition.kind == "property" else f"({', '.join(parts)})") + back
+    return line if len(line) <= 76 else "\n".join([f"{name}(", *[f"    {part}," for part in parts], f"){back}"])
+
+
+def inline(
+    text: str,  # a comment
+) -> str:  # HTML
+    """A comment's backticks as code."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(text, quote=False))
+
+
+def listed(
+    rows: list[Parameter],  # parameters, or what is returned
+    heading: str,  # such as Parameters
+    types: dict[str, str],  # name of a class → its page and anchor
+) -> str:  # HTML
+    """Parameters as a list of terms and their meaning."""
+    def linked(word: re.Match[str]) -> str:
+        return f'<a href="/{types[word[0]]}">{word[0]}</a>' if word[0] in types else word[0]
+
+    def typed(text: str) -> str:
+        return re.sub(r"[A-Za-z_]\w*", linked, html.escape(text))
+
+    entries = []
+    for one in rows:
+        name = f'<code class="name">{html.escape(one.name)}</code>' if one.name else ""
+        kind = f'<code class="type">{typed(one.type)}</code>' if one.type else ""
+        default = f'<span class="default">default <code>{html.escape(one.default)}</code></span>' if one.default else ""
+        entries.append(f"<dt>{' '.join(filter(None, (name, kind, default)))}</dt><dd>{inline(one.comment)}</dd>")
+    return f'<p class="doc-label">{heading}</p><dl class="params">{"".join(entries)}</dl>' if entries else ""
+
+
+def method(
+    definition: Definition,  # of a method in its class
+    types: dict[str, str],  # name of a class → its page and anchor
+) -> str:
+    """A method as its class's page shows it."""
+    described = any(one.comment for one in definition.parameters)
+    lists = listed(list(definition.parameters), "Parameters", types) if described else ""
+    if definition.returns and definition.returns.comment:
+        lists += listed([definition.returns], "Returns", types)
+    head, foot = f'<div class="method" id="{definition.name.lower()}">', "</div>"
+    return raw(head) + fenced(signature(definition), ".python .signature") + f"\n\n{definition.doc}\n\n" + raw(lists + foot)
+
+
+def with_example(
+    doc: str,  # a docstring
+) -> str:  # Markdown
+    """A docstring whose example, if it has one, is a block of code."""
+    text, *example = re.split(r"\n+Example\n-+\n", doc)
+    return "\n\n".join([text, *(fenced(one.strip(), ".pycon") for one in example)])
+
+
+def described(
+    definition: Definition,  # a function or class
+    module: Module,  # that defines it, with its methods
+    types: dict[str, str],  # name of a class → its page and anchor
+    prose: str = "",  # instead of the docstring
+) -> list[str]:  # pieces of Markdown
+    """How a definition is called, what it does, and what its parameters mean."""
+    called = fenced(signature(definition), ".python .signature") if definition.parameters or definition.kind != "class" else ""
+    parts = [called, prose or with_example(definition.doc)]
+    if definition.bases:
+        parts.append(raw(listed([Parameter("", base, "", "") for base in definition.bases], "Based on", types)))
+    if any(one.comment or one.type for one in definition.parameters):
+        own = f"{definition.name}.__init__" in module.definitions
+        heading = "Fields" if definition.kind == "class" and not own else "Parameters"
+        parts.append(raw(listed(list(definition.parameters), heading, types)))
+    if definition.returns and definition.returns.type not in ("", "None"):
+        parts.append(raw(listed([definition.returns], "Returns", types)))
+    methods = [
+        one for name, one in module.definitions.items()
+        if one.inside and name.startswith(f"{definition.name}.") and not one.name.rpartition(".")[2].startswith("_")
     ]
-    for name, module in sorted(needed.items()):
-        lines.append(row(modules[module].definitions[name], notebooks[module], PACKAGE))
-    for module, notebook in notebooks.items():
-        if module in modules and modules[module].public:
-            intro = f"[{in_table(notebook.title)}]({notebook.path}): {in_table(notebook.description)}"
-            lines += ["", f"## {module} {{#{module}}}", "", intro, *head]
-            listed = [modules[module].definitions[name] for name in modules[module].public]
-            lines += [row(one, notebooks.get(one.module, notebook), module) for one in listed]
-    return "\n".join([*lines, ""])
+    return parts + [method(one, types) for one in methods]
+
+
+def index_page(
+    modules: dict[str, Module],  # the package as read
+    notebooks: dict[str, Notebook],  # by module
+    needed: dict[str, str],  # the names of the package itself → module
+    verbs: dict[str, str],  # of the command line → what each does
+) -> str:  # Markdown for Quarto
+    """The page that leads to every module, verb and name."""
+    def linked(name: str, module: str) -> str:
+        return f"[`{name}`]({FOLDER}/{module}.qmd#{name})"
+
+    def about(name: str, module: str) -> str:
+        return in_table(modules[module].definitions[name].doc.partition("\n\n")[0])
+
+    names = sorted((name.lower(), name, module) for module in notebooks for name in modules[module].public)
+    lines = [
+        *opening("Reference", f"Every module, command and public name of {PACKAGE}"),
+        "A page for each module has its parameters, types, units and errors; the notebook beside it, the reasons, examples and checks.", "",
+        "## The names that users need {#needed}", "", f"Imported from `{PACKAGE}` itself.", "", *table("name", "what it is"),
+        *(f"| {linked(name, module)} | {about(name, module)} |" for name, module in sorted(needed.items())),
+        "", "## Command line {#commands}", "", *table("command", "what it does"),
+        *(f"| [`arxiv-nbclf {verb}`]({FOLDER}/{COMMANDS}.qmd#{verb}) | {in_table(about)} |" for verb, about in verbs.items()),
+        "", "## Modules {#modules}", "", *table("module", "notebook", "what it is"),
+    ]
+    for module, one in notebooks.items():
+        lines.append(f"| [`{module}`]({FOLDER}/{module}.qmd) | [{in_table(one.title)}]({one.path}) | {in_table(one.description)} |")
+    lines += ["", "## All names {#names}", ""]
+    for letter, group in groupby(names, key=lambda one: one[0][0]):
+        lines += [f"**{letter.upper()}** " + " · ".join(linked(name, module) for _, name, module in group), ""]
+    return "\n".join(lines)
+
+
+def opening(
+    title: str,  # of a page
+    description: str,  # in a line
+) -> list[str]:  # lines
+    """How a generated page begins."""
+    front = ["---", f"title: {json.dumps(title)}", f"description: {json.dumps(description)}", "---"]
+    return [*front, "", f"<!-- Made by tools/reference.py from {PACKAGE}/*.py: do not edit. -->", ""]
+
+
+def table(
+    *columns: str,  # their headings
+) -> list[str]:  # lines
+    """The head of a Markdown table."""
+    return [f"| {' | '.join(columns)} |", f"|{'|'.join(['---'] * len(columns))}|"]
+
+
+def module_page(
+    module: Module,  # as read
+    notebook: Notebook,  # that exports it
+    types: dict[str, str],  # name of a class → its page and anchor
+) -> str:  # Markdown for Quarto
+    """The page of a module: every public name, how it is called, and what its parameters mean."""
+    lines = opening(module.name, notebook.description)
+    lines += [f"Import from `{PACKAGE}.{module.name}`; explained step by step in the notebook [{in_table(notebook.title)}](../{notebook.path}).", ""]
+    for name in module.public:
+        one = module.definitions[name]
+        where, lead = (f"../{notebook.path}#{name.lower()}", "notebook") if name in notebook.shown else ("", "")
+        if one.module != module.name:
+            where, lead = f"{one.module}.qmd#{name}", f"from {one.module}"
+        link = f'[{lead}]({where}){{.doc-source aria-label="{name}: {lead}"}}' if where else ""
+        value = [fenced(one.value, ".python")] if one.kind == "constant" else []
+        shown = [*value, one.doc] if one.kind == "constant" else described(one, module, types) if one.module == module.name else [one.doc]
+        lines += ["\n\n".join(filter(None, [raw('<div class="doc">'), f"## {name} {{#{name}}}", link, *shown, raw("</div>")])), ""]
+    return "\n".join(lines)
+
+
+def command_help() -> dict[str, tuple[str, str]]:  # verb → what it does in a line, and the whole help text
+    """What the command line tells of its verbs."""
+    from typer.main import get_command
+    from typer.testing import CliRunner
+
+    from arxiv_nbclf.cli import app
+
+    def shown(verb: str) -> str:
+        return CliRunner().invoke(app, [verb, "--help"], env={"COLUMNS": str(WIDTH), "TERM": "dumb"}, prog_name="arxiv-nbclf").output
+
+    return {verb: (one.help, shown(verb)) for verb, one in getattr(get_command(app), "commands", {}).items()}
+
+
+def command_page(
+    verbs: dict[str, tuple[str, str]],  # from `command_help`
+) -> str:  # Markdown for Quarto
+    """The page of the command line: a section for each verb, as its --help has it."""
+    lines = opening("arxiv-nbclf", "Every command with its arguments, options and defaults")
+    lines += ["The functions behind them are in the notebook [Command line](../11_cli.ipynb).", ""]
+    for verb, (about, text) in verbs.items():
+        lines += [f"## arxiv-nbclf {verb} {{#{verb}}}", "", in_table(about), "", fenced(text.strip(), ".output"), ""]
+    return "\n".join(lines)
+
+
+def write_reference(
+    root: Path,  # the repository
+) -> None:
+    """Write reference.qmd, and a page for each module and for the command line in nbs/reference."""
+    modules, notebooks, verbs = read_package(root), exporting(root), command_help()
+    notebooks = {module: one for module, one in notebooks.items() if module in modules and modules[module].public}
+    classes = [one for module in notebooks for one in modules[module].definitions.values() if one.kind == "class" and one.module == module]
+    types = {one.name: f"{FOLDER}/{one.module}.html#{one.name}" for one in classes if one.name in modules[one.module].public}
+    pages = {module: module_page(modules[module], one, types) for module, one in notebooks.items()} | {COMMANDS: command_page(verbs)}
+    nbs = root / "nbs"
+    shutil.rmtree(nbs / FOLDER, ignore_errors=True)
+    (nbs / FOLDER).mkdir()
+    for name, text in pages.items():
+        (nbs / FOLDER / f"{name}.qmd").write_text(text, encoding="utf-8")
+    index = index_page(modules, notebooks, handed_on(root), {verb: about for verb, (about, _) in verbs.items()})
+    (nbs / "reference.qmd").write_text(index, encoding="utf-8")
 
 
 def main() -> None:
@@ -315,7 +496,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--root", type=Path, default=ROOT, help="the repository (default: this one)")
     root = parser.parse_args().root
-    (root / "nbs" / "reference.qmd").write_text(reference_page(root), encoding="utf-8")
+    write_reference(root)
 
 
 if __name__ == "__main__":

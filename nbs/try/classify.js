@@ -254,6 +254,35 @@ const arxivNbclf = (() => {
     return [{unit, times: often, contribution: place.value * weight * often / hits.get(where)}];
   }).sort((a, b) => Math.abs(b.contribution) - Math.abs(a.contribution));
 
+  /** Where the words of a text stand: those of `tokens` without pairs, each with its beginning and end. */
+  const spans = (model, text) => {
+    const places = [];
+    let folded = "", at = 0;
+    for (const letter of text) { // one by one, for folding changes lengths
+      const plain = fold(letter), place = {from: at, to: at += letter.length};
+      for (let i = 0; i < plain.length; i++) places.push(place);
+      folded += plain;
+    }
+    const found = [...folded.matchAll(/[a-z0-9]{2,}/g)];
+    return found.map(({0: word, index}) => ({word, from: places[index].from, to: places[index + word.length - 1].to}))
+      .filter(({word}) => !model.stopWords.has(word));
+  };
+
+  /** What each word adds where it stands, in all the sum of the contributions: its own, and half of each pair that it is in. */
+  const spoken = (units, words) => {
+    const each = new Map(units.map(({unit, times, contribution}) => [unit, contribution / times]));
+    const halves = words.slice(1).map((word, i) => (each.get(`${words[i]} ${word}`) ?? 0) / 2);
+    return words.map((word, i) => (each.get(word) ?? 0) + (halves[i - 1] ?? 0) + (halves[i] ?? 0));
+  };
+
+  /** The words of a title and an abstract with what they add; null where the model reads other words than stand there. */
+  const highlights = (model, title, summary, units) => {
+    const gone = isWithdrawn(model, summary), fields = [title, gone ? "" : summary].map((text) => spans(model, text));
+    const words = fields.flat().map(({word}) => word), parts = spoken(units, words);
+    if (words.join(" ") !== tokens(model, prepare(model, join(model, title, summary)), false).join(" ")) return null;
+    return fields.map((field, i) => field.map((span, j) => ({...span, share: parts[i * fields[0].length + j]})));
+  };
+
   /** A paper as the model sees it. */
   const join = (model, title, summary) => title + model.mark + summary;
 
@@ -273,5 +302,5 @@ const arxivNbclf = (() => {
   };
 
   return {read, complete, isWhole, isWithdrawn, prepare, fold, tokens, firstWords, fnv1a, bucket, features, scores, softmax, calibrate,
-    groupSums, bestCategories, listedChances, crossLists, contributions, join, classify};
+    groupSums, bestCategories, listedChances, crossLists, contributions, spans, spoken, highlights, join, classify};
 })();

@@ -1,16 +1,24 @@
 /* The page that runs the packaged model as somebody types: what it shows, and when. What the model says is the business of
- * classify.js. Text from the visitor only ever becomes textContent. The page loads one file of its own, the other part of the model, once
- * there is a text; it sends nothing. */
+ * classify.js. Text from the visitor only ever becomes textContent. The page opens with an example, loads one file of its own, the other
+ * part of the model, and sends nothing. */
 "use strict";
 
 (() => {
   const byId = (id) => document.getElementById(`try-${id}`);
+  const LEVELS = [0.2, 0.45, 0.7]; // shares of the strongest word's part from which a word is marked, and marked more
   const MOST = 8; // words that are listed for the winner, and as many against it
   const SCRIPT = document.currentScript.src; // the other part of the model is beside it
   const LONG = 20000; // characters; a longer text is answered when there is a pause in the typing
 
   // Made up for this page.
   const EXAMPLES = {
+    first: [
+      "How many neighbours does a rumour need? Spreading times on random graphs",
+      "We study how long a rumour takes to reach all vertices of a random graph when each vertex passes it on to a few random neighbours in " +
+      "every round. For random regular graphs we prove upper and lower bounds on the spreading time that differ by a constant, using the " +
+      "spectral gap of the random walk. The proof couples the process with a branching process. Simulations suggest that the bounds also " +
+      "hold for graphs with power-law degrees.",
+    ],
     clear: [
       "Cooling a small cloud of rubidium atoms below the recoil limit with a pair of pulsed lasers",
       "We load a dilute gas of rubidium atoms into an optical lattice and cool it with two pulsed laser beams whose detuning follows the " +
@@ -71,11 +79,11 @@
     return {line: `${names[group]} (${group}), ${percent(share)}`, doubt};
   };
 
-  /** The primary category and the cross-lists in words. */
+  /** The primary category and the cross-lists in words, a sentence each. */
   const named = ({labels, titles}, {best: [primary], probabilities, crossLists}) => {
     const code = (i) => `${titles[i]} (${labels[i]})`, line = `Category: ${code(primary)}, ${percent(probabilities[primary])}.`;
-    if (crossLists === null) return line;
-    return `${line} ${crossLists.length ? `Cross-lists: ${crossLists.map(code).join(", ")}.` : "No cross-lists."}`;
+    if (crossLists === null) return [line];
+    return [line, crossLists.length ? `Cross-lists: ${crossLists.map(code).join(", ")}.` : "No cross-lists."];
   };
 
   /** A name, what it stands for, and its probability as a bar. */
@@ -91,6 +99,31 @@
     element("h2", "", "Categories"),
     element("ul", "try-shares try-codes", ...best.map((i, place) => shareRow(labels[i], titles[i], probabilities[i], place === 0))),
   ];
+
+  /** A text with its words marked by what they add: by a colour and a line below, fuller where it is more. */
+  const markedText = (name, text, words, strongest) => {
+    const parts = [];
+    let at = 0;
+    for (const {from, to, share} of words) {
+      const level = LEVELS.filter((least) => Math.abs(share) >= least * strongest).length;
+      if (!level || !share) continue;
+      parts.push(text.slice(at, from), element("mark", `try-${share < 0 ? "minus" : "plus"} try-level-${level}`, text.slice(from, to)));
+      at = to;
+    }
+    return element("p", name, ...parts, text.slice(at));
+  };
+
+  /** Title and abstract with the words that spoke for the primary category and against it, and what the marks mean. */
+  const wordsInText = ({labels}, {best: [primary]}, texts, found) => {
+    const code = labels[primary], strongest = Math.max(...found.flat().map(({share}) => Math.abs(share)));
+    const sign = (name) => element("mark", `try-${name} try-level-${LEVELS.length}`, name === "plus" ? "for" : "against");
+    return [
+      element("h2", "", "Words in the text"),
+      element("p", "try-legend try-soft", "Marked are words ", sign("plus"), " and ", sign("minus"), ` ${code}: the fuller the colour, the more a word adds. ` +
+        "A pair of neighbouring words counts half for each of the two. The lists below have the numbers."),
+      ...texts.map((text, i) => markedText(i ? "try-text" : "try-text try-title", text, found[i], strongest)),
+    ];
+  };
 
   /** Words of one sign with what they add to the score. */
   const wordList = (title, units, strongest) => {
@@ -117,7 +150,7 @@
   const loaded = ({features: [some, all], bytes, weights}, state) => {
     const first = `${count(some)} most frequent of ${count(all)} words and pairs`;
     return {
-      first: `Loaded are the ${first} (${megabytes(weights.length)}). The others (${megabytes(bytes)}) are loaded once there is a text.`,
+      first: `Loaded are the ${first} (${megabytes(weights.length)}). The others (${megabytes(bytes)}) are loaded once there is a text, or by the button.`,
       loading: `A preview from the ${first}. The others (${megabytes(bytes)}) are being loaded; then the answer is final.`,
       failed: `The answer is provisional: it rests on the ${first}, for the others (${megabytes(bytes)}) could not be loaded.`,
       other: "The answer is provisional: the other part of the model is of another version. Load this page anew.",
@@ -141,18 +174,22 @@
       const failed = found instanceof RangeError, answer = failed ? null : found;
       const {line, doubt} = answer ? verdict(packed, answer, gone) :
         {line: failed ? found.message : title.trim() || summary.trim() ? "No word yet that the model could lean on." : "Waiting for a title or an abstract.", doubt: ""};
-      const codes = answer ? named(packed, answer) : "", part = loaded(packed, state);
+      const codes = answer ? named(packed, answer) : [], part = loaded(packed, state);
       byId("verdict").textContent = line;
-      byId("category").textContent = codes;
+      byId("category").replaceChildren(...codes.map((sentence) => element("span", "", sentence, " ")));
       byId("doubt").textContent = doubt;
       byId("doubt").hidden = !doubt;
       byId("part").textContent = part;
       byId("more").hidden = state === "whole" || state === "loading" || state === "other";
       byId("bars").replaceChildren(groupList(packed, answer), ...(answer ? categoryList(packed, answer) : []));
+      const marked = answer && arxivNbclf.highlights(model, title, summary, answer.units);
+      byId("words").replaceChildren(...(marked ? wordsInText(packed, answer, [title, summary], marked) : []));
       byId("reasons").replaceChildren(...(answer ? reasons(packed, answer) : []));
       clearTimeout(speech); // read aloud once the typing stops
-      speech = setTimeout(() => { byId("status").textContent = [line, codes, doubt, answer && state !== "whole" ? part : ""].filter(Boolean).join(" "); }, 800);
-      if (words.length && state === "first") load();
+      speech = setTimeout(() => {
+        byId("status").textContent = [line, ...codes, doubt, answer && state !== "whole" ? part : ""].filter(Boolean).join(" ");
+      }, 800);
+      if (words.length && state === "first" && !navigator.connection?.saveData) load();
     };
     const settle = (now) => {
       state = now;
@@ -191,7 +228,8 @@
     byId("more").addEventListener("click", load);
     byId("clear").addEventListener("click", () => { fill("", ""); byId("title").focus(); });
     byId("paper").hidden = false;
-    show(); // of what a browser has kept in the fields over a reload
+    if (byId("title").value || byId("abstract").value) show(); // a browser has kept them over a reload
+    else fill(...EXAMPLES.first);
   };
 
   start();

@@ -56,6 +56,8 @@
 
   const fold = (text) => text.normalize("NFKD").replace(/[\u0300-\u036f]/g, "").toLowerCase();
 
+  const split = (text) => fold(text).split(/[^\p{L}\p{N}_]+/u).filter(Boolean);
+
   // How well an entry fits all words: names and headings first, whole words before beginnings before middles.
   function fit(entry, words) {
     const [, page, heading, text] = entry.folded;
@@ -73,6 +75,17 @@
       sum += best;
     }
     return sum;
+  }
+
+  // What a page gets for terms that lead to it: all words of the search, its beginning, or a part of it.
+  function known(words) {
+    const plain = (text) => ` ${text.join(" ").replace(/(?<=\p{L}{2})s\b/gu, "")} `, phrase = plain(words), found = new Map();
+    for (const [term, pages] of Object.entries(window.siteTerms ?? {})) {
+      const own = plain(split(term));
+      const points = own === phrase ? 1000 : phrase.length > 5 && own.startsWith(phrase.trimEnd()) ? 150 : phrase.includes(own) ? 100 : 0;
+      pages.forEach((href, at) => { if (points) found.set(href, Math.max(found.get(href) ?? 0, points - 10 * at)); });
+    }
+    return found;
   }
 
   function snippet(text, words) {
@@ -113,9 +126,9 @@
       else input.removeAttribute("aria-activedescendant");
     };
     const look = () => {
-      const words = fold(input.value).split(/[^\p{L}\p{N}_]+/u).filter(Boolean);
+      const words = split(input.value), terms = known(words);
       for (const entry of window.siteSearch ?? []) entry.folded ??= entry.map(fold);
-      const found = words.length ? (window.siteSearch ?? []).map((entry) => [fit(entry, words), entry]).filter(([how]) => how)
+      const found = words.length ? (window.siteSearch ?? []).map((entry) => [fit(entry, words) + (terms.get(entry[0]) ?? 0), entry]).filter(([how]) => how)
         .sort((one, other) => other[0] - one[0] || one[1][3].length - other[1][3].length) : [];
       list.replaceChildren(...found.slice(0, 12).map(([, [href, page, heading, text]], number) => {
         const item = Object.assign(document.createElement("li"), { id: `found-${number}` });
