@@ -402,7 +402,7 @@ def average_precision(
     "Average precision of each class against the rest. Raises `BadScores`."
     from sklearn.metrics import average_precision_score
 
-    true, shares = check_predictions(labels, probabilities, classes)
+    true, shares = check_predictions(labels, probabilities, classes, groups=2)
     found = [
         average_precision_score(true == label, shares[:, label])
         if (true == label).any()
@@ -421,7 +421,7 @@ def precision_recall(
     "The precision-recall curve of each class against the rest. Raises `BadScores`."
     from sklearn.metrics import precision_recall_curve
 
-    true, shares = check_predictions(labels, probabilities, classes)
+    true, shares = check_predictions(labels, probabilities, classes, groups=2)
     curves = {}
     for label in np.unique(true):
         given = precision_recall_curve(true == label, shares[:, label])
