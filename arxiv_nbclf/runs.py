@@ -416,7 +416,8 @@ def evaluate_run(
 ) -> EvaluationContext:  # the models and their scores on test
     "Score the model and the linear baseline on test, and write the predictions."
     baseline = _fit_baseline(inputs, classifier)
-    context = EvaluationContext(inputs.prepared, classifier, baseline)
+    saved = folder / "model"
+    context = EvaluationContext(inputs.prepared, classifier, baseline, saved)
     with stage("evaluate", inputs.timings):
         _ = context.scores  # computed once, and stored in the context
         table = predictions_table(context.predictions)

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['COLUMNS', 'OPTIONAL_COLUMNS', 'Purpose', 'BEFORE_ID', 'OLD_ID', 'AFTER_ID', 'ARXIV_ID', 'MIN_REJECTS', 'split_ids',
-           'ReadPapers', 'validate_papers', 'as_frame', 'wanted_columns', 'raw_papers', 'read_papers', 'RejectedRows',
-           'report_rejects', 'papers_table', 'title_key', 'near_duplicates', 'BadPapers']
+           'paper_url', 'ReadPapers', 'validate_papers', 'as_frame', 'wanted_columns', 'raw_papers', 'read_papers',
+           'RejectedRows', 'report_rejects', 'papers_table', 'title_key', 'near_duplicates', 'BadPapers']
 
 # %% ../../nbs/01_data/04_papers.ipynb #fc1e833c
 import os
@@ -177,6 +177,17 @@ def split_ids(
         .fillna(text.str.strip())
     )
     return bare.where(bare != ""), pd.to_numeric(part.version).astype("Int64")
+
+# %% ../../nbs/01_data/04_papers.ipynb #447f1485
+_BARE_ID = re.compile(rf"{OLD_ID}|\d\d(?:0[1-9]|1[0-2])\.[0-4]?\d{{4}}")
+
+
+def paper_url(
+    aid: object,  # as a papers table has it
+) -> str:  # of the paper's page at arXiv; empty for what is no arXiv id
+    "The address of a paper."
+    known = isinstance(aid, str) and _BARE_ID.fullmatch(aid)
+    return f"https://arxiv.org/abs/{aid}" if known else ""
 
 # %% ../../nbs/01_data/04_papers.ipynb #776fb03a
 def _narrow(

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['GROUP_NAMES', 'GROUPS', 'GROUP_SHARES', 'CATEGORIES', 'ARCHIVED', 'ALIASES', 'CURRENT_CATEGORIES', 'AMBIGUOUS_NAMES',
-           'is_category', 'UnknownCategory', 'unknown_category', 'group_of', 'name_of', 'Alias', 'BadDate', 'as_date',
-           'primary_on', 'current_category', 'split_codes']
+           'is_category', 'UnknownCategory', 'unknown_category', 'group_of', 'name_of', 'with_name', 'Alias', 'BadDate',
+           'as_date', 'primary_on', 'current_category', 'split_codes']
 
 # %% ../../nbs/01_data/00_taxonomy.ipynb #43542dfa
 import ast
@@ -378,6 +378,14 @@ def name_of(
         if name := CATEGORIES.get(code) or GROUP_NAMES.get(code):
             return name
     raise unknown_category(code)
+
+# %% ../../nbs/01_data/00_taxonomy.ipynb #f09d4eef
+def with_name(
+    code: object,  # a group or a category; anything else stays as it is
+) -> str:  # such as "econ (Economics)"
+    "A code with the name that arXiv gives to it, for sentences and tables."
+    known = code in GROUP_NAMES or code in ARCHIVED or code in CATEGORIES
+    return f"{code} ({name_of(code)})" if known else str(code)
 
 # %% ../../nbs/01_data/00_taxonomy.ipynb #9f8cf039
 @dataclass(frozen=True)

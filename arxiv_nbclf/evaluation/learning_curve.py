@@ -4,8 +4,9 @@
 
 # %% auto #0
 __all__ = ['METRICS', 'MIN_GAIN', 'MAX_EXTRAPOLATION', 'MAX_INTERVAL_WIDTH', 'MAX_CURVES', 'stratified_order', 'BadCurve',
-           'Learner', 'default_sizes', 'LearningCurve', 'learning_curve', 'groups_needing_papers', 'CannotExtrapolate',
-           'PowerLaw', 'fit_power_law', 'plot_power_law', 'plot_learning_curve', 'plot_group_curves']
+           'Learner', 'default_sizes', 'LearningCurve', 'learning_curve', 'too_few_papers', 'groups_needing_papers',
+           'CannotExtrapolate', 'PowerLaw', 'fit_power_law', 'plot_power_law', 'plot_learning_curve',
+           'plot_group_curves']
 
 # %% ../../nbs/07_evaluation/03_learning_curve.ipynb #091bc70f
 import math
@@ -259,6 +260,18 @@ def learning_curve(
 # %% ../../nbs/07_evaluation/03_learning_curve.ipynb #588ed1fc
 MIN_GAIN = 0.02  # F1 per doubling, at least
 
+
+def too_few_papers(
+    f1: float,  # of a group, with all papers
+    mean: float,  # macro F1 with all papers
+    gain: float,  # F1 per doubling; NaN where it is not known
+    error: float,  # standard error of the gain
+) -> str:  # yes, no, or undecided
+    "Whether a group has too few papers: it is below the mean, and more papers pay."
+    if not (f1 < mean and gain > MIN_GAIN):
+        return "no"
+    return "yes" if gain > 2 * error else "undecided"
+
 # %% ../../nbs/07_evaluation/03_learning_curve.ipynb #cb50ae44
 def _gain_per_doubling(
     papers: np.ndarray,  # (n_points,) training papers
@@ -277,10 +290,11 @@ def _gain_per_doubling(
 # %% ../../nbs/07_evaluation/03_learning_curve.ipynb #9de3b1f5
 def groups_needing_papers(
     curve: LearningCurve,  # with three sizes or more
-    # group, learnt, test, f1 (at the largest size), per_doubling, error, starves
+    # group, learnt, test, f1 (at the largest size), per_doubling, error, too_few
 ) -> pd.DataFrame:  # classes that need more papers first
     "F1 of each group with all papers, and its gain from the last doublings."
-    sizes, rows = np.sort(curve.points["papers"].unique())[-3:], []
+    sizes = np.sort(curve.points["papers"].unique())[-3:]
+    rows, order = list[dict[str, Any]](), ("yes", "undecided", "no")
     mean, points = curve.mean["macro_f1"].iloc[-1], curve.groups
     latest = points[points["papers"].isin(sizes)]
     for group, table in latest.groupby("group", sort=True):
@@ -295,11 +309,12 @@ def groups_needing_papers(
             "f1": now,
             "per_doubling": slope,
             "error": error,
-            "starves": bool(now < mean and slope > max(MIN_GAIN, 2 * error)),
+            "too_few": too_few_papers(now, mean, slope, error),
         }
         rows.append(row)
-    order = {"by": ["starves", "per_doubling"], "ascending": False, "kind": "stable"}
-    return pd.DataFrame(rows).sort_values(**order, ignore_index=True)
+    rows.sort(key=lambda row: -np.nan_to_num(row["per_doubling"]))
+    rows.sort(key=lambda row: order.index(row["too_few"]))
+    return pd.DataFrame(rows)
 
 # %% ../../nbs/07_evaluation/03_learning_curve.ipynb #c4879eab
 _RATES = np.linspace(0.05, 2, 196)  # values of c

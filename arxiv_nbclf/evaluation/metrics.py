@@ -4,12 +4,13 @@
 
 # %% auto #0
 __all__ = ['MAX_CLASS_NOTES', 'METRIC_NAMES', 'LEVEL_METRICS', 'Ratio', 'class_scores', 'Scores', 'scores_from_confusion',
-           'score', 'true_ranks', 'plot_confusion', 'plot_f1', 'LevelTerms', 'level_values', 'LevelScores',
-           'score_level', 'align_classes', 'evaluation_classes', 'answered_classes', 'evaluate_level', 'evaluate']
+           'score', 'true_ranks', 'plot_confusion', 'plot_f1', 'average_precision', 'precision_recall',
+           'plot_precision_recall', 'LevelTerms', 'level_values', 'LevelScores', 'score_level', 'align_classes',
+           'evaluation_classes', 'answered_classes', 'evaluate_level', 'evaluate']
 
 # %% ../../nbs/07_evaluation/00_evaluation.ipynb #85af514a
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING, Any, Protocol
@@ -391,6 +392,84 @@ def plot_f1(
     ax.invert_yaxis()  # the first group on top, as in the tables
     ax.spines[["top", "right"]].set_visible(False)
     return ax
+
+# %% ../../nbs/07_evaluation/00_evaluation.ipynb #14e0c07e
+def average_precision(
+    labels: np.ndarray,  # (n,) true class ids
+    probabilities: np.ndarray,  # (n, n_classes)
+    classes: Sequence[str] = GROUPS,  # class names; position is the id
+) -> pd.Series:  # index: classes; NaN for a class without papers
+    "Average precision of each class against the rest. Raises `BadScores`."
+    from sklearn.metrics import average_precision_score
+
+    true, shares = check_predictions(labels, probabilities, classes, groups=2)
+    found = [
+        average_precision_score(true == label, shares[:, label])
+        if (true == label).any()
+        else math.nan
+        for label in range(len(classes))
+    ]
+    return pd.Series(found, list(classes), dtype=float)
+
+# %% ../../nbs/07_evaluation/00_evaluation.ipynb #3c4666a4
+def precision_recall(
+    labels: np.ndarray,  # (n,) true class ids
+    probabilities: np.ndarray,  # (n, n_classes)
+    classes: Sequence[str] = GROUPS,  # class names; position is the id
+    most: int = 60,  # points of a curve, at even distances
+) -> dict[str, pd.DataFrame]:  # class with papers → recall, precision, threshold
+    "The precision-recall curve of each class against the rest. Raises `BadScores`."
+    from sklearn.metrics import precision_recall_curve
+
+    true, shares = check_predictions(labels, probabilities, classes, groups=2)
+    curves = {}
+    for label in np.unique(true):
+        given = precision_recall_curve(true == label, shares[:, label])
+        ends = np.append(given[2], np.nan)  # beyond the last threshold nothing is left
+        points = np.column_stack([given[1], given[0], ends])
+        shown = np.linspace(0, len(points) - 1, most).round().astype(int)
+        names = ["recall", "precision", "threshold"]
+        curves[classes[label]] = pd.DataFrame(points[np.unique(shown)], columns=names)
+    return curves
+
+# %% ../../nbs/07_evaluation/00_evaluation.ipynb #65e5009c
+def _plot_curve(
+    axes: "Axes",  # of one panel
+    curves: Sequence[
+        pd.DataFrame
+    ],  # of the model, and of a baseline where there is one
+    point: pd.Series,  # precision and recall of the model's decision
+    title: str,  # above the panel
+) -> None:  # draws
+    "Precision against recall of one class."
+    # the model is drawn last, above the baseline
+    for curve, color in reversed(list(zip(curves, COLORS, strict=False))):
+        axes.plot(curve["recall"], curve["precision"], color=color, linewidth=1.3)
+    ring: dict[str, Any] = {"facecolors": "none", "edgecolors": COLORS[0], "s": 30}
+    axes.scatter(point["recall"], point["precision"], zorder=3, **ring)
+    axes.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03), xticks=(0, 0.5, 1))
+    axes.set(yticks=(0, 0.5, 1))
+    axes.set_title(title, loc="left", fontsize=9)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def plot_precision_recall(
+    panels: np.ndarray,  # of matplotlib axes, one for each class at least
+    curves: Mapping[str, Sequence[pd.DataFrame]],  # class → of the model, the baseline
+    scores: Scores,  # of the model, with the classes of the curves
+    average: pd.Series,  # from `average_precision`
+) -> None:  # draws
+    "Small panels of precision-recall curves, with the average precision of each."
+    places = panels.ravel()
+    for axes, (name, own) in zip(places, curves.items(), strict=False):
+        title = f"{name}: {_shown(average[name])}"
+        _plot_curve(axes, own, scores.per_class.loc[name], title)
+    for axes in places[len(curves) :]:
+        axes.set_axis_off()
+    for axes in panels[-1]:
+        axes.set_xlabel("recall")
+    for axes in panels[:, 0]:
+        axes.set_ylabel("precision")
 
 # %% ../../nbs/07_evaluation/00_evaluation.ipynb #58de89f6
 # name of a score → its name in tables

@@ -6,7 +6,7 @@
 __all__ = ['MEASURES', 'column_overview', 'column', 'count_values', 'count_combinations', 'count_categories', 'group_or_other',
            'paper_groups', 'count_groups', 'group_colours', 'new_axes', 'plot_groups', 'draw_groups', 'group_overlaps',
            'overlap_shares', 'plot_overlaps', 'draw_overlaps', 'count_words', 'text_lengths', 'describe_lengths',
-           'plot_lengths', 'papers_per_month', 'plot_months', 'CannotExplore', 'Exploration', 'explore']
+           'plot_lengths', 'papers_per_month', 'plot_months', 'arxiv_link', 'CannotExplore', 'Exploration', 'explore']
 
 # %% ../../nbs/02_exploration/01_exploration.ipynb #ac40a994
 from collections import Counter
@@ -17,10 +17,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from markupsafe import Markup
 from tqdm import tqdm
 
 from ..core.basics import ArxivNbclfError
 from arxiv_nbclf.core.pages import (
+    TEMPLATES,
     Picture,
     count_text,
     draw,
@@ -30,7 +32,7 @@ from arxiv_nbclf.core.pages import (
     share_text,
     write_files,
 )
-from ..data.papers import near_duplicates, papers_table
+from ..data.papers import near_duplicates, paper_url, papers_table
 from ..data.tables import write_table
 from arxiv_nbclf.data.taxonomy import (
     GROUP_NAMES,
@@ -170,7 +172,6 @@ def new_axes(
 # %% ../../nbs/02_exploration/01_exploration.ipynb #a2997cc4
 def plot_groups(
     groups: pd.DataFrame,  # from `count_groups`
-    log: bool = True,  # a logarithmic axis, on which small groups can be seen
     axes: "Axes | None" = None,  # where to draw; None for a figure of its own
 ) -> "Axes":  # the drawing
     "Papers per group as bars, with counts and shares."
@@ -183,8 +184,6 @@ def plot_groups(
         "legend": False,
     }
     sns.barplot(groups, ax=axes, **names, **colours)
-    if log and groups["papers"].any():
-        axes.set_xscale("log")
     offset: dict[str, Any] = {
         "xytext": (4, 0),
         "textcoords": "offset points",
@@ -192,10 +191,9 @@ def plot_groups(
     }
     pairs = zip(groups["papers"], groups["share"], strict=True)
     for place, (count, share) in enumerate(pairs):
-        axes.annotate(f"{count:,}  ({share:.1%})", (max(count, 1), place), **offset)
-    axes.set(xlabel="papers (logarithmic)" if log else "papers", ylabel="group")
-    end = max(groups["papers"].max(), 1) * (6 if log else 1.25)
-    axes.set_xlim(0.8 if log else 0, end)
+        text = f"{count_text(count)} ({share_text(share)})"
+        axes.annotate(text, (count, place), **offset)
+    axes.set_xlim(0, max(groups["papers"].max(), 1) * 1.3)
     sns.despine(ax=axes)
     return axes
 
@@ -261,7 +259,9 @@ def draw_overlaps(
         return None
     largest = zip(shares.index, shares.idxmax(axis=1), shares.max(axis=1), strict=True)
     words = [
-        f"{most:.0f} % of {group} in {other}" for group, other, most in largest if most
+        f"{share_text(most / 100)} of {group} in {other}"
+        for group, other, most in largest
+        if most
     ]
     alt = f"Largest overlaps: {', '.join(words) or 'none'}."
     return draw(lambda axes: plot_overlaps(overlaps, axes), alt, (6.2, 4))
@@ -349,7 +349,7 @@ def plot_lengths(
         middle = np.median(known)
         axes.axvline(middle, color="black", ls="--", label=f"median {middle:,.0f}")
     if max_length is not None and len(known):
-        longer = f"{(known > max_length).mean():.1%} longer"
+        longer = f"{share_text((known > max_length).mean())} longer"
         label = f"maximum length {max_length:,}: {longer}"
         axes.axvline(max_length, color="#d55e00", ls=":", label=label)
     if len(known):
@@ -419,12 +419,24 @@ def plot_months(
     axes.spines[:].set_visible(True)
     return axes
 
+# %% ../../nbs/02_exploration/01_exploration.ipynb #9974c96a
+def arxiv_link(
+    aid: object,  # as a papers table has it
+) -> Markup:  # escaped; without a link where it is no arXiv id
+    "The id of a paper, as a link to its page at arXiv."
+    link = '<a href="{{ url }}">{{ aid }}</a>'
+    url = paper_url(aid)
+    return render(link if url else "{{ aid }}", url=url, aid=aid)
+
+
+TEMPLATES.filters["arxiv_link"] = arxiv_link
+
 # %% ../../nbs/02_exploration/01_exploration.ipynb #ff1ae0f9
 class CannotExplore(ArxivNbclfError):
     "A table without papers."
 
 # %% ../../nbs/02_exploration/01_exploration.ipynb #c660170f
-_FORMATS = {
+_FORMATS: dict[str, Callable[..., str]] = {
     **dict.fromkeys(["share", "in_year", "others", "apart"], share_text),
     "year": "{:.0f}".format,
     **dict.fromkeys(
@@ -433,6 +445,7 @@ _FORMATS = {
     ),
     "megabytes": "{:.2f}".format,
     **dict.fromkeys(["mean", *_QUANTILES], count_text),
+    "aid": arxiv_link,
 }
 
 # %% ../../nbs/02_exploration/01_exploration.ipynb #ff1affe8

@@ -31,6 +31,7 @@ from arxiv_nbclf.data.taxonomy import (
     is_category,
     primary_on,
     split_codes,
+    with_name,
 )
 
 # %% ../../nbs/02_exploration/00_quality.ipynb #6c3a9778
@@ -56,10 +57,11 @@ class DataIssue:
 def listed(
     words: Sequence[str],  # what to list
     most: int = 8,  # how many at most
+    sep: str = ", ",  # a semicolon where commas are in the words
 ) -> str:  # such as "econ, q-fin and 3 more"
     "A list for a sentence."
     more = f" and {len(words) - most} more" if len(words) > most else ""
-    return ", ".join(words[:most]) + more
+    return sep.join(words[:most]) + more
 
 # %% ../../nbs/02_exploration/00_quality.ipynb #6be8a7cf
 def papers_text(
@@ -190,7 +192,8 @@ def _missing_groups(
 ) -> list[DataIssue]:  # none or one
     "Groups without a paper; where there is one group only, it is worse."
     missing = counts.index[counts == 0].to_list()
-    what, single = f"no paper of {listed(missing)}", len(missing) >= len(GROUPS) - 1
+    names = listed(list(map(with_name, missing)))
+    what, single = f"no paper of {names}", len(missing) >= len(GROUPS) - 1
     given = ("missing groups", len(missing), len(GROUPS), what)
     if not single:
         return _issue(*given, "medium", of="groups")
@@ -207,7 +210,7 @@ def _rare_groups(
 ) -> list[DataIssue]:  # none or one
     "Groups with few papers."
     rare = counts[(counts > 0) & (counts < RARE_BELOW)].sort_values()
-    each = [f"{group} ({count_text(count)})" for group, count in rare.items()]
+    each = [f"{with_name(one)} {count_text(count)}" for one, count in rare.items()]
     what = f"fewer than {RARE_BELOW} papers: {listed(each)}"
     return _issue("rare groups", rare.sum(), total, what, "medium")
 
@@ -241,11 +244,11 @@ def check_group_shares(
     "Groups that fill far more of the table than of arXiv."
     large = _large_groups(papers) if "main_category" in papers else {}
     each = [
-        f"{group} {share_text(share, 0)} "
-        f"(arXiv: about {share_text(GROUP_SHARES[group])})"
+        f"{with_name(group)} {share_text(share)}, on arXiv about "
+        f"{share_text(GROUP_SHARES[group])}"
         for group, share in large.items()
     ]
-    what = f"far more of a group than arXiv has: {listed(each)}"
+    what = f"far more of a group than arXiv has: {listed(each, sep='; ')}"
     count = papers["group"].isin(list(large)).sum()
     name = "unusual class distribution"
     return _issue(name, count, len(papers), what, "low")
@@ -291,12 +294,12 @@ def check_group_years(
     table = group_years(papers)
     table = table[table["apart"] > MIN_YEAR_SHIFT].sort_values("apart", ascending=False)
     each = [
-        f"{row.group} {share_text(row.in_year, 0)} in {row.year} (others "
-        f"{share_text(row.others, 0)})"
+        f"{with_name(row.group)} {share_text(row.in_year)} in {row.year}, others "
+        f"{share_text(row.others)}"
         for row in table.itertuples()
     ]
     what, count = (
-        f"groups from other years than the rest: {listed(each)}",
+        f"groups from other years than the rest: {listed(each, sep='; ')}",
         table["papers"],
     )
     return _issue("publication periods", count.sum(), len(papers), what, "high")

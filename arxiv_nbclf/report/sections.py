@@ -5,11 +5,12 @@
 # %% auto #0
 __all__ = ['NO_SCORE', 'SECTION_FORMATS', 'Section', 'SECTION_LEVELS', 'MIN_RANKED_PAPERS', 'SECTIONS', 'Predictions',
            'predict_labelled', 'EvaluationContext', 'group_sums', 'predictions_scores', 'to_json_types',
-           'table_records', 'non_breaking', 'SectionResult', 'section_html', 'SectionUnavailable', 'Sections',
-           'describe', 'confidence_interval_section', 'categories_section', 'calibration_section', 'abstention_section',
-           'lenient_accuracy_section', 'top_contributions', 'mistakes_section', 'held_out_predictions',
-           'label_issues_section', 'FixedLinearClassifier', 'fixed_linear_classifier', 'learning_curve_section',
-           'temporal_drift_section']
+           'table_records', 'non_breaking', 'class_text', 'SectionResult', 'section_html', 'SectionUnavailable',
+           'Sections', 'describe', 'confidence_interval_section', 'categories_section', 'calibration_section',
+           'abstention_section', 'lenient_accuracy_section', 'top_contributions', 'mistakes_section',
+           'held_out_predictions', 'label_issues_section', 'FixedLinearClassifier', 'fixed_linear_classifier',
+           'learning_curve_section', 'temporal_drift_section', 'data_quality_section', 'precision_recall_section',
+           'words_section', 'size_and_speed_section']
 
 # %% ../../nbs/08_report/00_sections.ipynb #6d5ee34a
 import math
@@ -19,7 +20,10 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field
 from functools import cached_property, partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from textwrap import shorten
+from time import perf_counter
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -28,7 +32,7 @@ from markupsafe import Markup
 from scipy.sparse import csr_matrix
 from sklearn.base import clone
 
-from ..classifiers.base import Classifier
+from ..classifiers.base import Classifier, save_classifier
 from arxiv_nbclf.classifiers.calibration import (
     ABSTENTION_ACCURACY,
     MIN_COVERED,
@@ -42,12 +46,13 @@ from arxiv_nbclf.classifiers.calibration import (
 )
 from arxiv_nbclf.classifiers.linear import (
     LinearClassifier,
+    SoftmaxFit,
     count_features,
     fit_margins,
     inverse_document_frequency,
     tfidf,
 )
-from ..core.basics import ArxivNbclfError, log
+from ..core.basics import ArxivNbclfError, log, machine
 from arxiv_nbclf.core.pages import (
     COLORS,
     Picture,
@@ -57,8 +62,9 @@ from arxiv_nbclf.core.pages import (
     render_template,
     score_text,
     share_text,
+    size_text,
 )
-from ..data.taxonomy import CATEGORIES, group_of
+from ..data.taxonomy import CATEGORIES, group_of, name_of, with_name
 from arxiv_nbclf.evaluation.drift import (
     drift_verdict,
     plot_over_time,
@@ -67,9 +73,11 @@ from arxiv_nbclf.evaluation.drift import (
 )
 from arxiv_nbclf.evaluation.error_analysis import (
     BIN_FUNCTIONS,
+    MIN_WORD_PAPERS,
     AmbiguityBound,
     CannotExplain,
     ambiguity_bound,
+    class_words,
     confused_pairs,
     confusion_within,
     cross_list_bins,
@@ -90,6 +98,7 @@ from arxiv_nbclf.evaluation.intervals import (
     score_intervals,
 )
 from arxiv_nbclf.evaluation.learning_curve import (
+    MIN_GAIN,
     LearningCurve,
     PowerLaw,
     fit_power_law,
@@ -104,10 +113,15 @@ from arxiv_nbclf.evaluation.metrics import (
     Scores,
     align_classes,
     answered_classes,
+    average_precision,
     evaluation_classes,
+    plot_precision_recall,
+    precision_recall,
     score,
     score_level,
 )
+from ..exploration.overview import arxiv_link  # noqa: F401, a filter
+from ..exploration.quality import SEVERITIES, check_quality
 from arxiv_nbclf.preprocessing import (
     LABELS,
     SEPARATOR_TOKEN,
@@ -233,6 +247,7 @@ class EvaluationContext:
     # linear, fitted on the same papers; None where linear is the family, or where
     # nothing was fitted
     baseline: Classifier | None = None
+    bundle: Path | None = None  # where the model is saved; None: its size is not known
 
     @property
     def level(self) -> str:
@@ -361,6 +376,13 @@ def non_breaking(
         .replace("-", "\N{NON-BREAKING HYPHEN}")
     )
 
+
+def class_text(
+    code: Any,  # a group or a category; anything else stays as it is
+) -> str:  # such as "econ (Economics)"; the code is not broken at its hyphen
+    "A class by code and name, for a table cell."
+    return non_breaking(code) + with_name(code).removeprefix(str(code))
+
 # %% ../../nbs/08_report/00_sections.ipynb #94b443f3
 SECTION_FORMATS: dict[str, Callable[..., str]] = {
     **dict.fromkeys(
@@ -368,15 +390,17 @@ SECTION_FORMATS: dict[str, Callable[..., str]] = {
             "share",
             "share of the true group",
             "share of the true category",
+            "wanted",
             "answered",
             "right",
         ],
         share_text,
     ),
-    "wanted": "{:.2f}".format,
     **dict.fromkeys(["papers", "training papers", "test papers"], count_text),
     **dict.fromkeys(["precision", "recall", "F1"], score_text),
+    **dict.fromkeys(["average precision", "linear", "threshold"], score_text),
     "gain per doubling": difference_text,
+    **dict.fromkeys(["group", "true", "predicted", "label", "suggested"], class_text),
     **dict.fromkeys(
         ["part", "month", "category", "95 % interval", "95 % interval of F1"],
         non_breaking,
@@ -508,21 +532,31 @@ def _intervals(
     return intervals, compare_predictions(test.labels, *models)
 
 
+def _against_text(
+    compared: Comparison,  # with the linear family
+) -> str:  # a sentence
+    "Whether a model is better than the linear family."
+    verdicts = compared.metrics["verdict"]
+    if set(verdicts) == {"identical"}:
+        return "Its predictions are identical to those of the linear family."
+    accuracy, macro_f1 = verdicts[["accuracy", "macro_f1"]]
+    return f"Against the linear family: accuracy {accuracy}, macro F1 {macro_f1}."
+
+# %% ../../nbs/08_report/00_sections.ipynb #7b06dbb0
 def confidence_interval_section(
     context: EvaluationContext,  # a fitted model and its test papers
 ) -> SectionResult:  # without tables: the page puts intervals beside the scores
     "Intervals of the scores, and the comparison with linear. Raises `BadScores`."
     intervals, compared = _intervals(context)
-    low, high = map(score_text, intervals.scores.loc["accuracy", ["low", "high"]])
+    value, low, high = map(score_text, intervals.scores.loc["accuracy"])
     summary = (
-        "On other papers like these, accuracy would mostly lie between "
-        f"{low} and {high}."
+        f"Accuracy is {value}; on other papers like these it would mostly lie in the "
+        f"interval {low} to {high}."
     )
     if compared is None:
         return SectionResult(summary, {"intervals": intervals.to_dict()})
-    accuracy, macro_f1 = compared.metrics["verdict"][["accuracy", "macro_f1"]]
     return SectionResult(
-        f"{summary} Against linear: accuracy {accuracy}, macro F1 {macro_f1}.",
+        f"{summary} {_against_text(compared)}",
         {"intervals": intervals.to_dict(), "against_linear": compared.to_dict()},
     )
 
@@ -538,29 +572,62 @@ def _interval_texts(
 MIN_RANKED_PAPERS = 10  # of a category in the table of best and worst
 
 
+def _training_papers(
+    context: EvaluationContext,  # of a model of categories
+) -> pd.Series:  # code → its training papers; empty where there are none
+    "How many papers each category was learnt from."
+    names = paper_labels(context.prepared.subset("train")[0], "category")
+    return pd.Series(names, dtype="str").value_counts().drop("", errors="ignore")
+
+
 def _category_table(
     scores: Scores,  # of categories
-) -> pd.DataFrame:  # category, name, precision, recall, F1, papers
+    learnt: pd.Series,  # from `_training_papers`
+) -> (
+    pd.DataFrame
+):  # category, name, training papers, precision, recall, F1, test papers
     "Scores of each category, the largest first."
-    table = scores.per_class.rename(columns={"f1": "F1", "support": "papers"})
+    table = scores.per_class.rename(columns={"f1": "F1", "support": "test papers"})
+    if len(learnt):
+        counts = learnt.reindex(table.index, fill_value=0).to_numpy()
+        table.insert(0, "training papers", counts)
     table.insert(0, "name", [CATEGORIES.get(str(code), "") for code in table.index])
     table = table.rename_axis("category").reset_index()
     return table.sort_values(
-        "papers", ascending=False, kind="stable", ignore_index=True
+        "test papers", ascending=False, kind="stable", ignore_index=True
     )
 
-
+# %% ../../nbs/08_report/00_sections.ipynb #04005eed
 def _best_and_worst(
     table: pd.DataFrame,  # as `_category_table` makes it
     most: int = 10,  # categories of each kind
 ) -> dict[str, pd.DataFrame]:  # caption → table
     "Categories with the highest and with the lowest F1."
-    known = table[table["papers"] >= MIN_RANKED_PAPERS]
+    known = table[table["test papers"] >= MIN_RANKED_PAPERS]
     ranked = known.sort_values("F1", ascending=False, kind="stable")
     many = f"Of those with {MIN_RANKED_PAPERS} test papers or more,"
     best, worst = ranked.head(most), ranked.iloc[most:].tail(most)[::-1]
     tables = {f"{many} the highest F1:": best, f"{many} the lowest F1:": worst}
     return {caption: rows for caption, rows in tables.items() if len(rows)}
+
+# %% ../../nbs/08_report/00_sections.ipynb #5a4e1687
+def _tree(
+    table: pd.DataFrame,  # as `_category_table` makes it
+    groups: Scores,  # of the groups, by sums
+) -> tuple[pd.DataFrame, dict[str, pd.DataFrame]]:  # of groups; caption → categories
+    "Groups and their categories with sizes and F1."
+    counts = table.filter(["training papers", "test papers"])
+    table = table[counts.sum(axis=1) > 0]  # what nobody has seen is left out
+    of_group, rows, below = table["category"].map(group_of), [], {}
+    for group in groups.labels:
+        own = table[of_group == group]
+        if own.empty:
+            continue
+        row = {"group": group, "categories": len(own)}
+        row |= own.filter(["training papers", "test papers"]).sum().to_dict()
+        rows.append(row | {"F1": groups.per_class.loc[group, "f1"]})
+        below[f"{with_name(group)}: {len(own)} categories"] = own
+    return pd.DataFrame(rows), below
 
 # %% ../../nbs/08_report/00_sections.ipynb #c3b3d35f
 def _categories_summary(
@@ -591,13 +658,17 @@ def _level_table(
 # %% ../../nbs/08_report/00_sections.ipynb #9e3da6bf
 def categories_section(
     context: EvaluationContext,  # of a model that answers in categories
-) -> SectionResult:  # scores, best and worst categories, all of them in a folded table
+) -> SectionResult:  # scores, best and worst categories, the tree in folded tables
     "Scores of the category level. Raises `BadScores` and `SectionUnavailable`."
     if context.level != "category":
         raise SectionUnavailable("the model answers in groups")
     scores, base = predictions_scores(context.predictions), context.baseline_predictions
-    table = _category_table(scores.categories)
-    record = {"level": "category", **scores.to_dict()}
+    table = _category_table(scores.categories, _training_papers(context))
+    groups, below = _tree(table, scores.groups)
+    record = {"level": "category", **scores.to_dict(), "tree": groups}
+    if "training papers" in table:
+        learnt = table.set_index("category")["training papers"]
+        record["training_papers"] = learnt.to_dict()
     if base is not None:
         record["linear_level"] = predictions_scores(base).to_dict()
     shown = {"All scores:": _level_table(level_intervals(scores))}
@@ -605,9 +676,9 @@ def categories_section(
     return SectionResult(
         f"{_categories_summary(scores)} {notes}".strip(),
         record,
-        shown | _best_and_worst(table),
+        shown | _best_and_worst(table) | {"Groups:": groups},
         files={"categories.csv": table},
-        folded={f"All {len(table)} categories": table},
+        folded=below,
     )
 
 # %% ../../nbs/08_report/00_sections.ipynb #c853d79e
@@ -619,10 +690,10 @@ def _reliability_text(
     row = table[(table["low"] < confidence) & (confidence <= table["high"])].iloc[0]
     if row["papers"] < MIN_COVERED:
         return ""
-    low, high, right = (share_text(row[key], 0) for key in ("low", "high", "accuracy"))
+    low, high = score_text(row["low"]), score_text(row["high"])
     return (
-        f"Of the {count_text(row['papers'])} papers on which it was {low} to {high} "
-        f"sure, {right} were right. "
+        f"Of the {count_text(row['papers'])} papers with a confidence of {low} to "
+        f"{high}, {share_text(row['accuracy'])} were right. "
     )
 
 # %% ../../nbs/08_report/00_sections.ipynb #6d2bc70e
@@ -646,17 +717,24 @@ def _calibration_method(
     name = type(getattr(classifier, "calibration_", None)).__name__
     return re.sub("(?<=[a-z])(?=[A-Z])", " ", name).lower()
 
+
+def _has_softmax(
+    classifier: Classifier,  # fitted
+) -> bool:  # False: its scores are margins of support vector machines
+    "Whether scores before calibration are those of a softmax."
+    return not isinstance(classifier, SoftmaxFit) or classifier.softmax_ is not None
+
 # %% ../../nbs/08_report/00_sections.ipynb #c594302d
 def _draw_calibration(
-    tables: Mapping[str, pd.DataFrame],  # before and after: as `reliability` makes it
-    errors: list[str],  # calibration error before and after, as texts
+    tables: Mapping[str, pd.DataFrame],  # before (if known), after: from `reliability`
+    errors: Mapping[str, str],  # calibration error of each, as text
 ) -> Picture:  # of the reliability diagram
     "The reliability diagram, before and after calibration."
     named = {f"{name} calibration": table for name, table in tables.items()}
+    texts = ", ".join(f"{name} calibration {text}" for name, text in errors.items())
     return draw(
         lambda axes: plot_reliability(named, axes),
-        f"Reliability. Calibration error before calibration {errors[0]}, "
-        f"after it {errors[1]}.",
+        f"Reliability. Calibration error {texts}.",
         (4.4, 4.4),
         caption="Each dot is a bin of papers; "
         "on the dotted line, confidence is accuracy.",
@@ -665,11 +743,12 @@ def _draw_calibration(
 # %% ../../nbs/08_report/00_sections.ipynb #68d63c36
 def _calibration_of(
     predictions: Predictions,  # of the model on its test papers
+    softmaxed: bool = True,  # whether its scores are those of a softmax
 ) -> tuple[dict[str, pd.DataFrame], dict[str, dict[str, float]]]:  # reliability, scores
-    "Reliability and scores before and after calibration."
+    "Reliability and scores after calibration, and before it where there are any."
     labels, classes = predictions.labels, predictions.classes
-    before, after = softmax(predictions.decision_scores), predictions.probabilities
-    both = {"before": before, "after": after}
+    before = {"before": softmax(predictions.decision_scores)} if softmaxed else {}
+    both = before | {"after": predictions.probabilities}
     tables = {
         name: reliability(labels, shares, classes=classes)
         for name, shares in both.items()
@@ -680,24 +759,48 @@ def _calibration_of(
     }
     return tables, scores
 
+# %% ../../nbs/08_report/00_sections.ipynb #eaa505d5
+def _before_text(
+    before: str | None,  # calibration error of the softmax; None: there is none
+    method: str,  # of the calibration
+) -> str:  # a sentence
+    "What calibration is compared with."
+    if before is None:
+        return (
+            f"The scores before {method} are margins, not probabilities, so there is "
+            "no error to compare with."
+        )
+    return f"Before calibration ({method}), the model's own softmax had {before}."
 
+
+def _calibration_summary(
+    tables: Mapping[str, pd.DataFrame],  # from `reliability`, before and after
+    errors: Mapping[str, str],  # calibration error of each, as text
+    method: str,  # of the calibration
+) -> str:  # a few sentences
+    "How far confidence and accuracy are apart."
+    return (
+        f"{_reliability_text(tables['after'])}Confidence and accuracy are "
+        f"{errors['after']} apart on average (expected calibration error, 15 bins). "
+        f"{_before_text(errors.get('before'), method)} Of all three figures, less is "
+        "better."
+    )
+
+# %% ../../nbs/08_report/00_sections.ipynb #af193535
 def calibration_section(
     context: EvaluationContext,  # a fitted model and its test papers
 ) -> SectionResult:  # with a table of scores and the reliability diagram
     "Reliability and calibration error before and after. Raises `BadScores`."
-    tables, scores = _calibration_of(context.predictions)
-    errors = [score_text(of["calibration_error"]) for of in scores.values()]
+    known = context.predictions, _has_softmax(context.classifier)
+    tables, scores = _calibration_of(*known)
+    errors = {name: score_text(of["calibration_error"]) for name, of in scores.items()}
     method = _calibration_method(context.classifier)
-    summary = (
-        f"{_reliability_text(tables['after'])}Confidence and accuracy are {errors[1]} "
-        "apart on average (expected calibration error, 15 bins); before calibration, "
-        f"here by {method}, it was {errors[0]}. Of all three figures, less is better."
-    )
+    summary = _calibration_summary(tables, errors, method)
     curves = {name: table[table["papers"] > 0] for name, table in tables.items()}
     record = {"method": method, "bins": 15, **scores, "reliability": curves}
     rows = [{"calibration": name} | row for name, row in scores.items()]
     if context.level == "category":
-        _, sums = _calibration_of(group_sums(context.predictions))
+        _, sums = _calibration_of(group_sums(context.predictions), known[1])
         record["group"] = sums
         rows += [{"calibration": f"groups, {name}"} | row for name, row in sums.items()]
         error = score_text(sums["after"]["calibration_error"])
@@ -750,13 +853,13 @@ def _threshold_text(
     if stored["threshold"] is None:
         return (
             "No threshold is stored with this model; the table says what each would "
-            "bring on these papers."
+            "do on these papers."
         )
     text = (
-        f"To be right in {share_text(stored['wanted'], 0)} of its answers, it must be "
-        f"{score_text(stored['threshold'])} sure, by the papers that it was "
-        f"calibrated on. Here it then answers {share_text(stored['coverage'])} of the "
-        "papers"
+        f"For {share_text(stored['wanted'])} of its answers to be right, its "
+        f"probability must be {score_text(stored['threshold'])} or more, by the papers "
+        "that it was calibrated on. Here it then answers "
+        f"{share_text(stored['coverage'])} of the papers"
     )
     if stored["accuracy"] is None:
         return f"{text}."
@@ -793,7 +896,7 @@ def _draw_coverage(
             axes.legend(frameon=False, loc="lower left")
 
     pairs = zip(table["accuracy"], table["coverage"], strict=True)
-    steps = ", ".join(f"{score_text(a)} of {share_text(c, 0)}" for a, c in pairs)
+    steps = ", ".join(f"{score_text(a)} of {share_text(c)}" for a, c in pairs)
     alt = f"Accuracy by share of papers answered: {steps}."
     caption = (
         "The surest answers first: further to the right, more papers are answered."
@@ -854,13 +957,13 @@ def _lenient_summary(
         f"{share_text(lenient)} of its answers are acceptable, where "
         f"{share_text(strict)} name the primary {level}."
     )
-    rest = f" It is right least often in: {', '.join(parts)}." if parts else ""
+    rest = f" Accuracy is lowest in: {', '.join(parts)}." if parts else ""
     return summary + rest
 
 # %% ../../nbs/08_report/00_sections.ipynb #69934369
 def _table_of_parts(
     tables: Iterable[pd.DataFrame],  # as `scores_by` makes them
-) -> pd.DataFrame:  # part, papers, strict, 95 % interval, lenient, macro F1
+) -> pd.DataFrame:  # part, papers, accuracy, 95 % interval, lenient accuracy, macro F1
     "Scores by part, one table below the other."
     parts = [
         table.set_axis(["part", *table.columns[1:]], axis=1).astype({"part": str})
@@ -868,7 +971,9 @@ def _table_of_parts(
     ]
     rows = pd.concat(parts)
     rows["95 % interval"] = _interval_texts(rows)
-    return rows[["part", "papers", "strict", "95 % interval", "lenient", "macro F1"]]
+    rows = rows.rename(columns={"strict": "accuracy", "lenient": "lenient accuracy"})
+    columns = ["accuracy", "95 % interval", "lenient accuracy", "macro F1"]
+    return rows[["part", "papers", *columns]]
 
 # %% ../../nbs/08_report/00_sections.ipynb #01a5af9d
 def lenient_accuracy_section(
@@ -936,12 +1041,12 @@ def _papers_html(
     tested, rows = context.predictions.papers, papers.to_dict("records")
     texts = dict(zip(tested["aid"], paper_texts(tested), strict=True))
     for row in rows:
-        sure, wrong = share_text(row["probability"]), row["predicted"]
-        row["note"] = f"{row['true']} called {wrong}, {sure} sure"
+        sure, wrong = score_text(row["probability"]), row["predicted"]
+        row["note"] = f"{row['true']} predicted as {wrong}, probability {sure}"
         row["support"], row["against"] = top_contributions(
             context.classifier, texts[row["aid"]], wrong
         )
-    lede = "The papers that it was most surely wrong about, of each frequent confusion:"
+    lede = "The most confident mistakes of each frequent confusion:"
     return render_template("paper_list.html", rows=rows, lede=lede)
 
 # %% ../../nbs/08_report/00_sections.ipynb #9ed3aabb
@@ -956,33 +1061,31 @@ def _mistakes_summary(
     noun = "papers" if first["papers"] > 1 else "paper"
     return (
         f"{count_text(len(mistakes))} of {count_text(papers)} papers are in the wrong "
-        f"{level}; {listed} of these are listed under the {level} that they were "
-        f"given, too. Most often {first['true']} is called {first['predicted']}: "
-        f"{count_text(first['papers'])} {noun}, "
-        f"{share_text(first['share'], 0)} of all {first['true']}."
+        f"{level}; {listed} of these are also listed under the {level} that was "
+        f"predicted. Most often {with_name(first['true'])} is taken for "
+        f"{with_name(first['predicted'])}: {count_text(first['papers'])} {noun}, "
+        f"{share_text(first['share'])} of all {first['true']}."
     )
 
 # %% ../../nbs/08_report/00_sections.ipynb #b10f5cc5
-_PAIR_COLUMNS = {
-    "predicted": "called",
-    "listed": "listed there too",
-}
-_SHARE_COLUMN = {
-    level: {"share": f"share of the true {level}"} for level in ("group", "category")
-}
+_PAIRS_SHOWN = 10  # in a table
 
 
-def _pairs_table(
-    pairs: pd.DataFrame,  # as `confused_pairs` makes it
+def _pairs_tables(
+    pairs: pd.DataFrame,  # as `confused_pairs` makes it, of all pairs
     level: str,  # group or category
-) -> pd.DataFrame:  # as a page shows it
-    "Confused pairs; codes of categories are not broken at their hyphens."
-    if level == "category":
-        names = {name: pairs[name].map(non_breaking) for name in ("true", "predicted")}
-        pairs = pairs.assign(**names)
-    return pairs.rename(columns=_PAIR_COLUMNS | _SHARE_COLUMN[level])
+) -> dict[str, pd.DataFrame]:  # caption → table
+    "The most frequent confusions; of categories, those within and across groups."
+    names = {"share": f"share of the true {level}", "listed": "also listed"}
+    shown = pairs.rename(columns=names)
+    if level == "group":
+        return {"": shown.head(_PAIRS_SHOWN)}
+    groups = [pairs[name].map(group_of) for name in ("true", "predicted")]
+    inside = groups[0] == groups[1]
+    kinds = {"Within a group:": shown[inside], "Across groups:": shown[~inside]}
+    return {name: of.head(_PAIRS_SHOWN) for name, of in kinds.items() if len(of)}
 
-
+# %% ../../nbs/08_report/00_sections.ipynb #263e845e
 def _draw_within(
     scores: Scores,  # of categories
     most: int = 3,  # groups at most, those with most papers
@@ -1002,7 +1105,7 @@ def _draw_within(
         )
     return pictures
 
-
+# %% ../../nbs/08_report/00_sections.ipynb #ee43fcd3
 def mistakes_section(
     context: EvaluationContext,  # a fitted model and its test papers
     most: int = 8,  # papers to show with their titles
@@ -1014,18 +1117,20 @@ def mistakes_section(
         tested.scores.n,
     )
     level, classes = level_of(tested.classes), tested.classes
-    pairs = confused_pairs(*given, 10 if level == "group" else 15, classes)
+    pairs = confused_pairs(*given, len(classes) ** 2, classes)
     if pairs.empty:
         nothing: dict[str, Any] = {"confused_pairs": [], "surest_mistakes": []}
         return SectionResult("On these papers, nowhere.", nothing)
+    tables = _pairs_tables(pairs, level)
+    shown_pairs = sorted(row for table in tables.values() for row in table.index)
     errors = partial(most_confident_errors, *given, classes=classes)
     every = errors(per_pair=n_papers, top=len(classes) ** 2)
     shown = errors(per_pair=2, top=(most + 1) // 2, titles=True)
     surest = errors(per_pair=5, top=10)
     return SectionResult(
         _mistakes_summary(pairs, every, n_papers, level),
-        {"confused_pairs": pairs, "surest_mistakes": surest},
-        {"": _pairs_table(pairs, level)},
+        {"confused_pairs": pairs.loc[shown_pairs], "surest_mistakes": surest},
+        tables,
         _draw_within(tested.scores) if level == "category" else {},
         files={"mistakes.csv": every},
         private_html=_papers_html(context, shown.head(most)),
@@ -1092,8 +1197,8 @@ def _ambiguity_text(
     return (
         f"Not every mistake can be avoided: {share} of the test papers are of several "
         "groups. A model that knew these groups, and chose among them by the majority "
-        "or as this model does, would name the primary group of "
-        f"{share_text(bound.lower_bound)} of all papers."
+        "or as this model does, would have an accuracy of "
+        f"{score_text(bound.lower_bound)}."
     )
 
 # %% ../../nbs/08_report/00_sections.ipynb #7658b1a5
@@ -1115,12 +1220,12 @@ def _label_issues(
 def _issue_pairs(
     issues: pd.DataFrame,  # as `label_issues_table` makes it
     most: int = 12,  # pairs to name
-) -> pd.DataFrame:  # label, rather, papers, listed there too
-    "How often one label should rather be another one."
+) -> pd.DataFrame:  # label, suggested, papers, also listed
+    "How often one label should be another one."
     groups = issues.groupby(["label", "predicted"], sort=False)
     pairs = groups.agg(papers=("aid", "size"), listed=("listed", "sum")).reset_index()
     pairs = pairs.sort_values("papers", ascending=False, kind="stable").head(most)
-    return pairs.rename(columns={"predicted": "rather", "listed": "listed there too"})
+    return pairs.rename(columns={"predicted": "suggested", "listed": "also listed"})
 
 # %% ../../nbs/08_report/00_sections.ipynb #cfc2f48d
 def _issues_html(
@@ -1135,8 +1240,8 @@ def _issues_html(
     rows = issues.head(most).merge(titles, on="aid", how="left").to_dict("records")
     for row in rows:
         row["note"] = (
-            f"labelled {row['label']} ({share_text(row['p_label'])}), "
-            f"rather {row['predicted']} ({share_text(row['p_predicted'])})"
+            f"label {row['label']}, probability {score_text(row['p_label'])}; "
+            f"suggested {row['predicted']}, {score_text(row['p_predicted'])}"
         )
     more = f", of {count_text(len(issues))} in label_issues.csv"
     lede = f"The most likely errors{more if len(issues) > most else ''}:"
@@ -1154,9 +1259,9 @@ def _issues_summary(
     return (
         f"Of {count_text(papers)} {kind}, {count_text(len(issues))} "
         f"({share_text(len(issues) / papers)}) have a label that is likely wrong, by "
-        f"{whose} ({'out of fold; ' if trained else ''}confident learning); "
-        f"{count_text(issues['listed'].sum())} of them are also listed under the group "
-        "that it would give."
+        f"confident learning with {whose}{', out of fold' if trained else ''}; "
+        f"{count_text(issues['listed'].sum())} of them are also listed under the "
+        "suggested group."
     )
 
 # %% ../../nbs/08_report/00_sections.ipynb #a0525fb3
@@ -1288,18 +1393,21 @@ def _draw_curve(
 
 # %% ../../nbs/08_report/00_sections.ipynb #08b3d4b4
 def _needing_papers_text(
-    groups: list[str],  # as `groups_needing_papers` finds them
+    groups: pd.DataFrame,  # as `groups_needing_papers` makes it
 ) -> str:  # a sentence or two
-    "Which groups have too few papers."
-    if not groups:
-        return (
-            "No group has too few papers: none is both below the mean and still rising "
-            "significantly."
-        )
-    return (
-        f"Too few papers: {', '.join(groups)}. They are below the mean, "
-        "and each doubling of their papers still pays: collect these first."
+    "The rule by which a group has too few papers, and which have."
+    rule = (
+        "A group has too few papers if its F1 is below macro F1, and each doubling of "
+        f"the training papers gains more than {score_text(MIN_GAIN)} and more than two "
+        "standard errors of that gain"
     )
+    named = {
+        kind: ", ".join(map(with_name, groups.loc[groups["too_few"] == kind, "group"]))
+        for kind in ("yes", "undecided")
+    }
+    found = f"{named['yes'] or 'none'}"
+    rest = f"; undecided, because the gain may be noise: {named['undecided']}"
+    return f"{rule}: {found}{rest if named['undecided'] else ''}."
 
 # %% ../../nbs/08_report/00_sections.ipynb #9ff4d536
 _CURVE_COLUMNS = {
@@ -1307,7 +1415,8 @@ _CURVE_COLUMNS = {
     "test": "test papers",
     "f1": "F1",
     "per_doubling": "gain per doubling",
-    "starves": "too few papers",
+    "error": "standard error",
+    "too_few": "too few papers",
 }
 
 
@@ -1319,20 +1428,18 @@ def learning_curve_section(
     curve = _measure_curve(context, seeds)
     laws = {metric: fit_power_law(curve, metric) for metric in ("accuracy", "macro_f1")}
     groups = groups_needing_papers(curve)
-    few = groups.loc[groups["starves"], "group"].tolist()
-    fitted = {metric: power_law.to_dict() for metric, power_law in laws.items()}
     record = {
         "family": "linear",
         **curve.to_dict(),
-        "laws": fitted,
-        "too_few_papers": few,
+        "laws": {metric: power_law.to_dict() for metric, power_law in laws.items()},
+        "too_few_papers": groups.loc[groups["too_few"] == "yes", "group"].tolist(),
     }
     return SectionResult(
         "Measured with the linear family at its settings. Accuracy: "
         f"{laws['accuracy'].verdict}. Macro F1: {laws['macro_f1'].verdict}. "
-        f"{_needing_papers_text(few)}",
+        f"{_needing_papers_text(groups)}",
         {"learning_curve": record},
-        {"": groups.rename(columns=_CURVE_COLUMNS).drop(columns="error")},
+        {"": groups.rename(columns=_CURVE_COLUMNS)},
         _draw_curve(curve, laws["accuracy"]),
     )
 
@@ -1401,22 +1508,254 @@ def temporal_drift_section(
     drop, verdict = _temporal_split(context)
     record |= {"family": "linear", "older_and_newer": drop, "verdict": verdict}
     return SectionResult(
-        "A model of the linear family that was trained on older papers alone: "
-        f"{verdict}.",
+        f"A linear model that was trained on older papers alone: {verdict}.",
         {"temporal_drift": record},
         tables,
         {"temporal_drift.png": _draw_drift(drop, verdict)},
     )
 
+# %% ../../nbs/08_report/00_sections.ipynb #3e5c4af6
+def data_quality_section(
+    context: EvaluationContext,  # a fitted model and its papers
+) -> SectionResult:  # with a table of issues, the worst first
+    "Data issues of the table. Raises `CheckError`."
+    prepared = context.prepared
+    found = check_quality(prepared.papers, prepared.rejects)
+    rows = [
+        {
+            "severity": issue.severity,
+            "data issue": f"{issue.name}: {issue.what}",
+            "why it matters": issue.why,
+            "what to do": issue.action,
+        }
+        for issue in found.issues
+    ]
+    worst = [issue.what for issue in found.issues if issue.severity == SEVERITIES[0]]
+    high = f" Of high severity: {'; '.join(worst)}." if worst else ""
+    return SectionResult(
+        f"{found.verdict}.{high}",
+        {"data_quality": found.to_dict()},
+        {"": pd.DataFrame(rows)} if rows else {},
+    )
+
+# %% ../../nbs/08_report/00_sections.ipynb #e2ac0d88
+def _curve_record(
+    curves: Mapping[str, pd.DataFrame],  # class → from `precision_recall`
+) -> dict[str, dict[str, list[float]]]:  # class → column → four digits of each point
+    "Curves for report.json."
+    return {
+        name: curve.round(4).to_dict(orient="list") for name, curve in curves.items()
+    }
+
+
+def _average_table(
+    averages: Mapping[str, pd.Series],  # column → from `average_precision`
+    support: pd.Series,  # test papers of each class
+) -> pd.DataFrame:  # group, average precision, linear (if known), test papers
+    "Average precision of each class that has test papers."
+    table = pd.DataFrame(dict(averages)).assign(**{"test papers": support})
+    return table[support > 0].rename_axis("group").reset_index()
+
+
+def _average_text(
+    average: pd.Series,  # from `average_precision`
+) -> str:  # a sentence
+    "The classes with the highest and the lowest average precision."
+    known = average.dropna()
+    best, worst = known.idxmax(), known.idxmin()
+    return (
+        "Average precision, over all thresholds from which a paper could be listed "
+        f"under a group, is {score_text(known.mean())} on average: highest for "
+        f"{with_name(best)} at {score_text(known[best])}, lowest for "
+        f"{with_name(worst)} at {score_text(known[worst])}."
+    )
+
+# %% ../../nbs/08_report/00_sections.ipynb #7adbd1cb
+def _draw_precision_recall(
+    curves: Mapping[str, list[pd.DataFrame]],  # class → of the model, then of linear
+    scores: Scores,  # of the model
+    average: pd.Series,  # from `average_precision`
+) -> Picture:  # small panels
+    "Precision-recall curves of the groups."
+    texts = ", ".join(f"{name} {score_text(average[name])}" for name in curves)
+    both = "; red: the linear family" if len(next(iter(curves.values()))) > 1 else ""
+    rows = math.ceil(len(curves) / 2)
+    return draw(
+        lambda panels: plot_precision_recall(
+            np.atleast_2d(panels), curves, scores, average
+        ),
+        f"Precision-recall curves. Average precision: {texts}.",
+        (5.6, 0.5 + 1.5 * rows),
+        grid=(rows, 2),
+        caption="Above each panel the average precision. Circle: what the model does "
+        f"where it names the most probable group; blue: this model{both}.",
+    )
+
+
+def precision_recall_section(
+    context: EvaluationContext,  # a fitted model and its test papers
+) -> SectionResult:  # with a table of average precision and small panels
+    "Precision-recall curves of the groups. Raises `BadScores`."
+    named = {"average precision": group_sums(context.predictions)}
+    if context.baseline_predictions is not None:
+        named["linear"] = group_sums(context.baseline_predictions)
+    given = {name: (of.labels, of.probabilities) for name, of in named.items()}
+    curves = {name: precision_recall(*of) for name, of in given.items()}
+    averages = {name: average_precision(*of) for name, of in given.items()}
+    own, scores = averages["average precision"], named["average precision"].scores
+    groups = list(curves["average precision"])
+    pairs = {group: [of[group] for of in curves.values()] for group in groups}
+    record = {
+        name.replace(" ", "_"): {
+            "average": averages[name].to_dict(),
+            "curves": _curve_record(of),
+        }
+        for name, of in curves.items()
+    }
+    return SectionResult(
+        _average_text(own),
+        {"precision_recall": record},
+        {"": _average_table(averages, scores.per_class["support"])},
+        {"precision_recall.png": _draw_precision_recall(pairs, scores, own)},
+    )
+
+# %% ../../nbs/08_report/00_sections.ipynb #983bb9ed
+def _linear_level(
+    linear: LinearClassifier,  # fitted
+) -> str:  # group or category
+    "The level whose words are shown: groups, where they are learnt directly."
+    return "group" if hasattr(linear, "weights_") else "category"
+
+
+def _words_tables(
+    words: pd.DataFrame,  # from `class_words`
+    level: str,  # group or category
+) -> tuple[dict[str, pd.DataFrame], dict[str, pd.DataFrame]]:  # shown, and folded
+    "A row per class; of categories, a folded table per group."
+    joined = words.groupby("class", sort=True)["word"].agg(", ".join).reset_index()
+    table = joined.rename(columns={"class": level, "word": "words"})
+    if level == "group":
+        return {"": table}, {}
+    table.insert(1, "name", table["category"].map(name_of))
+    of_group = table["category"].map(group_of)
+    return {}, {with_name(group): own for group, own in table.groupby(of_group)}
+
+# %% ../../nbs/08_report/00_sections.ipynb #d5dfdd49
+def _labelled_texts(
+    context: EvaluationContext,  # with a linear classifier
+    level: str,  # group or category
+) -> tuple[list[str], np.ndarray]:  # texts, ids of the linear classifier's classes
+    "The training papers as the linear family sees them; all, where none are."
+    part = "train" if context.has_training_papers else "test"
+    papers, _ = context.prepared.subset(part)
+    if level == "group":
+        return context.linear._texts(papers), label_ids(papers)
+    names = paper_labels(papers, "category")
+    places = {str(code): i for i, code in enumerate(context.linear.labels_)}
+    ids = np.array([places.get(name, -1) for name in names])
+    return context.linear._texts(papers), ids
+
+
+def words_section(
+    context: EvaluationContext,  # with a linear classifier
+) -> SectionResult:  # with a table of words
+    "The words that speak for each class. Raises `SectionUnavailable`."
+    linear = context.linear
+    if not isinstance(linear, LinearClassifier):
+        raise SectionUnavailable("the saved model is not linear, and no other is here")
+    level = _linear_level(linear)
+    texts, ids = _labelled_texts(context, level)
+    words = class_words(linear, texts, ids, level, 10 if level == "group" else 6)
+    shown, folded = _words_tables(words, level)
+    whose = "this model" if linear is context.classifier else "the linear family"
+    of_class = {
+        str(name): dict(zip(own["word"], own["contribution"].round(4), strict=True))
+        for name, own in words.groupby("class")
+    }
+    return SectionResult(
+        f"The words that add most to the score of a {level} in {whose}, on average "
+        f"over its {'training ' if context.has_training_papers else ''}papers, the "
+        f"strongest first; words of fewer than {MIN_WORD_PAPERS} papers are left out.",
+        {"words": {"level": level, "papers": len(texts), "classes": of_class}},
+        shown,
+        folded=folded,
+    )
+
+# %% ../../nbs/08_report/00_sections.ipynb #be930355
+_TIMED_PAPERS = {"linear": 2000}  # of the test papers; 32 for families with an encoder
+
+
+def _papers_per_second(
+    classifier: Classifier,  # fitted
+    papers: pd.DataFrame,  # test papers
+) -> tuple[float, int]:  # papers a second; how many were timed
+    "How fast a model predicts."
+    some = papers.head(_TIMED_PAPERS.get(classifier.family, 32))
+    start = perf_counter()
+    classifier.predict_proba(some)
+    return len(some) / max(perf_counter() - start, 1e-9), len(some)
+
+
+def _folder_bytes(
+    folder: Path,  # of a bundle
+) -> int:  # of all files in it
+    "The size of a saved model."
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+
+
+def _model_bytes(
+    classifier: Classifier,  # fitted
+    bundle: Path | None,  # where it is saved; None: a linear one is saved to measure it
+) -> int | None:  # None: not known
+    "The size of a model as it is saved."
+    bundle = bundle or classifier.loaded_from
+    if bundle is not None and bundle.is_dir():
+        return _folder_bytes(bundle)
+    if classifier.family != "linear":
+        return None
+    with TemporaryDirectory() as folder:
+        return _folder_bytes(save_classifier(classifier, Path(folder) / "model"))
+
+# %% ../../nbs/08_report/00_sections.ipynb #a808f126
+def size_and_speed_section(
+    context: EvaluationContext,  # a fitted model and its test papers
+) -> SectionResult:  # with a table of the model and of the linear family
+    "Papers a second, and bytes, beside the scores that they pay for."
+    models = {"this model": (context.classifier, context.scores[0], context.bundle)}
+    if context.baseline is not None:
+        assert context.scores[1] is not None  # there is a baseline
+        models["linear"] = (context.baseline, context.scores[1], None)
+    record, rows = {}, []
+    for name, (classifier, scores, bundle) in models.items():
+        speed, timed = _papers_per_second(classifier, context.test[0])
+        size = _model_bytes(classifier, bundle)
+        known = {"papers_per_second": round(speed, 1), "timed": timed, "bytes": size}
+        record[name.replace(" ", "_")] = known
+        row = {"model": name, "papers a second": count_text(speed)}
+        row |= {"size": "–" if size is None else size_text(size)}
+        rows.append(row | {"accuracy": scores.accuracy, "macro F1": scores.macro_f1})
+    first = rows[0]
+    saved = "" if first["size"] == "–" else f", and the saved model has {first['size']}"
+    return SectionResult(
+        f"This model predicts {first['papers a second']} papers a second on {machine()}"
+        f"{saved}.",
+        {"size_and_speed": {"machine": machine(), **record}},
+        {"": pd.DataFrame(rows)},
+    )
+
 # %% ../../nbs/08_report/00_sections.ipynb #b56e63f9
 SECTIONS: dict[str, Section] = {
     "confidence_intervals": confidence_interval_section,
+    "precision_recall": precision_recall_section,
     "calibration": calibration_section,
     "abstention": abstention_section,
     "lenient_accuracy": lenient_accuracy_section,
     "mistakes": mistakes_section,
+    "words": words_section,
     "label_issues": label_issues_section,
     "learning_curve": learning_curve_section,
     "temporal_drift": temporal_drift_section,
+    "data_quality": data_quality_section,
+    "size_and_speed": size_and_speed_section,
     "categories": categories_section,
 }
