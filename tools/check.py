@@ -133,7 +133,7 @@ def check_tests(
 ) -> None:
     """What notebooks tell badly."""
     files = [path for path in sorted((ROOT / "tests").glob("test_*.py")) if path.stem != "test_site"]
-    call(sys.executable, "-m", "pytest", "-q", *files[half::2])
+    call(sys.executable, "-m", "pytest", "-q", "--durations", "10", *files[half::2])
 
 
 def stray(
