@@ -24,7 +24,9 @@ run: ## the main job, table to report, in a fresh folder (PAPERS=papers.xlsx FAM
 		name=$$(basename "$(PAPERS)"); name=$${name%%.*}; name=$${name:-papers}; out="runs/$$name"; n=2; \
 		while [ -e "$$out" ] || [ -e "$$out.partial" ]; do out="runs/$$name-$$n"; n=$$((n + 1)); done; \
 	fi; \
-	mkdir -p "$$(dirname "$$out")" && exec .venv/bin/arxiv-nbclf run "$(PAPERS)" --out "$$out" --family "$(FAMILY)" --level "$(LEVEL)" $(ARGS)
+	mkdir -p "$$(dirname "$$out")" && \
+	set -- run "$(PAPERS)" --out "$$out" --family "$(FAMILY)" --level "$(LEVEL)" $(ARGS); \
+	echo "arxiv-nbclf $$*" >&2; exec .venv/bin/arxiv-nbclf "$$@"
 
 test: setup ## every check (STEPS='ruff mypy' for some of them)
 	@$(PY) tools/check.py $(STEPS)

@@ -29,7 +29,7 @@ from zlib import crc32
 import numpy as np
 import pandas as pd
 
-from .core.basics import ArxivNbclfError, log
+from .core.basics import ArxivNbclfError, log, plural
 from arxiv_nbclf.data.papers import (
     ARXIV_ID,
     BadPapers,
@@ -1130,10 +1130,10 @@ def _classes_of(
     given = np.where(names == "", papers["main_category"].astype(str), names)
     if left_out := left_out_labels(given, ids):
         log.info(
-            "%d papers are of %d categories with fewer than %d training papers, or of "
-            "divided archives: no model is fitted on them, and all count as errors",
-            sum(left_out.values()),
-            len(left_out),
+            "%s of %s with fewer than %d training papers, or of divided archives: no "
+            "model is fitted on them, and all count as errors",
+            plural(sum(left_out.values()), "paper"),
+            plural(len(left_out), "category"),
             min_papers,
         )
     return classes, ids, left_out

@@ -57,7 +57,7 @@ def test_what_does_not_come_is_missing_and_not_absent(
     arxiv.papers = withheld
     assert main([*words[:-1], str(tmp_path / "short.csv")]) == 0
     said = capsys.readouterr().err
-    assert f"1 of 100 papers did not come: {papers.aid[7]}; look" in said and "99 papers (99 by id)" in said and "; 1 papers did not come" in said
+    assert f"1 of 100 papers did not come: {papers.aid[7]}; look" in said and "99 papers (99 by id)" in said and "; 1 paper did not come" in said
     arxiv.always = "nothing found"
     assert main([*words[:-1], str(tmp_path / "none.csv")]) == 2
     said = capsys.readouterr().err

@@ -182,7 +182,7 @@ def test_a_shortfall_is_told_and_made_good(arxiv: ArxivServer, tmp_path: Path, c
     arxiv.always = "a paper withheld"
     assert main(words) == 0
     said = capsys.readouterr().err
-    assert "1 papers that arXiv counts did not come, the same command asks again" in said
+    assert "1 paper that arXiv counts did not come, the same command asks again" in said
     record = json.loads((tmp_path / "_papers.csv.harvest.json").read_text())
     assert sum(window["total"] - window["papers"] for window in record["windows"]) == 1
     arxiv.always = None

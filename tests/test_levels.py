@@ -108,7 +108,7 @@ def test_rare_and_divided_categories_are_left_out_and_counted(
     with caplog.at_level("INFO", log.name):
         model = make(min_papers=3).fit(few, few["main_category"])
     assert RARE in model.labels_ and model.fitted_["left_out"] == {"astro-ph": 3}
-    assert any("3 papers are not learnt from" in message for message in caplog.messages)
+    assert any("3 papers not learnt from" in message for message in caplog.messages)
     assert model.score(papers[3:6], ["astro-ph"] * 3) == 0  # they count as errors
 
 

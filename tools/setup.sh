@@ -15,7 +15,7 @@ there=$(cat "$stamp" 2>/dev/null || true)
 case "${1:-all} $there" in
     *" all $digest" | "run run $digest") exit 0 ;;
     "run all "* | "all "*) kind=all extras=train,offline,diagnose,fast,harvest,ray,serve,dev size="about 3.1 GB, five to ten minutes" ;;
-    *) kind=run extras=train,offline,diagnose,fast size="about 2.2 GB, some minutes" ;;
+    *) kind=run extras=train,offline,diagnose,fast size="about 2.2 GB, about five minutes" ;;
 esac
 
 if [ ! -f "$stamp" ]; then
@@ -31,11 +31,11 @@ if [ ! -f "$stamp" ]; then
             "Install one, or name it: make setup PYTHON=/path/to/python3" >&2
         exit 2
     fi
-    echo "setup: building .venv with $("$chosen" --version): $size" >&2
+    echo "setup: building .venv with $("$chosen" --version), the package and $extras: $size" >&2
     rm -rf .venv
     "$chosen" -m venv .venv
 else
-    echo "setup: bringing .venv up to date: at most $size" >&2
+    echo "setup: bringing .venv up to date, the package and $extras: at most $size" >&2
 fi
 rm -f "$stamp"
 .venv/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[$extras]"

@@ -74,6 +74,7 @@ from arxiv_nbclf.core.basics import (
     error_line,
     file_sha256,
     log,
+    plural,
     reason,
     write_json,
 )
@@ -886,9 +887,9 @@ def _log_left_out(
     most = sorted(codes, key=lambda code: -codes[code])[:5]
     named = ", ".join(f"{code} {codes[code]}" for code in most)
     log.info(
-        "%d papers are not learnt from: their categories have fewer than %d papers, or "
-        "are archives that were divided (%s%s)",
-        sum(codes.values()),
+        "%s not learnt from: of categories with fewer than %d papers, or of archives "
+        "that were divided (%s%s)",
+        plural(sum(codes.values()), "paper"),
         min_papers,
         named,
         ", …" if len(codes) > len(most) else "",

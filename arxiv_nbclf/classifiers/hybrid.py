@@ -51,7 +51,7 @@ from arxiv_nbclf.classifiers.linear import (
     tfidf_builder,
 )
 from .tokenization import MAX_LENGTH, TRUNCATIONS
-from ..core.basics import log
+from ..core.basics import log, require_extra
 from ..preprocessing import LABELS, MIN_PAPERS
 
 # %% ../../nbs/04_classifiers/07_hybrid.ipynb #fe7ca09d
@@ -365,6 +365,7 @@ class HybridScores(HybridSettings):
         self,
         folder: Path,  # of the bundle
     ) -> None:
+        require_extra("train", "torch", "transformers")
         super()._load_weights(folder)
         model, precision = self.softmax_, self.fitted_.get("precision")
         if model is None or model.center is None:

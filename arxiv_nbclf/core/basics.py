@@ -4,11 +4,11 @@
 
 # %% auto #0
 __all__ = ['log', 'LOCK_FILE', 'NO_LOCKS', 'CHECKPOINT_FOLDER', 'STUDY_FILE', 'T', 'BLOCK_ROWS', 'ArxivNbclfError', 'one_line',
-           'error_line', 'file_sha256', 'CannotWrite', 'system_error', 'reason', 'atomic_write', 'write_json',
+           'error_line', 'plural', 'file_sha256', 'CannotWrite', 'system_error', 'reason', 'atomic_write', 'write_json',
            'FolderExists', 'partial_folder', 'check_writable', 'check_plain', 'check_folder_free',
            'request_differences', 'open_partial', 'lock_folder', 'run_folder', 'find_finished_run', 'call_with_timeout',
-           'is_secondary_process', 'MissingExtra', 'require_extra', 'available_cores', 'map_blocks', 'machine',
-           'versions', 'stage', 'source_comments', 'node_comment', 'full_doc', 'with_full_docs']
+           'is_secondary_process', 'MissingExtra', 'install_command', 'require_extra', 'available_cores', 'map_blocks',
+           'machine', 'versions', 'stage', 'source_comments', 'node_comment', 'full_doc', 'with_full_docs']
 
 # %% ../../nbs/00_core/00_basics.ipynb #41b258db
 import ast
@@ -30,7 +30,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from errno import ENOLCK, ENOSYS, ENOTSUP, EOPNOTSUPP
 from hashlib import file_digest
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, requires, version
 from importlib.util import find_spec
 from itertools import chain
 from pathlib import Path
@@ -60,6 +60,15 @@ def error_line(
     "The message of an error about a file."
     line = one_line(f"{where}: {problem}")
     return line if len(line) <= 400 else line[:399] + "…"
+
+# %% ../../nbs/00_core/00_basics.ipynb #0870351a
+def plural(
+    count: int,  # of things
+    noun: str,  # one of them
+) -> str:  # such as "1 paper" or "12,355 categories"
+    "A number of things as text."
+    more = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
+    return f"{count:,} {noun if count == 1 else more}"
 
 # %% ../../nbs/00_core/00_basics.ipynb #f0340f82
 log = logging.getLogger("arxiv_nbclf")
@@ -490,16 +499,39 @@ def _installed(
         return False
 
 # %% ../../nbs/00_core/00_basics.ipynb #e7f05e67
+def install_command(
+    extra: str,  # of this library, such as train
+    *modules: str,  # import names, where the packages of the extra are not known
+) -> str:  # such as "pip install torch transformers"
+    "The command that installs the packages of an extra that are missing."
+    lines: list[str] = []
+    with suppress(PackageNotFoundError):
+        lines = requires("arxiv_nbclf") or []
+    of_extra = re.compile(rf"([\w.-]+).*;.*extra == [\"']{re.escape(extra)}[\"']")
+    found = [match[1] for line in lines if (match := of_extra.match(line))]
+    missing = [name for name in found if not _has_package(name)]
+    return f"pip install {' '.join(missing or modules)}"
+
+
+def _has_package(
+    name: str,  # of a distribution
+) -> bool:
+    "Whether a package is installed."
+    try:
+        return bool(version(name))
+    except PackageNotFoundError:
+        return False
+
+# %% ../../nbs/00_core/00_basics.ipynb #4f61ec9d
 def require_extra(
     extra: str,  # the extra of this library that brings the modules, such as train
     *modules: str,  # import names of what is needed
 ) -> None:
-    "Raise `MissingExtra`, which names the extra to install, before an import fails."
+    "Raise `MissingExtra`, with the command to run, before an import fails."
     if missing := [module for module in modules if not _installed(module)]:
         absent = ", ".join(missing) + (" is" if len(missing) == 1 else " are")
-        raise MissingExtra(
-            f"{absent} not installed: pip install 'arxiv_nbclf[{extra}]'"
-        )
+        command = install_command(extra, *missing)
+        raise MissingExtra(f"{absent} not installed: {command}")
 
 # %% ../../nbs/00_core/00_basics.ipynb #400059f7
 BLOCK_ROWS = 1024  # rows of a block: long enough that the threads cost nothing

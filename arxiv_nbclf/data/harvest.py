@@ -30,6 +30,8 @@ from arxiv_nbclf.core.basics import (
     log,
     open_partial,
     partial_folder,
+    plural,
+    require_extra,
     write_json,
 )
 from arxiv_nbclf.data.arxiv_client import (
@@ -352,6 +354,7 @@ def harvest_ids(
 ) -> pd.DataFrame:  # COLUMNS, chosen, withdrawn; in the order of the ids
     "Fetch papers by id; missing ones are logged. Raises `BadIds` and client errors."
     wanted = read_ids(ids)
+    require_extra("harvest", "urllib3", "defusedxml")
     check_reachable(api)
     with ApiClient(api, delay) as client:
         table = fetch_ids(client, wanted)
@@ -487,11 +490,11 @@ class Harvest:
         "One line."
         chosen = ", ".join(f"{count:,} {how}" for how, count in self.papers.items())
         missing = sum(done.missing_papers for done in self.shortfalls)
-        counted = "papers that arXiv counts did not come, the same command asks again"
-        short = f"; {missing:,} {counted}" if missing else ""
+        counted = "that arXiv counts did not come, the same command asks again"
+        short = f"; {plural(missing, 'paper')} {counted}" if missing else ""
         if self.missing_ids:
-            short = f"; {len(self.missing_ids):,} papers did not come"
-        papers = f"{self.papers.sum():,} papers ({chosen})"
+            short = f"; {plural(len(self.missing_ids), 'paper')} did not come"
+        papers = f"{plural(self.papers.sum(), 'paper')} ({chosen})"
         return f"{self.out}: {papers}, {self.new:,} of them new{short}"
 
 # %% ../../nbs/01_data/08_harvest.ipynb #df819546
@@ -783,6 +786,8 @@ def harvest(
     request = make_harvest_request(
         categories, start, end, per_group, ids, Path(snapshot).name if snapshot else api
     )
+    if not snapshot:
+        require_extra("harvest", "urllib3", "defusedxml")
     out = Path(out)
     with _partial_folder(out, request) as partial:
         if not snapshot and not request.ids:

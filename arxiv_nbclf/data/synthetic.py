@@ -303,7 +303,7 @@ _TEX = (
 
 # %% ../../nbs/01_data/02_synthetic.ipynb #2c007802
 def _chances(
-    seed: int,  # of numpy's generator
+    seed: int | Sequence[int],  # of numpy's generator
 ) -> Iterator[float]:  # uniform in [0, 1), without end
     "Random numbers one at a time."
     random = np.random.default_rng(seed)
@@ -420,6 +420,14 @@ def _write_record(
     number = f"{month[2:4]}{month[5:]}.{60_000 + row * 37 % 39_989}{version}"
     return {"aid": f"http://arxiv.org/abs/{number}", "published": published}
 
+# %% ../../nbs/01_data/02_synthetic.ipynb #f6e81e81
+def _title_words(
+    title: str,  # of a paper
+) -> frozenset[str]:  # equal for near-duplicates
+    "The words of a title without order, plural s and short ones such as the or via."
+    words = re.findall(r"\w{4,}", title.lower())
+    return frozenset(word.rstrip("s") for word in words)
+
 # %% ../../nbs/01_data/02_synthetic.ipynb #2597c785
 def sample(
     rows: int = 2000,  # how many papers, up to some millions; 2000 train in seconds
@@ -435,13 +443,15 @@ def sample(
     ['aid', 'categories', 'main_category', 'published', 'summary', 'title']
     """
     chances, words = _chances(seed), _vocabularies()
+    others, titles = _chances([seed, 2]), set[frozenset[str]]()
     codes = _sample_codes(rows, np.random.default_rng([seed, 1]).random(2 * rows))
     papers: list[dict[str, str]] = []
     bar = tqdm(codes, "papers", unit="", leave=False, disable=None, delay=1)
     for row, code in enumerate(bar):
         paper = _write_record(row, chances) | _write_paper(code, words, chances)
-        if row % 997 == 500:
-            paper["title"] = f"On {papers[-7]['title'].lower()}"
+        while (key := _title_words(paper["title"])) in titles:
+            paper["title"] = _write_paper(code, words, others)["title"]
+        titles.add(key)
         papers.append(paper)
     columns = "aid categories main_category published summary title".split()
     return pd.DataFrame(papers, columns=columns, dtype="str")

@@ -44,8 +44,11 @@ from arxiv_nbclf.core.basics import (
     FolderExists,
     available_cores,
     check_folder_free,
+    install_command,
     log,
     partial_folder,
+    plural,
+    require_extra,
     run_folder,
     write_json,
 )
@@ -148,7 +151,7 @@ def fastest_predictor(
     if has_native():
         return _native_predictor(classifier), available_cores()
     slow = "numba is not installed, so linear models score a tenth of the papers"
-    log.info("%s: pip install 'arxiv_nbclf[fast]'", slow)
+    log.info("%s: %s", slow, install_command("fast", "numba"))
     return classifier, 1
 
 # %% ../../nbs/09_deployment/01_bulk.ipynb #f829c4d5
@@ -218,8 +221,8 @@ class StreamResult:
 
     def __str__(self) -> str:
         return (
-            f"{self.papers:,} papers predicted, {self.rejects:,} rows rejected, "
-            f"{self.shards:,} shards in {self.folder}"
+            f"{plural(self.papers, 'paper')} predicted, {plural(self.rejects, 'row')} "
+            f"rejected, {plural(self.shards, 'shard')} in {self.folder}"
         )
 
 # %% ../../nbs/09_deployment/01_bulk.ipynb #d6746712
@@ -416,11 +419,9 @@ class PredictionSummary:
     rejects: int  # rows without a prediction
 
     def __str__(self) -> str:
-        papers, rows = (
-            f"{n:,} {noun}{'s' * (n != 1)}"
-            for n, noun in ((self.papers, "paper"), (self.rejects, "row"))
-        )
+        rows = plural(self.rejects, "row")
         rejected = f", {rows} rejected" if self.rejects else ""
+        papers = plural(self.papers, "paper")
         return f"{papers} predicted, {self.abstained:,} abstained{rejected}"
 
 # %% ../../nbs/09_deployment/01_bulk.ipynb #9d42778c
@@ -617,6 +618,8 @@ def _check_out(
     if engine not in ENGINES:
         known = ", ".join(ENGINES)
         raise BadPrediction(f"engine={engine!r} is not known: take one of {known}")
+    if engine == "ray":
+        require_extra("ray", "ray")
     if engine != "local" and whole:
         what = f"{engine} writes shards into a folder that all machines share"
         raise BadPrediction(f"{what}, not into {out}: name a folder as out=DIR")

@@ -28,6 +28,7 @@ from arxiv_nbclf.core.basics import (
     available_cores,
     error_line,
     log,
+    plural,
     request_differences,
     require_extra,
 )
@@ -57,10 +58,9 @@ class WorkerLayout:
     gpus: int = 0  # each: none or one
 
     def __str__(self) -> str:
-        each = f"{self.cpus} core{'s' if self.cpus != 1 else ''}"
-        plural = "s" if self.workers != 1 else ""
         card = " and an accelerator" if self.gpus else ""
-        return f"{self.workers:,} worker{plural}, each with {each}{card}"
+        each = plural(self.cpus, "core")
+        return f"{plural(self.workers, 'worker')}, each with {each}{card}"
 
 # %% ../../nbs/09_deployment/02_cluster.ipynb #bf7483e7
 class BadCluster(ArxivNbclfError):
@@ -321,8 +321,7 @@ def _start_workers(
 
     machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
     layout = plan_workers(machines, device_for(job.classifier))
-    plural = "s" if len(machines) != 1 else ""
-    log.info("on %d machine%s: %s", len(machines), plural, layout)
+    log.info("on %s: %s", plural(len(machines), "machine"), layout)
     actor: Any = ray.remote(Worker).options(
         scheduling_strategy="SPREAD",
         num_cpus=layout.cpus,

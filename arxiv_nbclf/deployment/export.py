@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['MAX_LABEL_CHANGE_SHARE', 'EXPORT_FORMATS', 'COMPARE_PAPERS', 'COMPARE_PAPERS_CASCADE', 'float32_scores', 'as_matrix',
            'fold_into_head', 'nearest_temperature', 'linear_calibration', 'write_hf', 'pipeline_probabilities',
-           'check_possible', 'Agreement', 'compare_probabilities', 'usage', 'export_card', 'Export', 'export_model',
-           'NotPushed', 'push_to_hub', 'hub_card', 'hub_files', 'Push', 'push_model']
+           'check_possible', 'Agreement', 'compare_probabilities', 'usage', 'export_card', 'Export', 'check_export',
+           'export_model', 'NotPushed', 'push_to_hub', 'hub_card', 'hub_files', 'Push', 'push_model']
 
 # %% ../../nbs/09_deployment/04_export.ipynb #18f0a599
 import json
@@ -615,6 +615,17 @@ def _export_record(
     }
 
 # %% ../../nbs/09_deployment/04_export.ipynb #a361d00f
+def check_export(
+    to: str,  # a key of EXPORT_FORMATS
+) -> None:
+    "Raise `BadExport` or `MissingExtra` before anything is read."
+    if to not in EXPORT_FORMATS:
+        known = ", ".join(EXPORT_FORMATS)
+        raise BadExport(f"to={to!r} is not known: take one of {known}")
+    runtime = ("onnx", "onnxruntime") if to != "hf" else ()
+    require_extra("train", "torch", "transformers", *runtime)
+
+
 def export_model(
     # a run folder or a bundle, of a fine-tuned or hybrid model
     model_folder: str | Path,
@@ -630,11 +641,7 @@ def export_model(
     "Write a saved model in another format. Raises `BadExport`, `CannotWrite`."
     model_folder, out = Path(model_folder), Path(out)
     check_folder_free(out)
-    if to not in EXPORT_FORMATS:
-        known = ", ".join(EXPORT_FORMATS)
-        raise BadExport(f"to={to!r} is not known: take one of {known}")
-    runtime = ("onnx", "onnxruntime") if to != "hf" else ()
-    require_extra("train", "torch", "transformers", *runtime)
+    check_export(to)
     classifier = load_classifier(model_folder)
     check_possible(classifier, to)
     record, learnt_by = _export_record(classifier, to, papers is not None), None

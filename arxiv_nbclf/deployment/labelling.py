@@ -22,7 +22,7 @@ from arxiv_nbclf.classifiers.linear import (
     inverse_document_frequency,
     tfidf,
 )
-from ..core.basics import ArxivNbclfError, check_folder_free
+from ..core.basics import ArxivNbclfError, check_folder_free, plural
 from ..data.chunks import read_chunks
 from ..data.papers import BadPapers
 from ..data.tables import check_table_path, write_table
@@ -160,7 +160,7 @@ class LabelQueue:
     def __str__(self) -> str:
         queued = f"{len(self.table):,} of {self.papers:,} papers to label"
         known = f", {self.known:,} left out that the model has learnt from"
-        rejected = f", {self.rejects:,} rows rejected"
+        rejected = f", {plural(self.rejects, 'row')} rejected"
         return queued + known * bool(self.known) + rejected * bool(self.rejects)
 
     __repr__ = __str__

@@ -40,6 +40,7 @@ from arxiv_nbclf.core.basics import (
     check_folder_free,
     error_line,
     log,
+    plural,
     reason,
 )
 from ..core.pages import html_page, render_template, write_files
@@ -581,8 +582,8 @@ class Review:
         shown = ", ".join(f"{n:,} {name}" for name, n in sorted(self.counts.items()))
         folds = f"; {self.out_of_fold:,} judged out of fold" if self.out_of_fold else ""
         missed = f"; {self.not_judged:,} not judged" if self.not_judged else ""
-        rows = self.actions.index.nunique()
-        return f"{rows:,} paper{'s' * (rows != 1)}: {shown}{folds}{missed}"
+        papers = plural(self.actions.index.nunique(), "paper")
+        return f"{papers}: {shown}{folds}{missed}"
 
     def _repr_html_(self) -> str:
         few = self.actions.head(10).to_html(index=False, escape=True)

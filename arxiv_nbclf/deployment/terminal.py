@@ -7,7 +7,7 @@ __all__ = ['MIN_WIDTH', 'SHOWN_ROWS', 'FIRST_ROWS', 'MAX_ANSWERS', 'argument_kin
            'missing_file', 'unknown_word', 'existing_file', 'existing_folder', 'Arguments', 'parse_arguments',
            'new_console', 'plain_text', 'bar', 'class_name', 'print_prediction', 'FirstPredictions',
            'print_predictions', 'marked_text', 'print_explanation', 'explanation_record', 'print_scores',
-           'fetch_papers', 'print_answers', 'predict_to_terminal', 'duration']
+           'print_leaderboard', 'fetch_papers', 'print_answers', 'predict_to_terminal', 'duration']
 
 # %% ../../nbs/09_deployment/08_terminal.ipynb #5d17d4aa
 import os
@@ -20,7 +20,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from ..core.basics import ArxivNbclfError, log, one_line
+from ..core.basics import ArxivNbclfError, log, one_line, plural
 from ..data.taxonomy import GROUP_NAMES, name_of
 
 if TYPE_CHECKING:
@@ -447,6 +447,54 @@ def print_scores(
         table.add_row(*texts, f"{scores['support']:,}")
     console.print(table)
 
+# %% ../../nbs/09_deployment/08_terminal.ipynb #69cd1fa3
+def _score_cells(
+    name: str,  # of a run
+    level: dict[str, Any],  # of a leaderboard.json: one level
+    metrics: Sequence[str],  # that are shown, the one that ranks first
+) -> list[str]:  # scores with intervals, then difference and verdict
+    "The scores of a run as the cells of a line."
+    scores = level["runs"][name]["scores"]
+    cells = ["{value:.3f} [{low:.3f}, {high:.3f}]".format(**scores[m]) for m in metrics]
+    if not (against := level["against_baseline"].get(name)):
+        return [*cells, ""]
+    found = against["metrics"][metrics[0]]
+    return [*cells, f"{found['difference']:+.3f} {found['verdict']}"]
+
+
+def print_leaderboard(
+    board: dict[str, Any],  # what leaderboard.json holds
+    console: "Console",  # where it is shown
+) -> None:
+    "Show a ranking of runs, best first, for each level."
+    from arxiv_nbclf.core.pages import duration_text, size_text
+
+    first, wide = board["ranked_by"], console.width >= 120
+    other = "accuracy" if first == "macro_f1" else "macro_f1"
+    metrics = [first, *[other] * (console.width >= 100)]
+    for level in (name for name in ("group", "category") if name in board):
+        found, names = board[level], ["run", "family"]
+        names += [metric.replace("_f1", " F1") for metric in metrics]
+        more = ["fit>", "model>"] if wide else []
+        table = _new_table(*names, f"against {found['baseline']}"[:40], *more)
+        for name in found["ranking"]:
+            fact = board["runs"][name]
+            cells = [
+                _cut(name, 24),
+                fact["family"],
+                *_score_cells(name, found, metrics),
+            ]
+            took, size = fact["fit_seconds"], fact["model_bytes"]
+            if wide:
+                cells += [
+                    duration_text(took) if took else "-",
+                    size_text(size) if size else "-",
+                ]
+            table.add_row(*(plain_text(cell, console) for cell in cells))
+        papers = plural(found["n_test"], "test paper")
+        console.print(plain_text(f"{level}, {papers}", console, "bold"))
+        console.print(table)
+
 # %% ../../nbs/09_deployment/08_terminal.ipynb #e7819844
 def fetch_papers(
     arguments: Arguments,  # texts or ids
@@ -481,8 +529,7 @@ def print_answers(
             console.print()
         name = " ".join(filter(None, [paper.get("aid"), paper["title"]]))
         print_prediction(found, name, console, top)
-    count = len(papers)
-    return f"{count:,} paper{'s' * (count != 1)}"
+    return plural(len(papers), "paper")
 
 # %% ../../nbs/09_deployment/08_terminal.ipynb #5b20dd9c
 def predict_to_terminal(

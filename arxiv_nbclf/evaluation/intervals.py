@@ -12,7 +12,8 @@ __all__ = ['RESAMPLES', 'MAX_DRAWS', 'HEADLINE_METRICS', 'COMPARED_METRICS', 'CO
 # %% ../../nbs/07_evaluation/01_intervals.ipynb #eadfb479
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from html import escape
@@ -42,6 +43,7 @@ from arxiv_nbclf.evaluation.metrics import (
     score_level,
     true_ranks,
 )
+from ..preprocessing import group_matrix
 
 # %% ../../nbs/07_evaluation/01_intervals.ipynb #74b44628
 def _draw_counts(
@@ -923,28 +925,42 @@ def _as_html(
     scores, verdicts = (table.to_html(border=0) for table in tables)
     return f"{scores}<p>{escape(_multiple_testing_note(run_comparison))}</p>{verdicts}"
 
+# %% ../../nbs/07_evaluation/01_intervals.ipynb #b12621a0
+def _with_groups(
+    run: TestPredictions,  # of either level
+) -> TestPredictions:  # with probabilities of groups; those of groups as they are
+    "A run whose answers are groups: sums over their categories."
+    if run.level == "group":
+        return run
+    groups = group_matrix(run.classes)
+    labels, shares = groups.argmax(axis=1)[run.labels], run.probabilities @ groups
+    return replace(
+        run, level="group", classes=GROUPS, labels=labels, probabilities=shares
+    )
+
 # %% ../../nbs/07_evaluation/01_intervals.ipynb #31c721d2
 def _with_unique_names(
     runs: Sequence[TestPredictions],  # in the order of the folders
     folders: Sequence[str | Path],  # where each run was read from
-) -> list[TestPredictions]:  # named by their paths where two folders have one name
+) -> list[TestPredictions]:  # named with folders above where two have one name
     "Raise `CannotCompare` if a run is given twice."
-    runs = list(runs)
-    if len({run.name for run in runs}) < len(runs):
-        runs = [
-            replace(run, name=str(folder))
-            for run, folder in zip(runs, folders, strict=True)
-        ]
-    names = [run.name for run in runs]
-    if twice := [name for place, name in enumerate(names) if name in names[:place]]:
-        raise CannotCompare(f"{twice[0]} was given twice; name different runs")
-    return runs
+    paths = [Path(folder).resolve().parts for folder in folders]
+    if twice := [path for place, path in enumerate(paths) if path in paths[:place]]:
+        raise CannotCompare(f"{twice[0][-1]} was given twice; name different runs")
+    for parts in range(1, max(map(len, paths)) + 1):
+        names = ["/".join(path[-parts:]) for path in paths]
+        if len({*names}) == len(names):
+            break
+    return [replace(run, name=name) for run, name in zip(runs, names, strict=True)]
 
 
 def _with_same_classes(
     runs: Sequence[TestPredictions],  # of one level
+    level: str | None = None,  # group: sums over categories; None: that of the runs
 ) -> list[TestPredictions]:  # with the classes of all of them; groups as they are
     "Runs whose columns mean the same. Raises `CannotCompare`."
+    if level == "group":
+        runs = [_with_groups(run) for run in runs]
     for run in runs:
         if run.level != runs[0].level:
             levels = f"{runs[0].name} and {run.name} answer at different levels"
@@ -965,63 +981,98 @@ def _with_same_classes(
     ]
 
 # %% ../../nbs/07_evaluation/01_intervals.ipynb #fc5c3f57
-def _compare_categories(
-    base: TestPredictions,  # the baseline
-    run: TestPredictions,  # of the same papers and classes; perhaps the baseline itself
-    resamples: int,  # of the test papers
-    seed: int,  # of the resamples
-) -> tuple[Intervals, Comparison | None]:  # no comparison for the baseline
-    "The same at category level."
-    scores, known = (
-        score_level(one.labels, one.probabilities, one.classes) for one in (run, base)
-    )
-    intervals = level_intervals(scores, resamples, seed)
-    if run is base:
-        return intervals, None
-    return intervals, compare_levels(known, scores, resamples, seed)
-
-
-def _compare_with(
-    base: TestPredictions,  # the baseline
-    run: TestPredictions,  # of the same papers; perhaps the baseline itself
-    resamples: int,  # of the test papers
-    seed: int,  # of the resamples
-) -> tuple[Intervals, Comparison | None]:  # no comparison for the baseline
-    "Scores of a run, and its comparison with the baseline."
-    draws = resamples, seed
+@contextmanager
+def _naming(
+    run: TestPredictions,  # that is scored in the block
+) -> Iterator[None]:
+    "Raise `CannotCompare`, with the name of a run, where it cannot be scored."
     try:
-        if run.level == "category":
-            return _compare_categories(base, run, *draws)
-        intervals = score_intervals(run.labels, run.probabilities, *draws)
-        if run is base:
-            return intervals, None
-        models = base.probabilities, run.probabilities
-        return intervals, compare_predictions(run.labels, *models, *draws)
+        yield
     except BadScores as error:
         problem = f"predictions.parquet cannot be scored: {error}"
         raise CannotCompare(f"{run.name}: {problem}") from error
 
+
+def _run_intervals(
+    run: TestPredictions,  # of either level
+    resamples: int,  # of the test papers
+    seed: int,  # of the resamples
+) -> Intervals:
+    "Scores of a run."
+    with _naming(run):
+        if run.level == "group":
+            return score_intervals(run.labels, run.probabilities, resamples, seed)
+        scores = score_level(run.labels, run.probabilities, run.classes)
+        return level_intervals(scores, resamples, seed)
+
+# %% ../../nbs/07_evaluation/01_intervals.ipynb #13cf3660
+def _compare_with(
+    base: TestPredictions,  # the baseline
+    run: TestPredictions,  # of the same papers and classes
+    resamples: int,  # of the test papers
+    seed: int,  # of the resamples
+) -> Comparison:
+    "A run compared with the baseline."
+    draws = resamples, seed
+    with _naming(run):
+        if run.level == "group":
+            models = base.probabilities, run.probabilities
+            return compare_predictions(run.labels, *models, *draws)
+        known, scores = (
+            score_level(one.labels, one.probabilities, one.classes)
+            for one in (base, run)
+        )
+        return compare_levels(known, scores, *draws)
+
 # %% ../../nbs/07_evaluation/01_intervals.ipynb #f555b0cc
+def _baseline(
+    runs: Sequence[TestPredictions],  # one at least
+    intervals: dict[str, Intervals],  # run → its scores
+    against: str | None,  # the name or the folder of a run
+    by: str | None,  # a score
+) -> TestPredictions:
+    "The run that the others are compared with. Raises `CannotCompare`."
+    if against is not None:
+        names = {run.name: run for run in runs}
+        for name in (against, Path(against).name):
+            if name in names:
+                return names[name]
+        raise CannotCompare(f"no run is named {against}: take {' or '.join(names)}")
+    if by:
+        best = max(intervals, key=lambda name: intervals[name].scores.loc[by, "value"])
+        return next(run for run in runs if run.name == best)
+    return next((run for run in runs if run.family == "linear"), runs[0])
+
+
 def compare_runs(
     # of two finished runs or more, tested on the same papers
     folders: Sequence[str | Path],
     resamples: int = RESAMPLES,  # of the test papers
     seed: int = 0,  # of the resamples
-) -> RunComparison:  # with the first linear run, otherwise with the first
+    # of a run, by name or folder; None: the best by a score, otherwise the first linear
+    # run, otherwise the first
+    against: str | None = None,
+    by: str | None = None,  # such as macro_f1
+    level: str | None = None,  # group: sums over categories; None: that of the runs
+) -> RunComparison:
     "Compare runs with one of them. Raises `CannotCompare`."
     if len(folders) < 2:
         raise CannotCompare(f"{len(folders)} run was given: name two or more")
     read = [read_test_predictions(folder) for folder in folders]
-    runs = _with_same_classes(_with_unique_names(read, folders))
-    base = next((run for run in runs if run.family == "linear"), runs[0])
+    runs = _with_same_classes(_with_unique_names(read, folders), level)
     for run in runs:
-        check_same_papers(base, run)
-    results = {run.name: _compare_with(base, run, resamples, seed) for run in runs}
+        check_same_papers(runs[0], run)
+    intervals = {run.name: _run_intervals(run, resamples, seed) for run in runs}
+    base = _baseline(runs, intervals, against, by)
     return RunComparison(
         baseline=base.name,
         families={run.name: run.family for run in runs},
-        intervals={name: intervals for name, (intervals, _) in results.items()},
-        comparisons={name: found for name, (_, found) in results.items() if found},
+        intervals=intervals,
+        comparisons={
+            run.name: _compare_with(base, run, resamples, seed)
+            for run in runs
+            if run is not base
+        },
         n=len(base.aids),
         level=base.level,
     )

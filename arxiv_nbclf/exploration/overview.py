@@ -20,7 +20,7 @@ import pandas as pd
 from markupsafe import Markup
 from tqdm import tqdm
 
-from ..core.basics import ArxivNbclfError
+from ..core.basics import ArxivNbclfError, plural
 from arxiv_nbclf.core.pages import (
     TEMPLATES,
     Picture,
@@ -703,7 +703,7 @@ def _page(
         formats=_FORMATS,
         issues=found,
     )
-    title, kicker = f"{record.rows:,} papers", "arXiv papers: what a table holds"
+    title, kicker = plural(record.rows, "paper"), "arXiv papers: what a table holds"
     return html_page(title, body, kicker, record.source)
 
 # %% ../../nbs/02_exploration/01_exploration.ipynb #79fd2260

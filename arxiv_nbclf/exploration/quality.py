@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup, escape
 
-from ..core.basics import ArxivNbclfError
+from ..core.basics import ArxivNbclfError, plural
 from ..core.pages import count_text, render_template, share_text
 from ..data.papers import near_duplicates
 from arxiv_nbclf.data.taxonomy import (
@@ -543,8 +543,7 @@ def _rejected_rows(
         return []
     common, total = rejects["reason"].value_counts(), len(rejects) + papers
     most = f"{common.index[0]} ({count_text(common.iloc[0])})"
-    count = count_text(len(rejects))
-    what = f"{count} rows could not be used, most often: {most}"
+    what = f"{plural(len(rejects), 'row')} could not be used, most often: {most}"
     return _issue("rejected rows", len(rejects), total, what, of="rows")
 
 # %% ../../nbs/02_exploration/00_quality.ipynb #395b172a
