@@ -509,7 +509,7 @@ def _fall_text(
     if unseen <= MAX_UNSEEN:
         return f"a significant fall of {score_text(fall)}"
     return (
-        f"{score_text(fall)} less, which new categories explain as well as time does: "
+        f"the fall of {score_text(fall)} says nothing about time, since "
         f"{share_text(unseen)} of these papers are of categories that no older paper "
         "has"
     )
@@ -527,13 +527,13 @@ def drift_verdict(
     error = math.sqrt(variance * (1 / n_new + 1 / max(n_old, 1)))
     result = (
         f"on {n_new:,} newer papers accuracy is {score_text(accuracy)}, where "
-        f"{score_text(expected)} was expected of their groups"
+        f"{score_text(expected)} was expected of their groups;"
     )
     if accuracy > expected + 2 * error:
-        return f"{result}: a significant rise"
+        return f"{result} a significant rise"
     if accuracy >= expected - 2 * error:
-        return f"{result}: no significant fall"
-    return f"{result}: {_fall_text(expected - accuracy, unseen)}"
+        return f"{result} no significant fall"
+    return f"{result} {_fall_text(expected - accuracy, unseen)}"
 
 # %% ../../nbs/07_evaluation/04_drift.ipynb #f87acfd2
 def _plot_spans(

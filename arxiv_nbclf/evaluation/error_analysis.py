@@ -647,15 +647,16 @@ def class_words(
     level: str = "group",  # or category
     top: int = 10,  # words of each class
 ) -> pd.DataFrame:  # class, word, contribution: a row per word, the strongest first
-    "The words that add most to the score of a class, on average over its papers."
+    "The words that add more to the score of a class in its papers than in others."
     named, classes = _named_margins, LABELS
     if level == "category":
         named, classes = _named_softmax, tuple(map(str, classifier.labels_))
     features, weights, words = named(classifier, texts)
     rows = []
     for label in np.unique(labels[labels >= 0]):
-        mean = np.asarray(features[labels == label].mean(axis=0)).ravel()
-        parts = mean * weights[:, label]
+        own = labels == label
+        means = [np.asarray(features[of].mean(axis=0)).ravel() for of in (own, ~own)]
+        parts = (means[0] - (means[1] if not own.all() else 0)) * weights[:, label]
         for place in np.argsort(-parts, kind="stable")[:top]:
             if parts[place] > 0:
                 rows.append((classes[label], words[place], float(parts[place])))

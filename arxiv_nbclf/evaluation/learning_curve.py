@@ -268,9 +268,9 @@ def too_few_papers(
     error: float,  # standard error of the gain
 ) -> str:  # yes, no, or undecided
     "Whether a group has too few papers: it is below the mean, and more papers pay."
-    if not (f1 < mean and gain > MIN_GAIN):
+    if not f1 < mean or gain + 2 * error <= MIN_GAIN:
         return "no"
-    return "yes" if gain > 2 * error else "undecided"
+    return "yes" if gain > max(MIN_GAIN, 2 * error) else "undecided"
 
 # %% ../../nbs/07_evaluation/03_learning_curve.ipynb #cb50ae44
 def _gain_per_doubling(
@@ -438,8 +438,8 @@ def _verdict(
     now = score_text(power_law.at(power_law.largest)[0])
     ten = power_law.at(MAX_EXTRAPOLATION * power_law.largest)
     then, low, high = (score_text(number) for number in ten)
-    start = f"from {now} with {power_law.largest:,} papers"
-    return f"{start} to about {then} ({low} to {high}) with ten times as many"
+    start = f"the fitted curve goes from {now} with {power_law.largest:,} papers"
+    return f"{start} to {then} ({low} to {high}) with ten times as many"
 
 # %% ../../nbs/07_evaluation/03_learning_curve.ipynb #e957db77
 def _as_json(
