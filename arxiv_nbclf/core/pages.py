@@ -279,6 +279,7 @@ def draw(
 _GREY = re.compile(r"#([0-9a-f]{2})\1\1")
 _INKS = ((0x40, "currentColor"), (0xA0, "var(--soft)"), (0xF0, "var(--rule)"))
 _FIXED = {True: ("#262626", "#ffffff"), False: ()}  # of text on coloured ground
+_COMPARED = {COLORS[0]: "var(--first)", COLORS[1]: "var(--second)"}
 
 
 def _page_color(
@@ -294,6 +295,8 @@ def _page_color(
         level = int(grey[1], 16)
         return next((name for most, name in _INKS if level < most), "var(--paper)")
 
+    for color, name in _COMPARED.items():
+        tag = tag.replace(color, name)
     return _GREY.sub(ink, tag)
 
 # %% ../../nbs/00_core/01_pages.ipynb #afe41fc0

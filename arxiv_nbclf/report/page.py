@@ -280,7 +280,7 @@ def _numbers(
     *keys: str,  # its keys
 ) -> list[float]:  # a number for each; none of them where one is missing
     "Numbers of a report."
-    found = [row.get(key) for key in keys] if isinstance(row, Mapping) else []
+    found: list[Any] = list(map(row.get, keys)) if isinstance(row, Mapping) else []
     known = all(isinstance(x, int | float) and math.isfinite(x) for x in found)
     return found if known else []
 
@@ -362,24 +362,21 @@ def _abstain(
     )
 
 # %% ../../nbs/08_report/02_report.ipynb #54c8ae6d
-def _look_at_data(
+def _mend_data(
     report: Mapping[str, Any],  # the content of report.json
-) -> list[Action]:  # none where all rows were used and no titles are alike
-    "Look at rejected rows, and at near-duplicates across the split."
-    rows, actions = report.get("rows"), []
+) -> list[Action]:  # one for each data issue of high or medium severity
+    "Mend the table."
+    quality = report.get("data_quality")
+    issues = quality.get("issues") if isinstance(quality, Mapping) else None
     command = f"arxiv-nbclf explore {_papers_word(report)} --out explored"
-    for key, text in (
-        ("rejects", "rows could not be used; rejects.parquet has the reasons."),
-        (
-            "near_duplicates_across",
-            "papers have a near-duplicate title in another split, so the scores may be "
-            "too high: remove one of each pair.",
-        ),
-    ):
-        count = report.get(key)
-        if isinstance(count, int) and isinstance(rows, int) and 0 < count <= rows:
-            told = f"Look at the data: {count_text(count)} {text}"
-            actions.append(Action(told, command, share=count / rows))
+    actions = []
+    for issue in issues if isinstance(issues, list) else []:
+        known = _numbers(issue, "count", "share")
+        if known and issue.get("severity") in ("high", "medium"):
+            concerned = f"{count_text(known[0])} {issue.get('of')}"
+            text = f"Mend the data, {issue.get('name')} ({concerned}): "
+            text += f"{issue.get('action')}."
+            actions.append(Action(text, command, share=known[1]))
     return actions
 
 
@@ -390,7 +387,7 @@ def next_actions(
     "What to do next, ranked by what it would bring."
     ones = (_take_linear, _more_papers, _check_labels, _abstain)
     found = [action for make in ones if (action := make(report))]
-    found += _look_at_data(report) + _other_settings(report)
+    found += _mend_data(report) + _other_settings(report)
     return sorted(found, key=_rank)[:most]
 
 # %% ../../nbs/08_report/02_report.ipynb #f224760c
@@ -420,7 +417,7 @@ def _f1_rows(
     ends = class_intervals(scores.confusion.to_numpy())[:, 2]
     base = scores if baseline is None else baseline
     both = np.column_stack([scores.per_class["f1"], ends, base.per_class["f1"]])
-    rows = np.where(np.isnan(both), None, both)
+    rows = [[None if math.isnan(x) else float(x) for x in row] for row in both]
     names = ("f1", "low", "high", "base")
     known = zip(scores.labels, scores.per_class["support"], rows, strict=True)
     return [
@@ -434,16 +431,20 @@ _HEADINGS = {  # name of a section → its heading, in the order of the page
     "comparison": "Comparison with the baseline",
     "categories": "Scores by category",
     "groups": "Scores by group",
+    "precision_recall": "Precision and recall",
     "calibration": "Calibration",
     "abstention": "Abstention",
     "lenient_accuracy": "Lenient accuracy",
     "mistakes": "Mistakes",
+    "words": "Words",
     "label_issues": "Label issues",
     "learning_curve": "Learning curve",
     "temporal_drift": "Temporal drift",
+    "data_quality": "Data quality",
 }
 _LAST_HEADINGS = {  # after those that `describe` adds
     "papers": "Data",
+    "size_and_speed": "Size and speed",
     "search": "Hyperparameter search",
     "training": "Training",
     "usage": "Usage",
@@ -455,7 +456,7 @@ def _headings(
     results: Mapping[str, Any],  # name of a section of `describe` → its result
 ) -> dict[str, str]:  # name → heading, in the order of the page
     "The headings of all sections."
-    others = [name for name in results if name not in _HEADINGS]
+    others = [name for name in results if name not in _HEADINGS | _LAST_HEADINGS]
     named = {name: name.replace("_", " ").capitalize() for name in others}
     return _HEADINGS | named | _LAST_HEADINGS
 
@@ -490,10 +491,10 @@ def _groups_sentence(
     "The groups with the highest and with the lowest F1."
     known = [row for row in rows if row["f1"] is not None]
     best, worst = (
-        f"{with_name(row['label'])} ({score_text(row['f1'])})"
+        f"{with_name(row['label'])} at {score_text(row['f1'])}"
         for row in (choose(known, key=lambda row: row["f1"]) for choose in (max, min))
     )
-    return f"F1 is highest for {best} and lowest for {worst}."
+    return f"F1 is highest for {best}, lowest for {worst}."
 
 # %% ../../nbs/08_report/02_report.ipynb #c327a18f
 def _sentences(
@@ -583,7 +584,6 @@ def _score_intervals(
 _FORMATS = SECTION_FORMATS | {
     **dict.fromkeys(["this model", "linear", "precision", "recall", "F1"], score_text),
     "difference": difference_text,
-    "group": with_name,
 }
 _MAX_MATRIX = 12  # classes: more do not fit the first screen
 
@@ -665,15 +665,16 @@ def report_page(
     )
 
 # %% ../../nbs/08_report/02_report.ipynb #b5436c0b
-def _svg_files(
-    figures: Mapping[str, Picture],  # file name → picture
-) -> dict[str, str]:  # path → content, of those that have an SVG
-    "The figures as SVG, beside the PNG that the model card shows."
-    return {
-        f"figures/{Path(name).with_suffix('.svg')}": picture.svg
-        for name, picture in figures.items()
-        if picture.svg
-    }
+def _figure_files(
+    figures: Mapping[str, Picture],  # file name, which ends in .png → picture
+) -> dict[str, str | bytes]:  # path → content
+    "Each figure as PNG and, if it has one, as SVG."
+    files: dict[str, str | bytes] = {}
+    for name, picture in figures.items():
+        files[f"figures/{name}"] = picture.png
+        if picture.svg:
+            files[f"figures/{Path(name).stem}.svg"] = picture.svg
+    return files
 
 # %% ../../nbs/08_report/02_report.ipynb #bf6ceca7
 def write_report(
@@ -696,8 +697,7 @@ def write_report(
         "report.html": report_page(report, scores, baseline, own, known),
         "README.md": model_card(report, scores, baseline, figures, license, known),
     }
-    images = {f"figures/{name}": picture.png for name, picture in figures.items()}
-    write_files(folder, images | _svg_files(figures))
+    write_files(folder, _figure_files(figures))
     for name, table in known.files.items():
         write_table(table, Path(folder) / name)
     write_files(folder, texts)
