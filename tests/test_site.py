@@ -9,17 +9,21 @@ import pkgutil
 import posixpath
 import re
 import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
 from html.parser import HTMLParser
+from io import BytesIO
 from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from PIL import Image
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
 
 import arxiv_nbclf
+from arxiv_nbclf import cli
 
 ROOT = Path(__file__).parents[1]
 SITE = Path(os.environ.get("SITE") or ROOT / "_docs").resolve()
@@ -33,7 +37,7 @@ PHONE, DESK = {"width": 390, "height": 844}, {"width": 1440, "height": 900}
 MEGABYTE = 1_000_000
 
 sys.path.insert(0, str(ROOT / "tools"))
-make_site = importlib.import_module("make_site")
+make_site, screenshots = (importlib.import_module(name) for name in ("make_site", "screenshots"))
 
 if not (SITE / "index.html").exists():
     pytest.skip("the site is not built: make docs", allow_module_level=True)
@@ -114,8 +118,9 @@ def test_pages_are_light_and_anchors_are_single(read: dict[str, Read]) -> None:
 def test_each_document_has_a_page_that_the_sidebar_names(read: dict[str, Read]) -> None:
     named = {place("index.html", link)[0] for link in read["index.html"].links if not re.match("https?:", link)}
     assert set(PAGES) <= named, set(PAGES) - named
-    documents = {name for ending in make_site.SOURCES for name in make_site.sources(ROOT / "nbs", ending)} | {"reference.qmd"}
-    assert len(PAGES) == len(documents)
+    documents = [name for ending in make_site.SOURCES for name in make_site.sources(ROOT / "nbs", ending) if not name.startswith("reference")]
+    made = {"reference.html"} | {page for page in PAGES if page.startswith("reference/")}
+    assert len(PAGES) == len(documents) + len(made) and len(made) > 45
 
 
 def public_names() -> Iterator[tuple[str, str]]:
@@ -128,15 +133,28 @@ def public_names() -> Iterator[tuple[str, str]]:
                 yield module.name.removeprefix("arxiv_nbclf."), name
 
 
-def test_every_public_name_is_in_the_reference(read: dict[str, Read]) -> None:
-    listed, text = set(read["reference.html"].ids), (SITE / "reference.html").read_text(encoding="utf-8")
-    names = list(public_names())
+def test_the_reference_has_a_page_for_each_module(read: dict[str, Read]) -> None:
+    """With every public name; the page Reference leads to each of them, and stays short."""
+    names = [(module, name) for module, name in public_names() if module != "arxiv_nbclf"]
     assert len(names) > 500
-    assert not [f"{module}.{name}" for module, name in names if f"{module}.{name}" not in listed]
-    linked = dict(re.findall(r'id="([\w.]+)"><a\s+href="([^"]+)"', text))
-    unread = [name for name in (f"arxiv_nbclf.{name}" for name in arxiv_nbclf.__all__) if name not in linked]
-    assert not unread, "users' names lead to their definitions"
-    assert len(linked) > 0.7 * len(names)
+    unlisted = [f"{module}.{name}" for module, name in names if name not in read[f"reference/{module}.html"].ids]
+    assert not unlisted, "each stands on the page of its module"
+    linked = set(read["reference.html"].links)
+    assert not {f"reference/{module}.html#{name}" for module, name in names} - linked
+    needed = (SITE / "reference.html").read_text(encoding="utf-8").partition('id="needed"')[2].partition('id="commands"')[0]
+    assert set(arxiv_nbclf.__all__) <= set(re.findall(r'href="reference/[\w.]+\.html#(\w+)"', needed))
+    shown = re.sub(r"<[^>]+>", "", (SITE / "reference/data.papers.html").read_text(encoding="utf-8"))
+    for part in ("read_papers(", "a file, a folder of files", "Returns", "Raises BadPapers"):
+        assert part in shown, part
+
+
+def test_the_reference_has_every_command_with_its_options(read: dict[str, Read]) -> None:
+    page = read["reference/command-line.html"]
+    verbs = {command.name or "" for command in cli.app.registered_commands}
+    assert len(verbs) >= 15 and verbs <= set(page.ids)
+    assert {f"reference/command-line.html#{verb}" for verb in verbs} <= set(read["reference.html"].links)
+    text = re.sub(r"<[^>]+>", "", (SITE / "reference/command-line.html").read_text(encoding="utf-8"))
+    assert "Usage: arxiv-nbclf harvest" in text and "--per-group N" in text and "[default: 3.0; x&gt;=0]" in text
 
 
 def test_definitions_show_parameters_types_and_defaults() -> None:
@@ -271,7 +289,8 @@ RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"]
 BRIEF: dict[str, object] = {"preload": False, "iframes": False, "resultTypes": ["violations"]}
 AXE = BRIEF | {"runOnly": RULES, "rules": {"color-contrast": {"enabled": False}}}
 CONTRAST = BRIEF | {"runOnly": ["color-contrast"]}
-VARIED = ("index", "results", "try", "04_classifiers/linear", "07_evaluation/error_analysis", "08_report/sections", "cli", "tutorials/first_classifier", "tutorials/since_the_original")
+VARIED = ("index", "results", "try", "04_classifiers/linear", "07_evaluation/error_analysis", "08_report/sections", "cli", "tutorials/first_classifier", "tutorials/since_the_original",
+          "reference", "reference/data.papers", "reference/command-line", "07_evaluation/index")
 
 
 def grave(tab: Page, options: dict[str, object]) -> list[str]:
@@ -304,6 +323,44 @@ def test_pages_fit_a_phone(phone: Visit) -> None:
     assert not wide
 
 
+TUTORIALS = [page for page in PAGES if page.startswith("tutorials/")]
+
+
+def test_tutorials_cut_nothing_on_a_wide_screen(desk: Visit) -> None:
+    """Code and tables fit the column, and no cell of a table ends in dots."""
+    measure = """() => [...document.querySelectorAll('article :is(pre, .table, td)')].filter((one) => one.scrollWidth > one.clientWidth + 1
+        && one.checkVisibility()).map((one) => one.innerText.slice(0, 80))"""
+    wide = {page: found for page in TUTORIALS if (found := desk.to(page).evaluate(measure))}
+    assert len(TUTORIALS) >= 7 and not wide
+
+
+def test_the_answer_is_seen_on_a_phone(phone: Visit) -> None:
+    """The page Try it: an example's answer stands on the first screen, and stays in view where the text is typed."""
+    tab = phone.to("try.html")
+    answer, field = tab.locator(".try-answer"), tab.locator("#try-title")
+    assert re.match(r"\w.* \([\w-]+\), \d+\.\d\s%", tab.locator("#try-verdict").inner_text())
+    box, below = answer.bounding_box(), field.bounding_box()
+    assert box and below and box["y"] > 0 and box["y"] + box["height"] <= below["y"] < PHONE["height"] - 100
+    assert tab.locator("#try-category").inner_text().startswith("Category: ")
+    tab.locator("#try-abstract").fill("We prove a bound on the spectral gap of random graphs. " * 20)
+    tab.locator("#try-abstract").evaluate("field => field.scrollIntoView({block: 'start'})")
+    box = answer.bounding_box()
+    assert box and box["y"] >= 0 and box["y"] + box["height"] < PHONE["height"] / 2, "it stays in view"
+    assert tab.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    tab.locator("#try-words mark.try-plus.try-level-3").first.wait_for()
+    for theme in ("light", "dark"):
+        tab.evaluate(f"document.documentElement.dataset.theme = '{theme}'")
+        assert not grave(tab, AXE) and not grave(tab, CONTRAST)
+
+
+def test_the_answer_stands_beside_the_text(desk: Visit) -> None:
+    """On a wide screen: group, category and words without scrolling far."""
+    tab = desk.to("try.html")
+    fields, answer, marks = (tab.locator(name).first.bounding_box() for name in (".try-paper", ".try-answer", "#try-words mark"))
+    assert fields and answer and marks and answer["x"] >= fields["x"] + fields["width"] and abs(answer["y"] - fields["y"]) < 10
+    assert answer["y"] + answer["height"] < DESK["height"] / 2 and marks["y"] < 1.1 * DESK["height"]
+
+
 def test_search_finds_a_name_and_leads_to_it(desk: Visit) -> None:
     tab = desk.to("tutorials/first_classifier.html" if (SITE / "tutorials/first_classifier.html").exists() else "index.html")
     tab.keyboard.press("/")
@@ -321,9 +378,7 @@ def test_search_finds_a_name_and_leads_to_it(desk: Visit) -> None:
 
 @pytest.mark.parametrize(("asked", "wanted"), [
     ("calibration", "04_classifiers/calibration.html"), ("martingale", "04_classifiers/linear.html"),
-    ("learning curve", "07_evaluation/learning_curve.html"), ("STOP_WORDS", "reference.html#classifiers.linear.STOP_WORDS"),
-    ("confidence interval", "07_evaluation/intervals.html"), ("hyperparameter", "06_tuning/"), ("imbalance", "02_exploration/"),
-    ("install", "index.html"), ("label errors", "07_evaluation/error_analysis.html"), ("feature importance", "07_evaluation/error_analysis.html"),
+    ("learning curve", "07_evaluation/learning_curve.html"), ("STOP_WORDS", "reference/classifiers.linear.html#STOP_WORDS"),
 ])
 def test_search_finds_words(desk: Visit, asked: str, wanted: str) -> None:
     tab = desk.to("index.html")
@@ -337,6 +392,58 @@ def test_search_finds_words(desk: Visit, asked: str, wanted: str) -> None:
     tab.wait_for_function("document.querySelector('.told').textContent == 'Nothing found'")
     tab.keyboard.press("Escape")
     assert not tab.locator("dialog.search").is_visible()
+
+
+LOOKED_FOR = {  # what people type → one of the first three results
+    "confidence interval": "07_evaluation/intervals.html", "confidence intervals": "07_evaluation/intervals.html",
+    "hyperparameter": "06_tuning/tuning.html", "hyper-parameter": "06_tuning/tuning.html", "hyperparameter tuning": "06_tuning/tuning.html",
+    "optuna": "06_tuning/tuning.html", "cross-validation": "06_tuning/tuning.html",
+    "ROC": "07_evaluation/index.html#questions", "AUC": "07_evaluation/index.html#questions", "ROC curve": "07_evaluation/evaluation.html",
+    "SHAP": "07_evaluation/index.html#questions", "lime": "07_evaluation/error_analysis.html", "feature importance": "07_evaluation/error_analysis.html",
+    "explainability": "07_evaluation/error_analysis.html", "confusion matrix": "07_evaluation/evaluation.html", "macro F1": "07_evaluation/evaluation.html",
+    "license": "index.html", "licence": "index.html", "cite": "index.html", "quickstart": "tutorials/first_classifier.html",
+    "getting started": "tutorials/first_classifier.html", "install": "index.html", "installation": "index.html", "demo": "try.html",
+    "deploy": "09_deployment/server.html", "docker": "09_deployment/server.html", "REST API": "09_deployment/server.html",
+    "API": "09_deployment/server.html", "production": "09_deployment/server.html", "kubernetes": "09_deployment/index.html#questions",
+    "imbalanced": "02_exploration/quality.html", "class imbalance": "02_exploration/quality.html", "oversampling": "05_training/index.html#questions",
+    "SMOTE": "05_training/index.html#questions", "class weights": "05_training/index.html#questions", "duplicates": "01_data/papers.html#near-duplicates",
+    "BERT": "05_training/training.html", "fine-tuning": "05_training/training.html", "GPU": "tutorials/finetuning_on_a_gpu.html",
+    "LLM": "04_classifiers/index.html#questions", "csv": "01_data/tables.html", "excel": "tutorials/own_spreadsheet.html",
+    "threshold": "04_classifiers/calibration.html", "uncertainty": "04_classifiers/calibration.html", "calibration": "04_classifiers/calibration.html",
+    "cross-list": "09_deployment/prediction.html", "multi-label": "09_deployment/prediction.html", "moderation": "09_deployment/review.html",
+    "overfitting": "05_training/recipes.html", "early stopping": "05_training/trainer.html", "ONNX": "09_deployment/onnx.html",
+    "quantization": "09_deployment/onnx.html", "active learning": "09_deployment/labelling.html", "label noise": "tutorials/mislabelled_papers.html",
+    "label errors": "07_evaluation/error_analysis.html", "drift": "07_evaluation/drift.html", "tf-idf": "04_classifiers/linear.html",
+    "SVM": "04_classifiers/linear.html", "embeddings": "04_classifiers/embeddings.html", "mlflow": "05_training/tracking.html",
+    "CLI": "reference/command-line.html", "benchmark": "results.html", "data leakage": "preprocessing.html", "batch prediction": "09_deployment/bulk.html",
+    "ray": "09_deployment/cluster.html", "model card": "08_report/model_card.html", "other languages": "09_deployment/index.html#questions",
+}
+INSTEAD = {  # what there is not, and what the page that is found says of it
+    "ROC": "Where are ROC curve and AUC?", "SHAP": "SHAP, LIME?", "SMOTE": "oversampling, or SMOTE? No.", "GPT": "GPT, zero-shot? Not here.",
+    "kubernetes": "For Kubernetes and cloud services there is nothing", "PDF": "Does it read PDF or full text? No",
+}
+
+
+def first_found(tab: Page, term: str) -> list[str]:
+    """The addresses that the search offers first."""
+    tab.locator("dialog.search input").fill(term)
+    return tab.locator("#site-found li").evaluate_all("found => found.slice(0, 3).map((item) => item.dataset.href)")
+
+
+def test_search_knows_what_people_call_things(desk: Visit) -> None:
+    """At least thirty common terms; a term for what there is not leads to a page that says so."""
+    tab = desk.to("index.html")
+    tab.locator(".search-open").click()
+    tab.wait_for_function("window.siteTerms")
+    wrong = {term: found for term, wanted in LOOKED_FOR.items() if wanted not in (found := first_found(tab, term))}
+    assert len(LOOKED_FOR) > 60 and not wrong
+    leads = {term: first_found(tab, term)[0].partition("#")[0] for term in INSTEAD}
+    for term, words in INSTEAD.items():
+        text = re.sub(r"<[^>]+>", "", (SITE / leads[term]).read_text(encoding="utf-8"))
+        assert words in " ".join(text.split()), f"{leads[term]} does not speak of {term}"
+    every = tab.evaluate("Object.entries(siteTerms).map(([term, pages]) => [term, pages[0]])")
+    lost = [term for term, page in every if page not in first_found(tab, term)[:2]]
+    assert not lost
 
 
 def focused(tab: Page) -> str:
@@ -385,6 +492,27 @@ def test_code_and_tables_scroll_by_themselves(phone: Visit) -> None:
     assert any(scrolls for scrolls, _ in widths) and all(right <= PHONE["width"] for _, right in widths)
 
 
+FIGURES = ("tutorials/first_classifier", "07_evaluation/evaluation", "results")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_plots_are_no_slabs(browser: Browser, scheme: str) -> None:
+    """The corner of a plot has nearly the colour of the page, in the dark too; the page's own pictures are left as they are."""
+    visit = Visit(browser, DESK, scheme)
+    for page in FIGURES:
+        tab = visit.to(f"{page}.html")
+        paper = [int(part) for part in re.findall(r"\d+", tab.evaluate("getComputedStyle(document.body).backgroundColor"))]
+        plots = tab.locator(".cell-output img[src$='.png']")
+        assert plots.count()
+        for number in range(plots.count()):
+            plots.nth(number).scroll_into_view_if_needed()
+            corner = Image.open(BytesIO(plots.nth(number).screenshot())).convert("RGB").getpixel((3, 3))
+            assert max(abs(a - b) for a, b in zip(corner, paper, strict=True)) < 12, f"{page}: plot {number} is {corner} on {paper}"
+    tab = visit.to("index.html")
+    assert tab.evaluate("[...document.querySelectorAll('article p > img')].every((one) => getComputedStyle(one).filter == 'none')")
+    visit.tab.close()
+
+
 def test_a_page_can_be_printed(desk: Visit) -> None:
     tab = desk.to("04_classifiers/linear.html")
     tab.emulate_media(media="print")
@@ -400,3 +528,15 @@ def test_pictures_of_pages_are_kept(browser: Browser, name: str, width: dict[str
             visit.to(f"{page}.html").screenshot(path=SCREENS / f"{page.rpartition('/')[2]}-{name}.png", full_page=page != "reference")
     visit.tab.close()
     assert not visit.wrong and len(list(SCREENS.glob(f"*-{name}.png"))) >= 6
+
+
+def test_screenshots_are_taken_of_any_page(browser: Browser, tmp_path: Path) -> None:
+    """Wide, in the dark, on a phone and printed; where there is no browser, that is said."""
+    done = subprocess.run([sys.executable, ROOT / "tools" / "screenshots.py", SITE / "try.html", SITE / "01_data", "--out", tmp_path], check=True, text=True, stdout=subprocess.PIPE)
+    made = {path.stem: Image.open(path) for path in map(Path, done.stdout.split())}
+    assert set(made) == {f"{name}-{form}" for name in ("try", "01_data") for form in screenshots.FORMS}
+    assert [made[f"try-{form}"].width for form in ("desktop", "phone", "print")] == [1400, 390, 794]
+    light, dark = (sum(made[f"try-{form}"].convert("L").resize((1, 1)).getpixel((0, 0)) for form in forms) for forms in (("desktop", "phone"), ("dark", "phone-dark")))
+    assert light > 400 and dark < 130
+    without = subprocess.run([sys.executable, ROOT / "tools" / "screenshots.py"], env=os.environ | {"PATH": str(tmp_path)}, capture_output=True, text=True)
+    assert without.returncode == 0 and "Chromium is not installed" in without.stderr

@@ -401,7 +401,7 @@ def finished(
         return f'<a href="/{names[match[1]]}">{match[0]}</a>' if match[1] in names else match[0]
 
     alone = rf'<a href="{re.escape(links.site)}[^"#]*#(?:\w+\.|_)[^"]*">(<code>\w+</code>)</a>'  # nbdev takes `linear` for `EvaluationContext.linear`, and links what is private
-    body = re.sub(r"<code>([A-Za-z_]\w*)</code>(?!</a>)", name, re.sub(alone, r"\1", page.body))
+    body = re.sub(r"<code>([A-Za-z_]\w*)</code>(?!</a>|</pre>)", name, re.sub(alone, r"\1", page.body))
     parts = re.split(r"(<pre.*?</pre>|<(?:script|style|textarea).*?</(?:script|style|textarea)>)", body, flags=re.S)
     for number in range(0, len(parts), 2):  # what is neither code nor script
         part = re.sub(r'\b(href)="([^"]*)"', link, parts[number]).replace(' target="_blank"', "")

@@ -16,11 +16,12 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import groupby
 from pathlib import Path
+from textwrap import shorten
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = "arxiv_nbclf"
 FOLDER, COMMANDS = "reference", "command-line"  # of the modules' pages; the page of the command line
-WIDTH = 84  # columns of help texts
+WIDTH, LONG = 84, 600  # columns of help texts; characters of a constant's value
 
 
 @dataclass(frozen=True)
@@ -399,11 +400,11 @@ def index_page(
     lines = [
         *opening("Reference", f"Every module, command and public name of {PACKAGE}"),
         "A page for each module has its parameters, types, units and errors; the notebook beside it, the reasons, examples and checks.", "",
-        "## The names that users need {#needed}", "", f"Imported from `{PACKAGE}` itself.", "", *table("name", "what it is"),
+        "## The names that users need {#needed}", "", f"Imported from `{PACKAGE}` itself.", "", *table(name=20, what_it_is=50),
         *(f"| {linked(name, module)} | {about(name, module)} |" for name, module in sorted(needed.items())),
-        "", "## Command line {#commands}", "", *table("command", "what it does"),
+        "", "## Command line {#commands}", "", *table(command=25, what_it_does=45),
         *(f"| [`arxiv-nbclf {verb}`]({FOLDER}/{COMMANDS}.qmd#{verb}) | {in_table(about)} |" for verb, about in verbs.items()),
-        "", "## Modules {#modules}", "", *table("module", "notebook", "what it is"),
+        "", "## Modules {#modules}", "", *table(module=22, notebook=18, what_it_is=40),
     ]
     for module, one in notebooks.items():
         lines.append(f"| [`{module}`]({FOLDER}/{module}.qmd) | [{in_table(one.title)}]({one.path}) | {in_table(one.description)} |")
@@ -423,10 +424,10 @@ def opening(
 
 
 def table(
-    *columns: str,  # their headings
+    **columns: int,  # heading → its share of the width
 ) -> list[str]:  # lines
     """The head of a Markdown table."""
-    return [f"| {' | '.join(columns)} |", f"|{'|'.join(['---'] * len(columns))}|"]
+    return [f"| {' | '.join(columns)} |".replace("_", " "), f"|{'|'.join('-' * width for width in columns.values())}|"]
 
 
 def module_page(
@@ -443,7 +444,7 @@ def module_page(
         if one.module != module.name:
             where, lead = f"{one.module}.qmd#{name}", f"from {one.module}"
         link = f'[{lead}]({where}){{.doc-source aria-label="{name}: {lead}"}}' if where else ""
-        value = [fenced(one.value, ".python")] if one.kind == "constant" else []
+        value = [fenced(shorten(one.value, LONG, placeholder=" …"), ".python .value")] if one.kind == "constant" else []
         shown = [*value, one.doc] if one.kind == "constant" else described(one, module, types) if one.module == module.name else [one.doc]
         lines += ["\n\n".join(filter(None, [raw('<div class="doc">'), f"## {name} {{#{name}}}", link, *shown, raw("</div>")])), ""]
     return "\n".join(lines)
