@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from markupsafe import Markup
 
 from arxiv_nbclf.core.pages import (
     count_text,
@@ -32,11 +33,11 @@ def browser() -> str:
     return found
 
 
-def opened(browser: str, page: str, folder: Path) -> str:
-    """The page as it stands in the browser after its scripts have run."""
+def opened(browser: str, page: str, folder: Path, place: str = "") -> str:
+    """The page as it stands in the browser after its scripts have run, at a place such as #usage."""
     (folder / "page.html").write_text(page, encoding="utf-8")
     options = ["--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={folder / 'profile'}", "--dump-dom"]
-    done = subprocess.run([browser, *options, (folder / "page.html").as_uri()], capture_output=True, text=True, timeout=120)
+    done = subprocess.run([browser, *options, (folder / "page.html").as_uri() + place], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr[-500:]
     return done.stdout
 
@@ -73,3 +74,23 @@ def test_its_own_script_runs_and_no_other(browser: str, tmp_path: Path) -> None:
     page = opened(browser, made().replace("</body>", "<script>document.title = 'taken over'</script></body>"), tmp_path)
     assert page.count('<button type="button">') == 6 and "<title>A page</title>" in page
     assert "<button" not in opened(browser, made(rows=3), tmp_path), "three rows are read faster than sorted"
+
+
+def test_a_link_opens_its_section_and_a_button_all_of_them(browser: str, tmp_path: Path) -> None:
+    folds = "".join(f"<details><summary><h2>{name}</h2></summary><div id='{name}'><p>x</p></div></details>" for name in ("data", "usage"))
+    page = html_page("A page", render("<div class='folds'>{{ folds }}</div>", folds=Markup(folds)))
+    assert opened(browser, page, tmp_path).count('<details open=""') == 0
+    assert re.findall('<details open="".*?<h2>(.*?)<', opened(browser, page, tmp_path, "#usage")) == ["usage"]
+    press = "<script>document.querySelector('.unfold').click()</script></body>"
+    unlocked = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", page).replace("</body>", press)
+    pressed = opened(browser, unlocked, tmp_path)
+    assert pressed.count('<details open=""') == 2 and ">Close all</button>" in pressed
+
+
+def test_print_opens_every_section(browser: str, tmp_path: Path) -> None:
+    page = html_page("A page", Markup("<div class='folds'><details><summary>a</summary><div>b</div></details><details open><summary>c</summary></details></div>"))
+    unlocked = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", page)
+    for event, n_open in (["beforeprint"], 2), (["beforeprint", "afterprint"], 1):
+        fired = "".join(f"dispatchEvent(new Event('{name}'));" for name in event)
+        shown = opened(browser, unlocked.replace("</body>", f"<script>{fired}</script></body>"), tmp_path)
+        assert shown.count('<details open=""') == n_open

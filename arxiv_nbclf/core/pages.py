@@ -4,13 +4,14 @@
 
 # %% auto #0
 __all__ = ['TEMPLATES', 'STYLE', 'SCRIPT', 'POLICY', 'COLORS', 'count_text', 'score_text', 'difference_text', 'share_text',
-           'duration_text', 'size_text', 'time_text', 'cell_text', 'render', 'render_template', 'html_table',
-           'html_pairs', 'Picture', 'draw', 'html_picture', 'html_page', 'write_files']
+           'interval_text', 'duration_text', 'size_text', 'time_text', 'cell_text', 'render', 'render_template',
+           'html_table', 'html_pairs', 'Picture', 'draw', 'html_picture', 'html_page', 'write_files']
 
 # %% ../../nbs/00_core/01_pages.ipynb #78fbe1ab
 import base64
 import hashlib
 import math
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -98,6 +99,15 @@ def share_text(
     "A share in per cent."
     percent = None if value is None else value * 100
     return _known(percent, f".{digits}f") + "\N{NO-BREAK SPACE}%"
+
+# %% ../../nbs/00_core/01_pages.ipynb #72109e3a
+def interval_text(
+    low: float | None,  # end of an interval; None or NaN where it is unknown
+    high: float | None,  # the upper end
+) -> str:  # such as 0.888 to 0.910; nothing where an end is unknown
+    "The ends of an interval of a score."
+    ends = [score_text(low), score_text(high)]
+    return "" if "–" in ends else " to ".join(ends)
 
 # %% ../../nbs/00_core/01_pages.ipynb #9c48b5bc
 def duration_text(
@@ -212,18 +222,36 @@ TEMPLATES.filters["pairs"] = html_pairs
 # %% ../../nbs/00_core/01_pages.ipynb #fdc44096
 @dataclass(frozen=True, repr=False)
 class Picture:
-    "A drawing as PNG with a description; it shows itself in Jupyter."
+    "A drawing as PNG and SVG with a description; it shows itself in Jupyter."
 
     png: bytes  # the file
     alt: str  # description of what it shows
     width: int = 576  # on the page, in CSS pixels
     caption: str = ""  # a line below it
+    svg: str = ""  # the file; "": there is only the PNG
 
     def __repr__(self) -> str:
         return f"Picture({self.alt!r}, {size_text(len(self.png))})"
 
     def _repr_png_(self) -> tuple[str, dict[str, int]]:
         return base64.b64encode(self.png).decode(), {"width": self.width}
+
+# %% ../../nbs/00_core/01_pages.ipynb #10e7fd60
+_MAX_SVG = 150_000  # characters; a plot of thousands of points is less as PNG
+
+
+def _svg(
+    figure: Any,  # of matplotlib
+) -> str:  # the file, without a background; "" for more than `_MAX_SVG` characters
+    "A figure as SVG; the same figure gives the same file."
+    from matplotlib import rc_context
+
+    file = BytesIO()
+    with rc_context({"svg.fonttype": "none", "svg.hashsalt": "arxiv_nbclf"}):
+        nothing = dict.fromkeys(["Date", "Creator", "Format", "Type"])
+        figure.savefig(file, format="svg", transparent=True, metadata=nothing)
+    text = file.getvalue().decode()
+    return text if len(text) <= _MAX_SVG else ""
 
 # %% ../../nbs/00_core/01_pages.ipynb #31c26ad1
 def draw(
@@ -233,7 +261,7 @@ def draw(
     grid: tuple[int, int] = (1, 1),  # rows and columns of axes
     caption: str = "",  # a line below it
 ) -> Picture:  # at most some ten kilobytes
-    "Draw a picture."
+    "Draw a picture, as PNG and as SVG."
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
     from PIL import Image
@@ -244,7 +272,62 @@ def draw(
     canvas.draw()
     image = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
     image.quantize(128).save(png, format="png", optimize=True)
-    return Picture(png.getvalue(), alt, round(size[0] * 96), caption)
+    width = round(size[0] * 96)
+    return Picture(png.getvalue(), alt, width, caption, _svg(figure))
+
+# %% ../../nbs/00_core/01_pages.ipynb #2f36fb48
+_GREY = re.compile(r"#([0-9a-f]{2})\1\1")
+_INKS = ((0x40, "currentColor"), (0xA0, "var(--soft)"), (0xF0, "var(--rule)"))
+_FIXED = {True: ("#262626", "#ffffff"), False: ()}  # of text on coloured ground
+_COMPARED = {COLORS[0]: "var(--first)", COLORS[1]: "var(--second)"}
+
+
+def _page_color(
+    tag: str,  # of an SVG
+) -> str:  # with the page's colours
+    "Ink, rules and paper of the page in place of black, greys and white."
+
+    def ink(
+        grey: re.Match[str],  # of `_GREY`
+    ) -> str:
+        if grey[0] in _FIXED[tag.startswith("<text")]:
+            return grey[0]
+        level = int(grey[1], 16)
+        return next((name for most, name in _INKS if level < most), "var(--paper)")
+
+    for color, name in _COMPARED.items():
+        tag = tag.replace(color, name)
+    return _GREY.sub(ink, tag)
+
+# %% ../../nbs/00_core/01_pages.ipynb #afe41fc0
+def _page_tag(
+    tag: str,  # of an SVG as matplotlib writes it
+    digest: str,  # of the SVG
+) -> str:  # for the middle of a page
+    "A tag with names, colours, typeface and digits that suit a page."
+    tag = re.sub(r"font-family: [^;\"]*;? ?", "", " ".join(tag.split()))
+    tag = re.sub(r'^<g id="\S+"', "<g", tag)
+    tag = re.sub(r'( id="|url\(#|href="#)', rf"\1{digest}", tag)
+    tag = re.sub(r"\d+\.\d{3,}", lambda x: f"{float(x[0]):.2f}", tag)
+    return _page_color(tag)
+
+
+_LEFT_OUT = re.compile("<metadata>.*?</metadata>|<style.*?</style>", re.S)
+
+
+def _svg_parts(
+    svg: str,  # as matplotlib writes it
+) -> dict[str, str]:  # its box and what is drawn in it; nothing for ""
+    "An SVG for the middle of a page."
+    if not svg:
+        return {}
+    head, _, inner = svg[svg.index("<svg") : svg.rindex("</svg>")].partition(">")
+    box = re.search(r'viewBox="([\d. ]+)"', head)
+    digest = "p" + hashlib.sha256(svg.encode()).hexdigest()[:8]
+    inner = _LEFT_OUT.sub("", inner)
+    drawn = re.sub("<[^<>]+>", lambda tag: _page_tag(tag[0], digest), inner)
+    drawn = re.sub(r"\s*\n\s*", "\n", drawn).strip()
+    return {"box": box[1] if box else "", "drawn": Markup(drawn)}
 
 # %% ../../nbs/00_core/01_pages.ipynb #a19d7527
 def html_picture(
@@ -252,7 +335,8 @@ def html_picture(
 ) -> Markup:  # nothing for None
     "A picture as a figure with alternative text and, if it has one, a caption."
     data = base64.b64encode(picture.png).decode() if picture else ""
-    return render_template("picture.html", picture=picture, data=data)
+    svg = _svg_parts(picture.svg) if picture else {}
+    return render_template("picture.html", picture=picture, data=data, svg=svg)
 
 
 TEMPLATES.filters["picture"] = html_picture
@@ -266,6 +350,7 @@ def html_page(
     warning: str | Markup = "",  # what to know before reading
     footer: str = "",  # a last line
     extra: str = "",  # review adds the templates review.css and review.js; "": none
+    contents: Iterable[tuple[str, str]] = (),  # id and heading of each section
 ) -> str:  # the whole page
     "A page with everything inside."
     style, script = STYLE, SCRIPT
@@ -283,6 +368,7 @@ def html_page(
             byline=byline,
             warning=warning,
             footer=footer,
+            contents=list(contents),
             style=Markup(style),
             script=Markup(script),
             policy=Markup(_policy(script)),

@@ -21,10 +21,13 @@ from arxiv_nbclf.core.pages import (
     Picture,
     count_text,
     duration_text,
+    interval_text,
     score_text,
     time_text,
 )
-from ..evaluation.metrics import Scores
+from ..data.taxonomy import with_name
+from ..evaluation.intervals import class_intervals
+from ..evaluation.metrics import Scores, scores_from_confusion
 from .sections import Sections, to_json_types
 from arxiv_nbclf.tuning.studies import (
     describe_search,
@@ -38,7 +41,8 @@ if TYPE_CHECKING:
 
 # %% auto #0
 __all__ = ['EPOCH_FORMATS', 'BadReport', 'build_report', 'epoch_table', 'report_epochs', 'best_epoch_text', 'report_level',
-           'interval_text', 'rare_classes', 'template_values', 'card_data', 'yaml_head', 'model_card']
+           'metric_interval', 'metric_verdict', 'rare_classes', 'model_folder', 'report_title', 'group_level',
+           'weak_groups', 'verdict_text', 'template_values', 'card_data', 'yaml_head', 'model_card']
 
 # %% ../../nbs/08_report/01_model_card.ipynb #f176294b
 class BadReport(ArxivNbclfError):
@@ -263,17 +267,31 @@ def report_level(
     return "category" if report.get("level") == "category" else "group"
 
 # %% ../../nbs/08_report/01_model_card.ipynb #8abc3cab
-def interval_text(
+def _score_row(
+    scores: Any,  # score → its interval or comparison; a file may hold anything
+    key: str,  # the name of a score
+) -> Mapping[str, Any]:  # empty where it is not known
+    "What a report holds of one score."
+    found = scores.get(key) if isinstance(scores, Mapping) else None
+    return found if isinstance(found, Mapping) else {}
+
+
+def metric_interval(
     scores: Any,  # score → interval, from a report; a file may hold anything
     key: str,  # the name of a score
 ) -> str:  # "0.868 to 0.925"; nothing where it is not known
     "The ends of a 95 % interval."
-    found = scores.get(key) if isinstance(scores, Mapping) else None
-    ends = [found.get("low"), found.get("high")] if isinstance(found, Mapping) else []
-    known = len(ends) == 2 and all(
-        isinstance(end, int | float) and math.isfinite(end) for end in ends
-    )
-    return " to ".join(map(score_text, ends)) if known else ""
+    ends = [_score_row(scores, key).get(name) for name in ("low", "high")]
+    known = all(isinstance(end, int | float) and math.isfinite(end) for end in ends)
+    return interval_text(*ends) if known else ""
+
+
+def metric_verdict(
+    metrics: Any,  # score → comparison, from a report; a file may hold anything
+    key: str,  # the name of a score
+) -> str:  # better, worse, undecided or identical; nothing where it is not known
+    "What a comparison with the baseline says of a score."
+    return str(_score_row(metrics, key).get("verdict") or "")
 
 # %% ../../nbs/08_report/01_model_card.ipynb #5abae023
 def _headline_scores(
@@ -289,7 +307,7 @@ def _headline_scores(
             "what": what.format(**noun),
             "value": report[key],
             "base": math.nan if base.get(key) is None else base[key],
-            "interval": interval_text(report.get("intervals"), key),
+            "interval": metric_interval(report.get("intervals"), key),
         }
         for key, (name, what) in _HEADLINE_SCORES.items()
         if report.get(key) is not None
@@ -447,12 +465,108 @@ def _provenance_values(
     }
 
 # %% ../../nbs/08_report/01_model_card.ipynb #a4334400
-def _model_folder(
+def model_folder(
     report: Mapping[str, Any],  # the content of report.json
 ) -> str:  # to write into lines to copy
     "Where the model of a report lies."
     given = (report.get("asked") or {}).get("model") or report.get("folder")
     return given or f"runs/{report.get('name') or 'NAME'}"
+
+# %% ../../nbs/08_report/01_model_card.ipynb #43c2f62c
+_FAMILIES = {
+    "linear": "Linear classifier",
+    "hybrid": "Hybrid classifier",
+    "finetuned": "Fine-tuned classifier",
+    "ensemble": "Ensemble",
+}
+
+
+def _source_text(
+    report: Mapping[str, Any],  # the content of report.json
+) -> str:  # such as "papers.xlsx" or "3 files"; nothing where it is not known
+    "What the papers were read from."
+    if report.get("synthetic"):
+        return "the synthetic sample"
+    files = [str(source["file"]) for source in report.get("source") or []]
+    return f"{len(files)} files" if len(files) > 2 else " and ".join(files)
+
+
+def report_title(
+    report: Mapping[str, Any],  # the content of report.json
+) -> str:  # such as "Linear classifier on papers.xlsx, 12,354 papers"
+    "What was trained on what, or tested on what."
+    family, trained = report.get("family"), report.get("n_train") is not None
+    name = _FAMILIES.get(str(family), str(family or "Classifier"))
+    if report_level(report) == "category":
+        name += " of categories"
+    source = _source_text(report)
+    count = (report.get("rows") or 0) - (report.get("rejects") or 0)
+    papers = f"{count_text(count if trained and count else report['n_test'])} papers"
+    where = f"{source}, {papers}" if source else papers
+    return f"{name} on {where}" if trained else f"{name}, tested on {where}"
+
+# %% ../../nbs/08_report/01_model_card.ipynb #adda6bf2
+def group_level(
+    report: Any,  # the content of report.json, or its baseline; None: there is none
+    scores: Scores | None,  # of the level that it is of
+) -> Scores | None:  # of the groups, where the report has them beside
+    "Scores by group."
+    known = report.get("group") if isinstance(report, Mapping) else None
+    if scores is None or not isinstance(known, Mapping):
+        return scores
+    return scores_from_confusion(known["confusion"], known["labels"])
+
+
+def weak_groups(
+    scores: Scores,  # by group
+    most: int = 3,  # groups at most
+) -> list[str]:  # labels, the lowest F1 first
+    "Groups whose F1 is below macro F1 with the whole of its 95 % interval."
+    high = class_intervals(scores.confusion.to_numpy())[:, 2, 1]
+    f1 = scores.per_class["f1"][high < scores.macro_f1]
+    return [str(label) for label in f1.sort_values(kind="stable").index[:most]]
+
+# %% ../../nbs/08_report/01_model_card.ipynb #a28dde22
+_COMPARED = {"accuracy": "accuracy", "macro_f1": "macro F1"}
+
+
+def _against_text(
+    report: Mapping[str, Any],  # the content of report.json
+) -> str:  # a part of a sentence; nothing where nothing was compared
+    "What the comparison with the linear baseline decided."
+    if report.get("family") == "linear":
+        return "; this is the linear family, the baseline of the others"
+    compared = report.get("against_linear")
+    metrics = compared.get("metrics") if isinstance(compared, Mapping) else None
+    by_verdict: dict[str, list[str]] = {}
+    for key, name in _COMPARED.items():
+        if verdict := metric_verdict(metrics, key):
+            by_verdict.setdefault(verdict, []).append(name)
+    if not by_verdict:
+        return ""
+    found = [f"{word} in {' and '.join(of)}" for word, of in by_verdict.items()]
+    simpler = "" if "better" in by_verdict else ", so take linear, which is simpler"
+    return f"; against the linear baseline it is {', '.join(found)}{simpler}"
+
+
+def verdict_text(
+    report: Mapping[str, Any],  # the content of report.json
+    scores: Scores,  # of the model
+) -> str:  # a sentence
+    "How good a model is."
+    level, interval = (
+        report_level(report),
+        metric_interval(report.get("intervals"), "accuracy"),
+    )
+    kind = "test papers" if report.get("n_train") is not None else "papers"
+    ends = f", 95\N{NO-BREAK SPACE}% interval {interval}" if interval else ""
+    weak = list(map(with_name, weak_groups(group_level(report, scores) or scores)))
+    return (
+        f"It puts {count_text(_right(scores))} of {count_text(scores.n)} {kind} into "
+        f"the right one of {_n_classes(report, scores)} {_CLASSES[level]} (accuracy "
+        f"{score_text(scores.accuracy)}{ends}){_against_text(report)}"
+        + (f"; weak: {', '.join(weak)}." if weak else ".")
+    )
 
 # %% ../../nbs/08_report/01_model_card.ipynb #74423635
 def template_values(
@@ -464,7 +578,9 @@ def template_values(
     epochs = report_epochs(report)
     return {
         "report": report,
-        "title": str(report.get("name") or "A run"),
+        "run": str(report.get("name") or "A run"),
+        "title": report_title(report),
+        "verdict": verdict_text(report, scores),
         "epochs": epochs,
         "kept": best_epoch_text(epochs),
         "epoch_formats": EPOCH_FORMATS,
@@ -472,7 +588,7 @@ def template_values(
         **_provenance_values(report),
         **_test_set_text(report),
         **_search(report),
-        **_usage(_model_folder(report)),
+        **_usage(model_folder(report)),
     }
 
 # %% ../../nbs/08_report/01_model_card.ipynb #3295571c
@@ -556,7 +672,7 @@ def _scored_card_data(
         for figure in context["figures"]
         if figure["key"] in _METRICS
     ]
-    known = {"model_name": context["title"], "eval_results": results}
+    known = {"model_name": context["run"], "eval_results": results}
     return card_data(license, metrics=["accuracy", "f1"], **known)
 
 # %% ../../nbs/08_report/01_model_card.ipynb #ee78af5f
@@ -572,6 +688,9 @@ def _markdown_text(
 
 
 TEMPLATES.filters["md"] = _markdown_text
+
+# %% ../../nbs/08_report/01_model_card.ipynb #2f974eaf
+TEMPLATES.filters["named"] = with_name
 
 # %% ../../nbs/08_report/01_model_card.ipynb #676c327d
 def model_card(

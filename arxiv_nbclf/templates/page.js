@@ -29,3 +29,30 @@ for (const table of document.querySelectorAll(".scroll > table")) {
     });
   });
 }
+const folds = [...document.querySelectorAll(".folds > details")];
+const unfold = (wanted) => folds.forEach((fold) => { fold.open = wanted(fold); });
+const reveal = () => {
+  const target = document.getElementById(location.hash.slice(1)), fold = target && target.closest("details");
+  if (fold && !fold.open) { fold.open = true; target.scrollIntoView(); }
+};
+addEventListener("hashchange", reveal);
+reveal();
+let before = [];
+addEventListener("beforeprint", () => { before = folds.filter((fold) => fold.open); unfold(() => true); });
+addEventListener("afterprint", () => unfold((fold) => before.includes(fold)));
+const press = (text, kind, action) => {
+  const button = document.createElement("button");
+  Object.assign(button, {type: "button", className: kind, textContent: text});
+  button.addEventListener("click", () => action(button));
+  return button;
+};
+if (folds.length) folds[0].before(press("Open all", "unfold", (button) => {
+  const open = folds.some((fold) => !fold.open);
+  unfold(() => open);
+  button.textContent = open ? "Close all" : "Open all";
+}));
+if (navigator.clipboard) for (const code of document.querySelectorAll("pre > code")) code.before(press("Copy", "copy", async (button) => {
+  await navigator.clipboard.writeText(code.textContent);
+  button.textContent = "Copied";
+  setTimeout(() => { button.textContent = "Copy"; }, 1500);
+}));
