@@ -1161,8 +1161,9 @@ def data_quality_section(
         }
         for issue in found.issues
     ]
-    worst = [issue.what for issue in found.issues if issue.severity == SEVERITIES[0]]
-    high = f" Of high severity: {'; '.join(worst)}." if worst else ""
+    worst = [issue for issue in found.issues if issue.severity == SEVERITIES[0]]
+    heads = "; ".join(issue.what.partition(":")[0] for issue in worst)
+    high = f" Of high severity: {heads}." if worst else ""
     return SectionResult(
         f"{found.verdict}.{high}",
         {"data_quality": found.to_dict()},
