@@ -342,23 +342,24 @@ def _check_labels(
 
 def _abstain(
     report: Mapping[str, Any],  # the content of report.json
-) -> NextAction | None:  # None where no threshold avoids a mistake
+) -> NextAction | None:  # None where it costs as many right answers as it avoids wrong
     "Leave the unsure papers to people."
     known = _numbers(report.get("abstention"), "threshold", "coverage", "accuracy")
     if not known:
         return None
     threshold, coverage, right = known
-    wrong, left = 1 - report["accuracy"], coverage * (1 - right)
     n, place = report["n_test"], shlex.quote(reported_model_folder(report))
-    if round(n * (wrong - left)) < 1:
+    wrong, lost = 1 - report["accuracy"], report["accuracy"] - coverage * right
+    avoided = wrong - coverage * (1 - right)
+    if round(n * (avoided - lost)) < 1:
         return None
     return NextAction(
-        f"Abstain below {score_text(threshold)}: {count_text(n * (wrong - left))} of "
-        f"{count_text(n * wrong)} mistakes are not made, {share_text(coverage)} of the "
-        f"papers are answered and {share_text(right)} of the answers right.",
+        f"Abstain below {score_text(threshold)}: {count_text(n * avoided)} of "
+        f"{count_text(n * wrong)} mistakes are not made, and {count_text(n * lost)} "
+        f"right answers; {share_text(right)} of the rest are right.",
         f"arxiv-nbclf predict new.csv --model {place} --abstain-below "
         f"{score_text(threshold)} --out predictions.csv",
-        share=wrong - left,
+        share=avoided - lost,
     )
 
 # %% ../../nbs/08_report/02_report.ipynb #54c8ae6d
