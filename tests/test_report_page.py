@@ -133,17 +133,17 @@ MEASURED: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("family", ["linear", "hybrid", "finetuned", "ensemble"])
-@pytest.mark.parametrize("level", ["group", "category"])
-def test_every_command_is_understood(family: str, level: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("level", "synthetic"), [("group", False), ("category", False), ("group", True)])
+def test_every_command_is_understood(family: str, level: str, synthetic: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each command of each action is parsed by the command line itself."""
     monkeypatch.chdir(tmp_path)
-    for name in ("it's mine.xlsx", "new.csv"):
+    for name in ("it's mine.xlsx", "new.csv", "PAPERS"):
         Path(name).touch()
     Path("runs/first run").mkdir(parents=True)
-    record = MEASURED | {"family": family, "level": level} | compared({"accuracy": "worse", "macro_f1": "worse"})
+    record = MEASURED | {"family": family, "level": level, "synthetic": synthetic} | ({"source": []} if synthetic else {}) | compared({"accuracy": "worse", "macro_f1": "worse"})
     base = None if family == "linear" else SCORES
     actions = next_actions(build_report(record, SCORES, base), most=99)
-    assert len(actions) >= 5
+    assert len(actions) == 1 if synthetic else len(actions) >= 5
     verbs = typer.main.get_command(app).commands  # type: ignore[attr-defined]
     for action in actions:
         program, verb, *words = shlex.split(action.command)

@@ -365,7 +365,7 @@ def _test_set_text(
         return {"papers": "papers", "near_duplicates": ""}
     across = report.get("near_duplicates_across") or 0
     warning = (
-        f"But {count_text(across)} papers of the table have a near-duplicate title in "
+        f"{count_text(across)} papers of the table have a near-duplicate title in "
         "another split, so the model may have seen the like of some test papers."
     )
     what = "test papers that played no part in training"

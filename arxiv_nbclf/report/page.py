@@ -381,11 +381,23 @@ def _mend_data(
     return actions
 
 
+def _real_papers(
+    report: Mapping[str, Any],  # of a run on the synthetic sample
+) -> NextAction:  # without a figure
+    "Leave the synthetic sample."
+    return NextAction(
+        "Run it on papers of yours: a table with title, abstract and categories.",
+        _run_again({**report, "synthetic": False}, "real", str(report.get("family"))),
+    )
+
+
 def next_actions(
     report: Mapping[str, Any],  # the content of report.json
     most: int = 3,  # actions at most
 ) -> list[NextAction]:  # the ones that bring most; fewer where there is less to do
-    "What to do next, ranked by what it would bring."
+    "What to do next, ranked by what it would bring; after the sample: real papers."
+    if report.get("synthetic"):
+        return [_real_papers(report)]
     ones = (_take_linear, _more_papers, _check_labels, _abstain)
     found = [action for make in ones if (action := make(report))]
     found += _mend_data(report) + _other_settings(report)
