@@ -316,6 +316,7 @@ SECTION_FORMATS: dict[str, Callable[..., str]] = {
     **dict.fromkeys(["precision", "recall", "F1"], score_text),
     **dict.fromkeys(["average precision", "linear", "threshold"], score_text),
     "gain per doubling": difference_text,
+    "data issue": str,
     **dict.fromkeys(["group", "true", "predicted", "label", "suggested"], class_text),
     **dict.fromkeys(
         ["part", "month", "category", "95 % interval", "95 % interval of F1"],

@@ -656,7 +656,9 @@ def class_words(
     for label in np.unique(labels[labels >= 0]):
         own = labels == label
         means = [np.asarray(features[of].mean(axis=0)).ravel() for of in (own, ~own)]
-        parts = (means[0] - (means[1] if not own.all() else 0)) * weights[:, label]
+        more = means[0] - (means[1] if not own.all() else 0)
+        # what is missing speaks for a class too, but is no word of it
+        parts = more.clip(0) * weights[:, label]
         for place in np.argsort(-parts, kind="stable")[:top]:
             if parts[place] > 0:
                 rows.append((classes[label], words[place], float(parts[place])))

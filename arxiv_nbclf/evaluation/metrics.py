@@ -424,12 +424,17 @@ def precision_recall(
     true, shares = check_predictions(labels, probabilities, classes, groups=2)
     curves = {}
     for label in np.unique(true):
-        given = precision_recall_curve(true == label, shares[:, label])
-        ends = np.append(given[2], np.nan)  # beyond the last threshold nothing is left
-        points = np.column_stack([given[1], given[0], ends])
+        precision, recall, limits = precision_recall_curve(
+            true == label, shares[:, label]
+        )
+        limits = np.append(limits, np.nan)  # beyond the last one nothing is left
+        points = pd.DataFrame(
+            {"recall": recall, "precision": precision, "threshold": limits}
+        )
+        # of one recall the highest precision, at the highest threshold
+        points = points.groupby("recall", as_index=False).max()
         shown = np.linspace(0, len(points) - 1, most).round().astype(int)
-        names = ["recall", "precision", "threshold"]
-        curves[classes[label]] = pd.DataFrame(points[np.unique(shown)], columns=names)
+        curves[classes[label]] = points.iloc[np.unique(shown)].reset_index(drop=True)
     return curves
 
 # %% ../../nbs/07_evaluation/00_evaluation.ipynb #65e5009c

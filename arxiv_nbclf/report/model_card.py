@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 # %% auto #0
 __all__ = ['EPOCH_FORMATS', 'BadReport', 'build_report', 'epoch_table', 'report_epochs', 'best_epoch_text', 'report_level',
-           'metric_interval', 'metric_verdict', 'rare_classes', 'model_folder', 'report_title', 'group_level',
+           'metric_interval', 'metric_verdict', 'rare_classes', 'reported_model_folder', 'report_title', 'group_level',
            'weak_groups', 'verdict_text', 'template_values', 'card_data', 'yaml_head', 'model_card']
 
 # %% ../../nbs/08_report/01_model_card.ipynb #f176294b
@@ -365,7 +365,7 @@ def _test_set_text(
         return {"papers": "papers", "near_duplicates": ""}
     across = report.get("near_duplicates_across") or 0
     warning = (
-        f"But {count_text(across)} papers of the table have a near-duplicate title in "
+        f"{count_text(across)} papers of the table have a near-duplicate title in "
         "another split, so the model may have seen the like of some test papers."
     )
     what = "test papers that played no part in training"
@@ -465,7 +465,7 @@ def _provenance_values(
     }
 
 # %% ../../nbs/08_report/01_model_card.ipynb #a4334400
-def model_folder(
+def reported_model_folder(
     report: Mapping[str, Any],  # the content of report.json
 ) -> str:  # to write into lines to copy
     "Where the model of a report lies."
@@ -588,7 +588,7 @@ def template_values(
         **_provenance_values(report),
         **_test_set_text(report),
         **_search(report),
-        **_usage(model_folder(report)),
+        **_usage(reported_model_folder(report)),
     }
 
 # %% ../../nbs/08_report/01_model_card.ipynb #3295571c

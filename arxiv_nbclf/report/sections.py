@@ -214,11 +214,11 @@ def _training_papers(
 def _category_table(
     scores: Scores,  # of categories
     learnt: pd.Series,  # from `_training_papers`
-) -> (
-    pd.DataFrame
-):  # category, name, training papers, precision, recall, F1, test papers
-    "Scores of each category, the largest first."
-    table = scores.per_class.rename(columns={"f1": "F1", "support": "test papers"})
+    # category, name, training papers (where known), test papers, precision, recall, F1
+) -> pd.DataFrame:
+    "Sizes and scores of each category, the largest first."
+    table = scores.per_class.rename(columns={"f1": "F1"})
+    table.insert(0, "test papers", table.pop("support"))
     if len(learnt):
         counts = learnt.reindex(table.index, fill_value=0).to_numpy()
         table.insert(0, "training papers", counts)
@@ -1161,8 +1161,9 @@ def data_quality_section(
         }
         for issue in found.issues
     ]
-    worst = [issue.what for issue in found.issues if issue.severity == SEVERITIES[0]]
-    high = f" Of high severity: {'; '.join(worst)}." if worst else ""
+    worst = [issue for issue in found.issues if issue.severity == SEVERITIES[0]]
+    heads = "; ".join(issue.what.partition(":")[0] for issue in worst)
+    high = f" Of high severity: {heads}." if worst else ""
     return SectionResult(
         f"{found.verdict}.{high}",
         {"data_quality": found.to_dict()},
