@@ -279,8 +279,9 @@ def leaderboard_summary(
     value, low, high = map(score_text, found.intervals[name].scores.loc[board.by])
     metrics = sorted(RANKED_BY, key=lambda metric: metric != board.by)
     verdicts = "; ".join(_verdict_text(board, level, metric) for metric in metrics)
+    family, metric = board.runs[name]["family"], _NAMES[board.by]
     return (
-        f"{name} ({board.runs[name]['family']}) is first by {_NAMES[board.by]}: {value} "
+        f"{name} ({family}) is first by {metric}: {value} "
         f"(95 % interval {low} to {high}). On the same {plural(found.n, 'paper')}: "
         f"{verdicts}."
     )
