@@ -10,6 +10,7 @@ __all__ = ['RANKED_BY', 'run_facts', 'Leaderboard', 'leaderboard', 'Scale', 'sca
 import json
 import math
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,12 +44,18 @@ def run_facts(
     folder = Path(folder)
     record = json.loads((folder / "run.json").read_text(encoding="utf-8"))
     timings, family = record.get("timings", {}), record["family"]
+    measured: dict[str, Any] = {}
+    with suppress(
+        OSError, ValueError, LookupError, TypeError
+    ):  # a run of an older version
+        report = (folder / "report" / "report.json").read_text(encoding="utf-8")
+        measured = json.loads(report)["size_and_speed"]["this_model"]
     files = [path for path in (folder / "model").rglob("*") if path.is_file()]
     return {
         "family": family,
         "train_papers": record.get("n_train"),
         "fit_seconds": timings.get(f"fit {family}", timings.get(f"search {family}")),
-        "papers_per_second": record.get("papers_per_second"),
+        "papers_per_second": measured.get("papers_per_second"),
         "model_bytes": sum(path.stat().st_size for path in files) or None,
     }
 
@@ -236,27 +243,48 @@ def group_rows(
     return rows
 
 # %% ../../nbs/08_report/03_leaderboard.ipynb #d77a7240
+_VERDICTS = {
+    "better": "{0} {2} better than {1}",
+    "worse": "{0} {2} worse than {1}",
+    "undecided": "the difference of {0} to {1} is undecided",
+    "identical": "{0} {2} identical to {1}",
+}
+
+
+def _verdict_text(
+    board: Leaderboard,  # of runs
+    level: str,  # group or category
+    metric: str,  # a score
+) -> str:  # such as "by accuracy, words is worse than both"
+    "How runs differ from the baseline by one score."
+    found, parts = board.levels[level], []
+    verdicts = {
+        other: one.metrics.loc[metric, "verdict"]
+        for other, one in found.comparisons.items()
+    }
+    for verdict, words in _VERDICTS.items():
+        named = [one for one in board.ranking(level) if verdicts.get(one) == verdict]
+        verb = "is" if len(named) == 1 else "are"
+        text = words.format(" and ".join(named), found.baseline, verb)
+        parts += [text] if named else []
+    return f"by {_NAMES[metric]}, {' and '.join(parts)}"
+
+# %% ../../nbs/08_report/03_leaderboard.ipynb #b6a33cda
 def leaderboard_summary(
     board: Leaderboard,  # of runs
     level: str = "group",  # group or category
-) -> str:  # one to four sentences
+) -> str:  # two sentences
     "Which run is first, and which of the others differ from the baseline."
-    found, ranking = board.levels[level], board.ranking(level)
-    name, metric = ranking[0], _NAMES[board.by]
-    value, low, high = found.intervals[name].scores.loc[board.by]
-    parts = [
-        f"{name} ({board.runs[name]['family']}) is first by {metric}: "
-        f"{score_text(value)} (95 % interval {score_text(low)} to {score_text(high)})."
-    ]
-    verdicts = {
-        other: one.metrics.loc[board.by, "verdict"]
-        for other, one in found.comparisons.items()
-    }
-    for verdict in ("better", "worse", "undecided", "identical"):
-        if named := [other for other in ranking if verdicts.get(other) == verdict]:
-            parts.append(f"{verdict.capitalize()}: {', '.join(named)}.")
-    base = f"Compared with {found.baseline} on the same {count_text(found.n)} papers."
-    return " ".join([parts[0], base, *parts[1:]])
+    found, name = board.levels[level], board.ranking(level)[0]
+    value, low, high = map(score_text, found.intervals[name].scores.loc[board.by])
+    metrics = sorted(RANKED_BY, key=lambda metric: metric != board.by)
+    verdicts = "; ".join(_verdict_text(board, level, metric) for metric in metrics)
+    family, metric = board.runs[name]["family"], _NAMES[board.by]
+    return (
+        f"{name} ({family}) is first by {metric}: {value} "
+        f"(95 % interval {low} to {high}). On the same {plural(found.n, 'paper')}: "
+        f"{verdicts}."
+    )
 
 # %% ../../nbs/08_report/03_leaderboard.ipynb #53a21a5c
 def _fact_texts(
