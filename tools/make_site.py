@@ -545,9 +545,8 @@ def search_index(
         for name in module.public:
             if module.definitions[name].kind == "constant":
                 entries.append([f"reference/{module.name}.html#{name}", f"{module.name}", name, module.definitions[name].doc])
-    shared = {"ensure_ascii": False, "separators": (",", ":")}
-    terms = search_terms({href for href, *_ in entries})
-    return f"window.siteSearch = {json.dumps(entries, **shared)};\nwindow.siteTerms = {json.dumps(terms, **shared)};\n"
+    written = partial(json.dumps, ensure_ascii=False, separators=(",", ":"))
+    return f"window.siteSearch = {written(entries)};\nwindow.siteTerms = {written(search_terms({href for href, *_ in entries}))};\n"
 
 
 def sources(
