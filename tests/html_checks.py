@@ -33,6 +33,8 @@ class _PageChecker(HTMLParser):
             self.faults.append(f"<{tag}> leads to {target}")
         if tag == "img" and not values.get("alt"):
             self.faults.append("<img> has no words")
+        if tag == "svg" and (values.get("role") != "img" or not values.get("aria-label")):
+            self.faults.append("<svg> has no words")
 
     def handle_endtag(self, tag: str) -> None:
         if not self.open or self.open.pop() != tag:
