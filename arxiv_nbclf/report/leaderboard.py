@@ -128,7 +128,8 @@ class Scale:
         value: float,  # within the scale
     ) -> float:  # per cent of the width, 3 to 97: a dot is not cut
         "Where a value stands."
-        return round(3 + 94 * (value - self.low) / (self.high - self.low), 2)
+        part = float((value - self.low) / (self.high - self.low))
+        return round(3 + 94 * part, 2)
 
 # %% ../../nbs/08_report/03_leaderboard.ipynb #689190a3
 def scale_of(
