@@ -31,7 +31,7 @@ from arxiv_nbclf.preprocessing import label_ids, split_papers
 def intervals(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, list[float]]:
     """The ends of each score's 95 % interval."""
     table = score_intervals(labels, probabilities).scores
-    return {name: table.loc[name, ["low", "high"]].round(4).tolist() for name in METRICS}
+    return {name: table.loc[name, ["low", "high"]].round(6).tolist() for name in METRICS}
 
 
 def main() -> None:
