@@ -325,6 +325,6 @@ def test_the_sample_is_the_same_everywhere() -> None:
     table = sample(2000)
     assert table.main_category.map(group_of).value_counts().min() == 8
     assert read_papers("sample").rejects.empty
-    assert near_duplicates(table).cluster.nunique() >= 2
+    assert near_duplicates(table).empty
     text = sample(500).to_csv(index=False, lineterminator="\n")
     assert hashlib.sha256(text.encode()).hexdigest()[:16] == "b1c9ac3c4921c640"  # changes only with the vocabularies and patterns

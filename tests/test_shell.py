@@ -321,7 +321,9 @@ def test_greeting_and_help(capsys: Capture) -> None:
     status, out, err = shell(capsys)
     assert (status, err) == (0, []) and out.count("\n  arxiv-nbclf ") == 3
     _, page, _ = shell(capsys, "-h")
-    summaries = page[page.index("Commands:") :].splitlines()
+    headings = [page.index(f"\n{heading}:\n") for heading in ("Predict", "Train", "Data", "Serve and export")]
+    assert headings == sorted(headings)
+    summaries = page[headings[0] :].splitlines()
     assert len(summaries) > 10 and not [line for line in summaries if line.endswith("...") or len(line) > 80]
     for verb in ("predict", "run", "tune", "explain"):
         assert shell(capsys, verb, "-h") == shell(capsys, verb, "--help")
