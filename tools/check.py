@@ -97,12 +97,14 @@ def check_export() -> None:
 
 
 def check_readme() -> None:
-    """README.md is made from the index, which names every place."""
+    """README.md is made from the index, which names every place in 600 words at most."""
     call(sys.executable, "tools/readme.py", "--check")
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     paths = [path.relative_to(ROOT).as_posix() for pattern in ("[0-9]*.ipynb", "[0-9]*/index.qmd") for path in ROOT.glob(f"nbs/{pattern}")]
     if missing := sorted(path for path in paths if f"({path})" not in text):
         raise Failed(f"README.md does not name {', '.join(missing)}: run nbs/index.ipynb, then make readme")
+    if (words := len(text.split())) > 600:
+        raise Failed(f"README.md has {words} words: 600 at most, the site has room for the rest")
 
 
 def check_ruff() -> None:
