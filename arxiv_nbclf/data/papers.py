@@ -514,7 +514,7 @@ def _reject_reasons(
     )
     if purpose == "training":
         reason = reason.where(reason != "", codes.reason)
-        named = (reason == "") & split_ids(raw.aid)[0].notna()
+        named = (reason == "") & ~_is_blank(raw.aid)
         places = raw[["_file", "_row"]]
         again = _duplicate_versions(papers[["aid", "version"]].join(places)[named])
         reason[again.index] = again
@@ -561,9 +561,11 @@ def validate_papers(
         rejects = pd.concat([rejects, broken]).sort_values(["file", "row"])
     if not good.any():
         _no_papers(rejects, where)
-    again = reason.str.contains("the same id|older version")
-    if purpose == "training" and (
-        uneven := _uneven_rejects(_groups_of(codes), ~good & ~again)
+    lost = ~good & ~reason.str.contains("the same id|older version")
+    if (
+        purpose == "training"
+        and lost.any()
+        and (uneven := _uneven_rejects(_groups_of(codes), lost))
     ):
         log.warning("%s: rejected rows fall unevenly on groups: %s", where, uneven)
     return ReadPapers(

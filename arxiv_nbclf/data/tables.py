@@ -948,7 +948,6 @@ class _XmlSize:
         self.parser = ParserCreate()
         self.parser.buffer_text = True
         self.parser.StartElementHandler = self.start
-        self.parser.EndElementHandler = self.end
         self.parser.ParseFile(file)
 
     def start(
@@ -985,17 +984,16 @@ class _XmlSize:
         "Keep the text that comes next."
         self.parts: list[str] = []
         self.parser.CharacterDataHandler = self.parts.append
+        self.parser.EndElementHandler = self.end
 
     def end(
         self,
         name: str,  # of an element
     ) -> None:
         "Take an index of a shared text, or the length of one."
-        if (
-            self.parser.CharacterDataHandler
-            and (kind := name[-2:].lstrip(":")) in _KEPT
-        ):
+        if (kind := name[-2:].lstrip(":")) in _KEPT:
             text, self.parser.CharacterDataHandler = "".join(self.parts), None
+            self.parser.EndElementHandler = None
             width = 2 if text.isascii() else 8  # in Rust and in Python
             (self.shared if kind == "v" else self.lengths).append(
                 int(text) if kind == "v" else width * len(text)
