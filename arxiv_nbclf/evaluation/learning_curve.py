@@ -439,7 +439,8 @@ def _verdict(
     ten = power_law.at(MAX_EXTRAPOLATION * power_law.largest)
     then, low, high = (score_text(number) for number in ten)
     start = f"the fitted curve goes from {now} with {power_law.largest:,} papers"
-    return f"{start} to {then} ({low} to {high}) with ten times as many"
+    then = f"{then} (95\N{NO-BREAK SPACE}% interval {low} to {high})"
+    return f"{start} to {then} with ten times as many"
 
 # %% ../../nbs/07_evaluation/03_learning_curve.ipynb #e957db77
 def _as_json(

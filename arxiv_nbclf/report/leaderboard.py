@@ -161,7 +161,7 @@ def _row(
         "name": name,
         "places": [scale.place(number) for number in numbers] if known else None,
         "value": value,
-        "interval": f"{low} to {high}",
+        "interval": f"{low} to {high}" if known else "",
     }
 
 # %% ../../nbs/08_report/03_leaderboard.ipynb #0247496b
@@ -220,7 +220,8 @@ def difference_plots(
         }
         plot = _plot(metric, numbers, difference_text, zero=True)
         for row in plot["rows"]:
-            row["verdict"] = rows[row["name"]]["verdict"]
+            row["verdict"] = verdict = rows[row["name"]]["verdict"]
+            row["interval"] = "" if verdict == "identical" else row["interval"]
         plots.append(plot)
     return plots
 
@@ -232,6 +233,8 @@ def group_rows(
     known, scale, rows = board.levels["group"].intervals, Scale(0, 1, (0, 1)), []
     for code in GROUPS:
         found = {name: known[name].per_class.loc[code] for name in board.ranking()}
+        if all(math.isnan(row["f1"]) for row in found.values()):
+            continue  # no paper of the group, and no run predicts it
         best = max((row["f1"] for row in found.values() if row["f1"] > 0), default=None)
         cells = [
             _row(name, row[["f1", "f1_low", "f1_high"]].tolist(), scale, score_text)

@@ -10,6 +10,7 @@ import math
 import re
 import shlex
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -41,8 +42,9 @@ if TYPE_CHECKING:
 
 # %% auto #0
 __all__ = ['EPOCH_FORMATS', 'BadReport', 'build_report', 'epoch_table', 'report_epochs', 'best_epoch_text', 'report_level',
-           'metric_interval', 'metric_verdict', 'rare_classes', 'reported_model_folder', 'report_title', 'group_level',
-           'weak_groups', 'verdict_text', 'template_values', 'card_data', 'yaml_head', 'model_card']
+           'metric_interval', 'metric_verdict', 'occurring_scores', 'group_notes', 'rare_classes',
+           'reported_model_folder', 'report_title', 'group_level', 'weak_groups', 'verdict_text', 'template_values',
+           'card_data', 'yaml_head', 'model_card']
 
 # %% ../../nbs/08_report/01_model_card.ipynb #f176294b
 class BadReport(ArxivNbclfError):
@@ -391,6 +393,26 @@ def _right(
     "How many papers were put into the right class."
     return int(np.trace(scores.confusion.to_numpy()))
 
+# %% ../../nbs/08_report/01_model_card.ipynb #e986bb1b
+def occurring_scores(
+    scores: Scores,  # of any classes
+) -> Scores:  # of those that occur in truth or prediction, as macro F1 is
+    "Scores without the classes that do not occur."
+    counts = scores.confusion.to_numpy()
+    rows = (counts.sum(axis=0) + counts.sum(axis=1)) > 0
+    confusion, per_class = scores.confusion.loc[rows, rows], scores.per_class[rows]
+    return replace(scores, confusion=confusion, per_class=per_class)
+
+
+def group_notes(
+    scores: Scores,  # by group
+) -> list[str]:  # a sentence each
+    "What to know about groups that have no papers, or were never predicted."
+    known = occurring_scores(scores)
+    absent = [with_name(name) for name in scores.labels if name not in known.labels]
+    named = f"{', '.join(absent)}: no test paper, and never predicted; left out."
+    return known.notes + ([named] if absent else [])
+
 # %% ../../nbs/08_report/01_model_card.ipynb #8c5d96a5
 def rare_classes(
     scores: Scores,  # of the model
@@ -408,7 +430,7 @@ def _n_classes(
 ) -> int:  # without categories that only test papers have
     "How many classes a model tells apart."
     known = report.get("n_classes") if report_level(report) == "category" else None
-    return known if isinstance(known, int) else len(scores.labels)
+    return known if isinstance(known, int) else len(occurring_scores(scores).labels)
 
 
 def _score_values(
@@ -418,15 +440,16 @@ def _score_values(
 ) -> dict[str, Any]:  # name in a template → value
     "What templates show of the scores."
     lenient, level = report.get("lenient_accuracy"), report_level(report)
+    groups = (report.get("group") or report)["per_class"]
     return {
         "n": scores.n,
         "right": _right(scores),
-        "labels": scores.labels,
+        "labels": occurring_scores(scores).labels,
         "level": level,
         "classes": _CLASSES[level],
         "n_classes": _n_classes(report, scores),
-        "group_scores": (report.get("group") or report)["per_class"],
-        "notes": scores.notes,
+        "group_scores": {k: v for k, v in groups.items() if v["f1"] is not None},
+        "notes": group_notes(scores) if level == "group" else scores.notes,
         "figures": _headline_scores(report),
         "lenient": lenient if isinstance(lenient, float) else None,
         "baseline": baseline is not None,
@@ -519,12 +542,11 @@ def group_level(
 
 def weak_groups(
     scores: Scores,  # by group
-    most: int = 3,  # groups at most
 ) -> list[str]:  # labels, the lowest F1 first
     "Groups whose F1 is below macro F1 with the whole of its 95 % interval."
     high = class_intervals(scores.confusion.to_numpy())[:, 2, 1]
     f1 = scores.per_class["f1"][high < scores.macro_f1]
-    return [str(label) for label in f1.sort_values(kind="stable").index[:most]]
+    return [str(label) for label in f1.sort_values(kind="stable").index]
 
 # %% ../../nbs/08_report/01_model_card.ipynb #a28dde22
 _COMPARED = {"accuracy": "accuracy", "macro_f1": "macro F1"}

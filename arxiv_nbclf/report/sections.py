@@ -413,8 +413,8 @@ def _calibration_summary(
     return (
         f"{_reliability_text(tables['after'])}Confidence and accuracy are "
         f"{errors['after']} apart on average (expected calibration error, 15 bins). "
-        f"{_before_text(errors.get('before'), method)} Of all three figures, less is "
-        "better."
+        f"{_before_text(errors.get('before'), method)} Of each score in "
+        "the table, less is better."
     )
 
 # %% ../../nbs/08_report/00_sections.ipynb #af193535
@@ -580,15 +580,19 @@ def _lenient_summary(
     tables: Iterable[pd.DataFrame],  # as `scores_by` makes them
     level: str = "group",  # or category
 ) -> str:  # a sentence or two
-    "Lenient and strict accuracy, and the papers with the lowest one."
-    lowest = [table.loc[table["strict"].idxmin()] for table in tables if len(table) > 1]
-    parts = [f"{row.iloc[0]} ({score_text(row['strict'])})" for row in lowest]
+    "Lenient and strict accuracy, and the parts with a significantly lower one."
+    lower = [table[table["high"] < strict] for table in tables]
+    parts = [
+        f"{name} ({score_text(accuracy)})"
+        for table in lower
+        for name, accuracy in zip(table.iloc[:, 0], table["strict"], strict=True)
+    ]
     summary = (
         f"Counting every {level} that a paper is listed under, "
         f"{share_text(lenient)} of its answers are acceptable, where "
         f"{share_text(strict)} name the primary {level}."
     )
-    rest = f" Accuracy is lowest in: {', '.join(parts)}." if parts else ""
+    rest = f" Accuracy is significantly lower in: {', '.join(parts)}." if parts else ""
     return summary + rest
 
 # %% ../../nbs/08_report/00_sections.ipynb #69934369
@@ -885,14 +889,14 @@ def _issues_summary(
     whose: str,  # the model whose probabilities were taken
     trained: bool,  # whether they were training and validation papers
 ) -> str:  # a sentence
-    "How many labels are likely wrong, and by which model."
+    "How many labels may be wrong, and by which model."
     kind = "training and validation papers" if trained else "papers"
     return (
         f"Of {count_text(papers)} {kind}, {count_text(len(issues))} "
-        f"({share_text(len(issues) / papers)}) have a label that is likely wrong, by "
-        f"confident learning with {whose}{', out of fold' if trained else ''}; "
-        f"{count_text(issues['listed'].sum())} of them are also listed under the "
-        "suggested group."
+        f"({share_text(len(issues) / papers)}) have a label that may be wrong, by "
+        f"confident learning with {whose}{', out of fold' if trained else ''}. "
+        f"{count_text(issues['listed'].sum())} of these are also listed under the "
+        "suggested group: which one comes first is a matter of judgement."
     )
 
 # %% ../../nbs/08_report/00_sections.ipynb #a0525fb3
@@ -1059,6 +1063,8 @@ def learning_curve_section(
     curve = _measure_curve(context, seeds)
     laws = {metric: fit_power_law(curve, metric) for metric in ("accuracy", "macro_f1")}
     groups = groups_needing_papers(curve)
+    shown = groups[groups["test"] > 0].rename(columns=_CURVE_COLUMNS)
+    size, now = curve.mean.index[-1], curve.mean.iloc[-1]
     record = {
         "family": "linear",
         **curve.to_dict(),
@@ -1066,11 +1072,12 @@ def learning_curve_section(
         "too_few_papers": groups.loc[groups["too_few"] == "yes", "group"].tolist(),
     }
     return SectionResult(
-        "Measured with the linear family at its settings. Accuracy: "
-        f"{laws['accuracy'].verdict}. Macro F1: {laws['macro_f1'].verdict}. "
+        f"With {count_text(size)} training papers the linear family has an accuracy of "
+        f"{score_text(now['accuracy'])}: {laws['accuracy'].verdict}. It has a macro F1 "
+        f"of {score_text(now['macro_f1'])}: {laws['macro_f1'].verdict}. "
         f"{_needing_papers_text(groups)}",
         {"learning_curve": record},
-        {"": groups.rename(columns=_CURVE_COLUMNS)},
+        {"": shown},
         _draw_curve(curve, laws["accuracy"]),
     )
 
