@@ -131,6 +131,16 @@ class Scale:
         part = float((value - self.low) / (self.high - self.low))
         return round(3 + 94 * part, 2)
 
+    @property
+    def labels(self) -> list[tuple[float, str]]:  # tick, and SVG's text-anchor
+        "The ticks with a number: the ends and, inside, zero; none too near to zero."
+        ends = [(self.low, "start"), (self.high, "end")]
+        if not self.low < 0 < self.high:
+            return ends
+        middle = self.place(0)
+        far = [end for end in ends if abs(self.place(end[0]) - middle) > 25]
+        return [*far, (0.0, "middle")]
+
 # %% ../../nbs/08_report/03_leaderboard.ipynb #689190a3
 def scale_of(
     values: Sequence[float],  # that are to be shown; NaN is left out
@@ -250,7 +260,7 @@ def group_rows(
 _VERDICTS = {
     "better": "{0} {2} better than {1}",
     "worse": "{0} {2} worse than {1}",
-    "undecided": "the difference of {0} to {1} is undecided",
+    "undecided": "for {0} the difference to {1} is undecided",
     "identical": "{0} {2} identical to {1}",
 }
 
