@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 # %% auto #0
 __all__ = ['EPOCH_FORMATS', 'BadReport', 'build_report', 'epoch_table', 'report_epochs', 'best_epoch_text', 'report_level',
-           'metric_interval', 'metric_verdict', 'occurring_scores', 'group_notes', 'rare_classes',
+           'metric_interval', 'metric_verdict', 'data_warnings', 'occurring_scores', 'group_notes', 'rare_classes',
            'reported_model_folder', 'report_title', 'group_level', 'weak_groups', 'verdict_text', 'template_values',
            'card_data', 'yaml_head', 'model_card']
 
@@ -241,6 +241,18 @@ def _value_text(
     return count_text(value) if is_count else str(value)
 
 # %% ../../nbs/08_report/01_model_card.ipynb #618e2974
+def _corrections_text(
+    report: Mapping[str, Any],  # the content of report.json
+) -> list[tuple[str, str]]:  # label and text; none where no labels were given
+    "How many labels of the table others have replaced."
+    given = report.get("corrections")
+    if not isinstance(given, Mapping):
+        return []
+    papers, new = (count_text(given[name]) for name in ("papers", "new_primary"))
+    text = f"{papers} papers, {new} with another primary category"
+    return [("Labels corrected", text)]
+
+
 def _labelled_values(
     record: Mapping[str, Any],  # the run's record
     names: Mapping[str, str],  # key → label, in order
@@ -373,6 +385,21 @@ def _test_set_text(
     what = "test papers that played no part in training"
     return {"papers": what, "near_duplicates": warning if across else ""}
 
+# %% ../../nbs/08_report/01_model_card.ipynb #47804884
+def data_warnings(
+    report: Mapping[str, Any],  # the content of report.json
+) -> list[str]:  # a sentence for each data issue of high severity
+    "What is wrong with the table, and why it matters for the scores."
+    quality = report.get("data_quality")
+    issues = quality.get("issues") if isinstance(quality, Mapping) else None
+    known = [issue for issue in issues or [] if isinstance(issue, Mapping)]
+    return [
+        f"Data issue of high severity, {str(issue.get('what')).partition(':')[0]}: "
+        f"{issue.get('why')}."
+        for issue in known
+        if issue.get("severity") == "high"
+    ]
+
 # %% ../../nbs/08_report/01_model_card.ipynb #faba5ddc
 def _search(
     report: Mapping[str, Any],  # the content of report.json
@@ -472,10 +499,8 @@ def _provenance_values(
     report: Mapping[str, Any],  # the content of report.json
 ) -> dict[str, Any]:  # name in a template → value
     "What templates show of data, settings, times and versions."
-    data, trained = (
-        _labelled_values(report, _DATA_LABELS),
-        report["n_train"] is not None,
-    )
+    data = _labelled_values(report, _DATA_LABELS) + _corrections_text(report)
+    trained = report["n_train"] is not None
     scored = _PROVENANCE_LABELS | {"created": "Scored on"}
     return {
         "trained": trained,
@@ -609,6 +634,7 @@ def template_values(
         **_score_values(report, scores, baseline),
         **_provenance_values(report),
         **_test_set_text(report),
+        "data_warnings": data_warnings(report),
         **_search(report),
         **_usage(reported_model_folder(report)),
     }

@@ -340,6 +340,25 @@ def _more_papers(
     )
 
 # %% ../../nbs/08_report/02_report.ipynb #35dd92e5
+def _repeat(
+    report: Mapping[str, Any],  # the content of report.json
+    option: str,  # what is new
+) -> str:  # a command
+    "The command that repeats a run; of a search, with its best settings."
+    tuning = report.get("tuning")
+    best = tuning.get("best") if isinstance(tuning, Mapping) else None
+    if isinstance(best, Mapping) and isinstance(best.get("settings"), Mapping):
+        items = (f"{name}={value}" for name, value in best["settings"].items())
+        options = [f"--set {shlex.quote(item)}" for item in items]
+        family = str(report.get("family"))
+        return _run_again(report, "corrected", family, *options, option)
+    place = reported_model_folder(report)
+    again, out = shlex.quote(place), shlex.quote(f"{place}-corrected")
+    return (
+        f"arxiv-nbclf run {_papers_word(report)} --again {again} {option} --out {out}"
+    )
+
+
 def _check_labels(
     report: Mapping[str, Any],  # the content of report.json
 ) -> NextAction | None:  # None where no label is suspected, or nothing was trained
@@ -348,16 +367,12 @@ def _check_labels(
     if not counts or not counts[0] or report.get("n_train") is None:
         return None
     found, papers = counts
-    place = reported_model_folder(report)
-    run, file, out = map(
-        shlex.quote, (place, f"{place}/report/label_issues.csv", f"{place}-corrected")
-    )
+    file = shlex.quote(f"{reported_model_folder(report)}/report/label_issues.csv")
     return NextAction(
         f"Look at the {count_text(found)} papers of label_issues.csv, whose labels may "
         f"be wrong ({share_text(found / papers)} of the papers checked); correct their "
         "categories there, and repeat the run with them.",
-        f"arxiv-nbclf run {_papers_word(report)} --again {run} --corrections {file} "
-        f"--out {out}",
+        _repeat(report, f"--corrections {file}"),
         share=found / papers,
     )
 

@@ -435,7 +435,7 @@ def calibration_section(
         record["group"] = sums
         rows += [{"calibration": f"groups, {name}"} | row for name, row in sums.items()]
         error = score_text(sums["after"]["calibration_error"])
-        summary += f" Of the groups, as sums, it is {error} after calibration."
+        summary += f" The groups, as sums, have a calibration error of {error}."
     shown = pd.DataFrame(rows)
     shown.columns = shown.columns.str.replace("_", " ").str.replace("brier", "Brier")
     picture = {"reliability.png": _draw_calibration(tables, errors)}
@@ -598,7 +598,7 @@ def _lenient_summary(
 # %% ../../nbs/08_report/00_sections.ipynb #69934369
 def _table_of_parts(
     tables: Iterable[pd.DataFrame],  # as `scores_by` makes them
-) -> pd.DataFrame:  # part, papers, accuracy, 95 % interval, lenient accuracy, macro F1
+) -> pd.DataFrame:  # part, papers, accuracy, 95 % interval, lenient accuracy
     "Scores by part, one table below the other."
     parts = [
         table.set_axis(["part", *table.columns[1:]], axis=1).astype({"part": str})
@@ -607,7 +607,7 @@ def _table_of_parts(
     rows = pd.concat(parts)
     rows["95 % interval"] = _interval_texts(rows)
     rows = rows.rename(columns={"strict": "accuracy", "lenient": "lenient accuracy"})
-    columns = ["accuracy", "95 % interval", "lenient accuracy", "macro F1"]
+    columns = ["accuracy", "95 % interval", "lenient accuracy"]
     return rows[["part", "papers", *columns]]
 
 # %% ../../nbs/08_report/00_sections.ipynb #01a5af9d
@@ -832,8 +832,8 @@ def _ambiguity_text(
     return (
         f"Not every mistake can be avoided: {share} of the test papers are of several "
         "groups. A model that knew these groups, and chose among them by the majority "
-        "or as this model does, would have an accuracy of "
-        f"{score_text(bound.lower_bound)}."
+        "or as this model does, would put "
+        f"{share_text(bound.lower_bound)} into the right group."
     )
 
 # %% ../../nbs/08_report/00_sections.ipynb #7658b1a5
@@ -1041,7 +1041,7 @@ def _needing_papers_text(
         for kind in ("yes", "undecided")
     }
     found = f"{named['yes'] or 'none'}"
-    rest = f"; undecided, because the gain may be noise: {named['undecided']}"
+    rest = f"; undecided, because the gain is not clear: {named['undecided']}"
     return f"{rule}: {found}{rest if named['undecided'] else ''}."
 
 # %% ../../nbs/08_report/00_sections.ipynb #9ff4d536
@@ -1073,8 +1073,8 @@ def learning_curve_section(
     }
     return SectionResult(
         f"With {count_text(size)} training papers the linear family has an accuracy of "
-        f"{score_text(now['accuracy'])}: {laws['accuracy'].verdict}. It has a macro F1 "
-        f"of {score_text(now['macro_f1'])}: {laws['macro_f1'].verdict}. "
+        f"{score_text(now['accuracy'])}; {laws['accuracy'].verdict}. It has a macro F1 "
+        f"of {score_text(now['macro_f1'])}; {laws['macro_f1'].verdict}. "
         f"{_needing_papers_text(groups)}",
         {"learning_curve": record},
         {"": shown},
@@ -1084,12 +1084,11 @@ def learning_curve_section(
 # %% ../../nbs/08_report/00_sections.ipynb #8ae913a9
 def _months_table(
     months: pd.DataFrame,  # as `score_by_month` makes it
-) -> pd.DataFrame:  # month, papers, accuracy, 95 % interval, macro F1, log loss
+) -> pd.DataFrame:  # month, papers, accuracy, 95 % interval, log loss
     "Scores by month as a page shows them."
     shown = months.assign(**{"95 % interval": _interval_texts(months)})
-    names = {"macro_f1": "macro F1", "log_loss": "log loss"}
-    columns = ["month", "papers", "accuracy", "95 % interval", *names]
-    return shown[columns].rename(columns=names)
+    columns = ["month", "papers", "accuracy", "95 % interval", "log_loss"]
+    return shown[columns].rename(columns={"log_loss": "log loss"})
 
 # %% ../../nbs/08_report/00_sections.ipynb #5290939c
 def _months_summary(
