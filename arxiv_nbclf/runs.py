@@ -197,6 +197,7 @@ class RunInputs:
     timings: dict[str, float]  # seconds per stage; each stage adds its own
     # the same for linear, which auto compares its family with; None: nothing to compare
     simpler: "RunInputs | None" = None
+    table: str | None = None  # the papers as they were named; for commands to copy
 
 # %% ../nbs/10_runs.ipynb #17001ef1
 def _request(
@@ -341,7 +342,9 @@ def prepare_run(
     if level == "category":
         log.info("%s", plural(len(prepared.classes), "category"))
     asked, classifier = _for_family(family, requested, prepared, prior)
-    return RunInputs(Path(out), asked, prepared, classifier, timings)
+    named = not isinstance(papers, pd.DataFrame) and papers != "sample"
+    table = _place(papers)["folder"] if named else None
+    return RunInputs(Path(out), asked, prepared, classifier, timings, table=table)
 
 # %% ../nbs/10_runs.ipynb #17000006
 @dataclass(frozen=True, eq=False)
@@ -640,7 +643,7 @@ def write_run_report(
     with stage("write the report", inputs.timings):
         write_report(
             folder / "report",
-            record | _place(inputs.out),
+            record | _place(inputs.out) | {"table": inputs.table},
             *context.scores,
             inputs.prepared.papers,
             fitted.pictures,

@@ -89,7 +89,7 @@ def difference_text(
     value: float | None,  # one score less another
 ) -> str:  # such as −0.012
     "A difference of scores, with its sign."
-    return _known(value, "+.3f")
+    return _known(value, "+z.3f")
 
 
 def share_text(

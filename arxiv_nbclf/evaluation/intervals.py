@@ -565,7 +565,7 @@ def _difference_table(
         "before": [f"{row['before']:.3f}" for row in rows],
         "after": [f"{row['after']:.3f}" for row in rows],
         "difference [95 % interval]": [
-            f"{row['difference']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}]"
+            f"{row['difference']:+z.3f} [{row['low']:+z.3f}, {row['high']:+z.3f}]"
             for row in rows
         ],
         "verdict": [row["verdict"] for row in rows],
@@ -885,7 +885,7 @@ def _verdict_table(
     shown = _compared(run_comparison.level)
     rows = {
         name: {
-            _SHOWN_METRICS[str(metric)]: f"{row.difference:+.3f} {row.verdict}"
+            _SHOWN_METRICS[str(metric)]: f"{row.difference:+z.3f} {row.verdict}"
             for metric, row in found.metrics.loc[list(shown)].iterrows()
         }
         | {"McNemar p": f"{found.mcnemar.p_value:.2g}"}

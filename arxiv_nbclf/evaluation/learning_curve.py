@@ -268,7 +268,8 @@ def too_few_papers(
     error: float,  # standard error of the gain
 ) -> str:  # yes, no, or undecided
     "Whether a group has too few papers: it is below the mean, and more papers pay."
-    if not f1 < mean or gain + 2 * error <= MIN_GAIN:
+    # where nothing was learnt yet, a flat curve says nothing
+    if not f1 < mean or (f1 > 0 and gain + 2 * error <= MIN_GAIN):
         return "no"
     return "yes" if gain > max(MIN_GAIN, 2 * error) else "undecided"
 
@@ -439,7 +440,8 @@ def _verdict(
     ten = power_law.at(MAX_EXTRAPOLATION * power_law.largest)
     then, low, high = (score_text(number) for number in ten)
     start = f"the fitted curve goes from {now} with {power_law.largest:,} papers"
-    return f"{start} to {then} ({low} to {high}) with ten times as many"
+    then = f"{then} (95\N{NO-BREAK SPACE}% interval {low} to {high})"
+    return f"{start} to {then} with ten times as many"
 
 # %% ../../nbs/07_evaluation/03_learning_curve.ipynb #e957db77
 def _as_json(
@@ -510,8 +512,8 @@ def _refusal(
     drawn = _law(np.array([MAX_EXTRAPOLATION * largest]), *resampled.T)
     low, high = np.quantile(drawn, [0.025, 0.975])
     if high - low > MAX_INTERVAL_WIDTH:
-        remedy = "more sizes or seeds would narrow them"
-        return f"the answers range from {low:.3f} to {high:.3f}; {remedy}"
+        remedy = "more sizes or seeds would narrow this"
+        return f"ten times as many could give {low:.3f} to {high:.3f}; {remedy}"
     return ""
 
 # %% ../../nbs/07_evaluation/03_learning_curve.ipynb #defed573
@@ -616,6 +618,7 @@ def plot_group_curves(
 
     axes = plt.subplots(figsize=(6, 3.6))[1] if axes is None else axes
     means = curve.groups.groupby(["group", "papers"])[["learnt", "f1"]].mean()
+    means = means[means["learnt"] > 0].dropna()
     # of many classes those with the most papers
     often = curve.groups.groupby("group")["learnt"].max().nlargest(MAX_CURVES).index
     shown_ones = means.reset_index()
@@ -624,8 +627,7 @@ def plot_group_curves(
     style: dict[str, Any] = {"marker": "o", "markersize": 3, "linewidth": 1.2}
     colors = sns.color_palette("colorblind", MAX_CURVES)
     for color, (group, table) in zip(colors, groups, strict=False):
-        shown = table[table["learnt"] > 0]
-        axes.plot(shown["learnt"], shown["f1"], color=color, label=group, **style)
+        axes.plot(table["learnt"], table["f1"], color=color, label=group, **style)
     labels = "training papers of the group (logarithmic)", "F1 on test"
     axes.set(xscale="log", ylim=(-0.02, 1), xlabel=labels[0], ylabel=labels[1])
     axes.spines[["top", "right"]].set_visible(False)

@@ -131,6 +131,16 @@ class Scale:
         part = float((value - self.low) / (self.high - self.low))
         return round(3 + 94 * part, 2)
 
+    @property
+    def labels(self) -> list[tuple[float, str]]:  # tick, and SVG's text-anchor
+        "The ticks with a number: the ends and, inside, zero; none too near to zero."
+        ends = [(self.low, "start"), (self.high, "end")]
+        if not self.low < 0 < self.high:
+            return ends
+        middle = self.place(0)
+        far = [end for end in ends if abs(self.place(end[0]) - middle) > 25]
+        return [*far, (0.0, "middle")]
+
 # %% ../../nbs/08_report/03_leaderboard.ipynb #689190a3
 def scale_of(
     values: Sequence[float],  # that are to be shown; NaN is left out
@@ -161,7 +171,7 @@ def _row(
         "name": name,
         "places": [scale.place(number) for number in numbers] if known else None,
         "value": value,
-        "interval": f"{low} to {high}",
+        "interval": f"{low} to {high}" if known else "",
     }
 
 # %% ../../nbs/08_report/03_leaderboard.ipynb #0247496b
@@ -220,7 +230,8 @@ def difference_plots(
         }
         plot = _plot(metric, numbers, difference_text, zero=True)
         for row in plot["rows"]:
-            row["verdict"] = rows[row["name"]]["verdict"]
+            row["verdict"] = verdict = rows[row["name"]]["verdict"]
+            row["interval"] = "" if verdict == "identical" else row["interval"]
         plots.append(plot)
     return plots
 
@@ -232,6 +243,8 @@ def group_rows(
     known, scale, rows = board.levels["group"].intervals, Scale(0, 1, (0, 1)), []
     for code in GROUPS:
         found = {name: known[name].per_class.loc[code] for name in board.ranking()}
+        if all(math.isnan(row["f1"]) for row in found.values()):
+            continue  # no paper of the group, and no run predicts it
         best = max((row["f1"] for row in found.values() if row["f1"] > 0), default=None)
         cells = [
             _row(name, row[["f1", "f1_low", "f1_high"]].tolist(), scale, score_text)
@@ -247,7 +260,7 @@ def group_rows(
 _VERDICTS = {
     "better": "{0} {2} better than {1}",
     "worse": "{0} {2} worse than {1}",
-    "undecided": "the difference of {0} to {1} is undecided",
+    "undecided": "for {0} the difference to {1} is undecided",
     "identical": "{0} {2} identical to {1}",
 }
 

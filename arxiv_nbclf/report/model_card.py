@@ -10,6 +10,7 @@ import math
 import re
 import shlex
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -41,8 +42,9 @@ if TYPE_CHECKING:
 
 # %% auto #0
 __all__ = ['EPOCH_FORMATS', 'BadReport', 'build_report', 'epoch_table', 'report_epochs', 'best_epoch_text', 'report_level',
-           'metric_interval', 'metric_verdict', 'rare_classes', 'reported_model_folder', 'report_title', 'group_level',
-           'weak_groups', 'verdict_text', 'template_values', 'card_data', 'yaml_head', 'model_card']
+           'metric_interval', 'metric_verdict', 'data_warnings', 'occurring_scores', 'group_notes', 'rare_classes',
+           'reported_model_folder', 'report_title', 'group_level', 'weak_groups', 'verdict_text', 'template_values',
+           'card_data', 'yaml_head', 'model_card']
 
 # %% ../../nbs/08_report/01_model_card.ipynb #f176294b
 class BadReport(ArxivNbclfError):
@@ -239,6 +241,18 @@ def _value_text(
     return count_text(value) if is_count else str(value)
 
 # %% ../../nbs/08_report/01_model_card.ipynb #618e2974
+def _corrections_text(
+    report: Mapping[str, Any],  # the content of report.json
+) -> list[tuple[str, str]]:  # label and text; none where no labels were given
+    "How many labels of the table others have replaced."
+    given = report.get("corrections")
+    if not isinstance(given, Mapping):
+        return []
+    papers, new = (count_text(given[name]) for name in ("papers", "new_primary"))
+    text = f"{papers} papers, {new} with another primary category"
+    return [("Labels corrected", text)]
+
+
 def _labelled_values(
     record: Mapping[str, Any],  # the run's record
     names: Mapping[str, str],  # key → label, in order
@@ -371,6 +385,21 @@ def _test_set_text(
     what = "test papers that played no part in training"
     return {"papers": what, "near_duplicates": warning if across else ""}
 
+# %% ../../nbs/08_report/01_model_card.ipynb #47804884
+def data_warnings(
+    report: Mapping[str, Any],  # the content of report.json
+) -> list[str]:  # a sentence for each data issue of high severity
+    "What is wrong with the table, and why it matters for the scores."
+    quality = report.get("data_quality")
+    issues = quality.get("issues") if isinstance(quality, Mapping) else None
+    known = [issue for issue in issues or [] if isinstance(issue, Mapping)]
+    return [
+        f"Data issue of high severity, {str(issue.get('what')).partition(':')[0]}: "
+        f"{issue.get('why')}."
+        for issue in known
+        if issue.get("severity") == "high"
+    ]
+
 # %% ../../nbs/08_report/01_model_card.ipynb #faba5ddc
 def _search(
     report: Mapping[str, Any],  # the content of report.json
@@ -391,6 +420,26 @@ def _right(
     "How many papers were put into the right class."
     return int(np.trace(scores.confusion.to_numpy()))
 
+# %% ../../nbs/08_report/01_model_card.ipynb #e986bb1b
+def occurring_scores(
+    scores: Scores,  # of any classes
+) -> Scores:  # of those that occur in truth or prediction, as macro F1 is
+    "Scores without the classes that do not occur."
+    counts = scores.confusion.to_numpy()
+    rows = (counts.sum(axis=0) + counts.sum(axis=1)) > 0
+    confusion, per_class = scores.confusion.loc[rows, rows], scores.per_class[rows]
+    return replace(scores, confusion=confusion, per_class=per_class)
+
+
+def group_notes(
+    scores: Scores,  # by group
+) -> list[str]:  # a sentence each
+    "What to know about groups that have no papers, or were never predicted."
+    known = occurring_scores(scores)
+    absent = [with_name(name) for name in scores.labels if name not in known.labels]
+    named = f"{', '.join(absent)}: no test paper, and never predicted; left out."
+    return known.notes + ([named] if absent else [])
+
 # %% ../../nbs/08_report/01_model_card.ipynb #8c5d96a5
 def rare_classes(
     scores: Scores,  # of the model
@@ -408,7 +457,7 @@ def _n_classes(
 ) -> int:  # without categories that only test papers have
     "How many classes a model tells apart."
     known = report.get("n_classes") if report_level(report) == "category" else None
-    return known if isinstance(known, int) else len(scores.labels)
+    return known if isinstance(known, int) else len(occurring_scores(scores).labels)
 
 
 def _score_values(
@@ -418,15 +467,16 @@ def _score_values(
 ) -> dict[str, Any]:  # name in a template → value
     "What templates show of the scores."
     lenient, level = report.get("lenient_accuracy"), report_level(report)
+    groups = (report.get("group") or report)["per_class"]
     return {
         "n": scores.n,
         "right": _right(scores),
-        "labels": scores.labels,
+        "labels": occurring_scores(scores).labels,
         "level": level,
         "classes": _CLASSES[level],
         "n_classes": _n_classes(report, scores),
-        "group_scores": (report.get("group") or report)["per_class"],
-        "notes": scores.notes,
+        "group_scores": {k: v for k, v in groups.items() if v["f1"] is not None},
+        "notes": group_notes(scores) if level == "group" else scores.notes,
         "figures": _headline_scores(report),
         "lenient": lenient if isinstance(lenient, float) else None,
         "baseline": baseline is not None,
@@ -449,10 +499,8 @@ def _provenance_values(
     report: Mapping[str, Any],  # the content of report.json
 ) -> dict[str, Any]:  # name in a template → value
     "What templates show of data, settings, times and versions."
-    data, trained = (
-        _labelled_values(report, _DATA_LABELS),
-        report["n_train"] is not None,
-    )
+    data = _labelled_values(report, _DATA_LABELS) + _corrections_text(report)
+    trained = report["n_train"] is not None
     scored = _PROVENANCE_LABELS | {"created": "Scored on"}
     return {
         "trained": trained,
@@ -519,12 +567,11 @@ def group_level(
 
 def weak_groups(
     scores: Scores,  # by group
-    most: int = 3,  # groups at most
 ) -> list[str]:  # labels, the lowest F1 first
     "Groups whose F1 is below macro F1 with the whole of its 95 % interval."
     high = class_intervals(scores.confusion.to_numpy())[:, 2, 1]
     f1 = scores.per_class["f1"][high < scores.macro_f1]
-    return [str(label) for label in f1.sort_values(kind="stable").index[:most]]
+    return [str(label) for label in f1.sort_values(kind="stable").index]
 
 # %% ../../nbs/08_report/01_model_card.ipynb #a28dde22
 _COMPARED = {"accuracy": "accuracy", "macro_f1": "macro F1"}
@@ -587,6 +634,7 @@ def template_values(
         **_score_values(report, scores, baseline),
         **_provenance_values(report),
         **_test_set_text(report),
+        "data_warnings": data_warnings(report),
         **_search(report),
         **_usage(reported_model_folder(report)),
     }

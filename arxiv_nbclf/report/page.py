@@ -46,9 +46,11 @@ from ..exploration.overview import count_groups, draw_groups
 from arxiv_nbclf.report.model_card import (
     build_report,
     group_level,
+    group_notes,
     metric_interval,
     metric_verdict,
     model_card,
+    occurring_scores,
     rare_classes,
     report_epochs,
     reported_model_folder,
@@ -184,7 +186,7 @@ def draw_figures(
 ) -> dict[str, Picture]:  # file name to picture
     "The figures of a report that show scores and training."
     # at category level those of the groups, by sums
-    shown = group_level(report, scores) or scores
+    shown = occurring_scores(group_level(report, scores) or scores)
     base = group_level(report.get("baseline"), baseline)
     figures = draw_scores(shown, base, papers)
     training = draw_training(report_epochs(report))
@@ -212,10 +214,11 @@ def _papers_word(
     report: Mapping[str, Any],  # the content of report.json
 ) -> str:  # for a command line
     "The table of a run, as commands name it."
-    files = [str(source["file"]) for source in report.get("source") or []]
     if report.get("synthetic"):
         return "sample"
-    return shlex.quote(files[0]) if len(files) == 1 else "FOLDER" if files else "PAPERS"
+    files = [str(source["file"]) for source in report.get("source") or []]
+    known = files[0] if len(files) == 1 else "FOLDER" if files else "PAPERS"
+    return shlex.quote(str(report.get("table") or known))
 
 
 def _run_again(
@@ -227,8 +230,11 @@ def _run_again(
     "The command that runs the same table again."
     words = ["--out", shlex.quote(f"{reported_model_folder(report)}-{suffix}")]
     level = ["--level category"] if report.get("level") == "category" else []
-    given = [*words, "--family", shlex.quote(family), *level, *options]
-    return " ".join(["arxiv-nbclf run", _papers_word(report), *given])
+    usual, given = {"split": "seed", "seed": 42}, [*words, "--family", family, *level]
+    for name, value in usual.items():
+        if report.get(name, value) != value:  # the same test papers again
+            given.append(f"--{name} {shlex.quote(str(report[name]))}")
+    return " ".join(["arxiv-nbclf run", _papers_word(report), *given, *options])
 
 # %% ../../nbs/08_report/02_report.ipynb #5de5e1b5
 def _take_linear(
@@ -279,8 +285,7 @@ def _other_settings(
         _run_again(report, "hybrid", "hybrid"),
     )
     tune = NextAction(
-        "Search the hyperparameters on the validation papers; this run took the "
-        "defaults.",
+        "Search the hyperparameters on the validation papers; this run did not.",
         _run_again(report, "tuned", family, "--tune 20"),
     )
     given = [] if report.get("tuning") else [tune]
@@ -299,55 +304,75 @@ def _numbers(
 
 def _steepest_group(
     report: Mapping[str, Any],  # the content of report.json
-) -> tuple[str, float, float] | None:  # label, papers learnt, gain of F1 a doubling
+) -> tuple[str, list[float]] | None:  # label; gain of F1 a doubling, error, papers
     "The group whose F1 rises most with its own papers."
     curve = report.get("learning_curve")
     rows = curve.get("groups") if isinstance(curve, Mapping) else None
     rising = []
     for row in rows if isinstance(rows, list) else []:
-        if found := _numbers(row, "per_doubling", "error", "learnt"):
-            gain, error, learnt = found
-            if gain > 2 * error and row.get("group") in GROUP_NAMES:
-                rising.append((str(row["group"]), learnt, gain))
-    return max(rising, key=lambda row: row[2], default=None)
+        found = _numbers(row, "per_doubling", "error", "learnt", "test")
+        if found and found[0] > 2 * found[1] and row.get("group") in GROUP_NAMES:
+            rising.append((str(row["group"]), found))
+    return max(rising, key=lambda row: row[1], default=None)
 
 # %% ../../nbs/08_report/02_report.ipynb #aa7c308d
 def _more_papers(
     report: Mapping[str, Any],  # the content of report.json
 ) -> NextAction | None:  # None where no group's slope is known
     "Collect papers of the group with the steepest learning curve."
-    found, per_class = _steepest_group(report), report.get("per_class") or {}
-    if not found:
+    steepest = _steepest_group(report)
+    if not steepest:
         return None
-    group, learnt, gain = found
-    mean = gain / len((report.get("group") or {}).get("per_class") or per_class)
+    group, (gain, error, learnt, test) = steepest
+    per_class = (report.get("group") or report)["per_class"].values()
+    n_groups = sum(row["f1"] is not None for row in per_class)  # that macro F1 is of
     created = re.match(r"\d{4}-\d\d-\d\d", str(report.get("created")))
     last = date.fromisoformat(created[0]) if created else date.today()
     days = f"--from {last - timedelta(days=90)} --to {last}"
     return NextAction(
-        f"Collect papers of {with_name(group)}: a doubling of its "
-        f"{count_text(learnt)} training papers brings {difference_text(mean)} macro F1 "
-        f"({difference_text(gain)} of its F1; learning curve of linear). Then run on "
-        "a folder of both tables.",
+        f"Collect papers of {with_name(group)}: by the learning curve of linear, a "
+        f"doubling of its {count_text(learnt)} training papers brings "
+        f"{difference_text(gain / n_groups)} macro F1 ({difference_text(gain)} of its "
+        f"F1, standard error {score_text(error)}, on {count_text(test)} test papers). "
+        "Then run on a folder of both tables.",
         f"arxiv-nbclf harvest --categories {group} {days} --out {group}.parquet",
-        mean,
+        gain / n_groups,
     )
 
 # %% ../../nbs/08_report/02_report.ipynb #35dd92e5
+def _repeat(
+    report: Mapping[str, Any],  # the content of report.json
+    option: str,  # what is new
+) -> str:  # a command
+    "The command that repeats a run; of a search, with its best settings."
+    tuning = report.get("tuning")
+    best = tuning.get("best") if isinstance(tuning, Mapping) else None
+    if isinstance(best, Mapping) and isinstance(best.get("settings"), Mapping):
+        items = (f"{name}={value}" for name, value in best["settings"].items())
+        options = [f"--set {shlex.quote(item)}" for item in items]
+        family = str(report.get("family"))
+        return _run_again(report, "corrected", family, *options, option)
+    place = reported_model_folder(report)
+    again, out = shlex.quote(place), shlex.quote(f"{place}-corrected")
+    return (
+        f"arxiv-nbclf run {_papers_word(report)} --again {again} {option} --out {out}"
+    )
+
+
 def _check_labels(
     report: Mapping[str, Any],  # the content of report.json
-) -> NextAction | None:  # None where no label is suspected
-    "Look at the likely label errors."
+) -> NextAction | None:  # None where no label is suspected, or nothing was trained
+    "Look at the labels that may be wrong."
     counts = _numbers(report.get("label_issues"), "found", "papers")
-    if not counts or not counts[0]:
+    if not counts or not counts[0] or report.get("n_train") is None:
         return None
     found, papers = counts
-    place = shlex.quote(reported_model_folder(report))
+    file = shlex.quote(f"{reported_model_folder(report)}/report/label_issues.csv")
     return NextAction(
-        f"Look at {count_text(found)} labels that are likely wrong "
-        f"({share_text(found / papers)} of the papers checked; label_issues.csv), and "
-        "give a new run what you corrected: --corrections.",
-        f"arxiv-nbclf review {_papers_word(report)} --model {place} --out review.csv",
+        f"Look at the {count_text(found)} papers of label_issues.csv, whose labels may "
+        f"be wrong ({share_text(found / papers)} of the papers checked); correct their "
+        "categories there, and repeat the run with them.",
+        _repeat(report, f"--corrections {file}"),
         share=found / papers,
     )
 
@@ -375,31 +400,14 @@ def _abstain(
     )
 
 # %% ../../nbs/08_report/02_report.ipynb #54c8ae6d
-def _mend_data(
-    report: Mapping[str, Any],  # the content of report.json
-) -> list[NextAction]:  # one for each data issue of high or medium severity
-    "Mend the table."
-    quality = report.get("data_quality")
-    issues = quality.get("issues") if isinstance(quality, Mapping) else None
-    command = f"arxiv-nbclf explore {_papers_word(report)} --out explored"
-    actions = []
-    for issue in issues if isinstance(issues, list) else []:
-        known = _numbers(issue, "count", "share")
-        if known and issue.get("severity") in ("high", "medium"):
-            concerned = f"{count_text(known[0])} {issue.get('of')}"
-            text = f"Mend the data, {issue.get('name')} ({concerned}): "
-            text += f"{issue.get('action')}."
-            actions.append(NextAction(text, command, share=known[1]))
-    return actions
-
-
 def _real_papers(
     report: Mapping[str, Any],  # of a run on the synthetic sample
 ) -> NextAction:  # without a figure
     "Leave the synthetic sample."
+    real = {**report, "synthetic": False, "table": None, "source": []}
     return NextAction(
         "Run it on papers of yours: a table with title, abstract and categories.",
-        _run_again({**report, "synthetic": False}, "real", str(report.get("family"))),
+        _run_again(real, "real", str(report.get("family"))),
     )
 
 
@@ -407,13 +415,13 @@ def next_actions(
     report: Mapping[str, Any],  # the content of report.json
     most: int = 3,  # actions at most
 ) -> list[NextAction]:  # the ones that bring most; fewer where there is less to do
-    "What to do next, ranked by what it would bring; after the sample: real papers."
+    "What to do next; after the synthetic sample: real papers."
     if report.get("synthetic"):
         return [_real_papers(report)]
     ones = (_take_linear, _more_papers, _check_labels, _abstain)
     found = [action for make in ones if (action := make(report))]
-    found += _mend_data(report) + _other_settings(report)
-    return sorted(found, key=_rank)[:most]
+    untried = _other_settings(report)[:1]
+    return sorted(found, key=_rank)[: most - len(untried)] + untried
 
 # %% ../../nbs/08_report/02_report.ipynb #f224760c
 def _matrix_rows(
@@ -440,8 +448,8 @@ def _f1_rows(
 ) -> list[dict[str, Any]]:  # label, papers, f1, low, high, base; None if undefined
     "F1 of each group, the ends of its interval, and the baseline's F1."
     ends = class_intervals(scores.confusion.to_numpy())[:, 2]
-    base = scores if baseline is None else baseline
-    both = np.column_stack([scores.per_class["f1"], ends, base.per_class["f1"]])
+    base = (baseline or scores).per_class["f1"].reindex(scores.labels)
+    both = np.column_stack([scores.per_class["f1"], ends, base])
     rows = [[None if math.isnan(x) else float(x) for x in row] for row in both]
     names = ("f1", "low", "high", "base")
     known = zip(scores.labels, scores.per_class["support"], rows, strict=True)
@@ -568,9 +576,13 @@ def _verdicts(
     metrics = comparison.get("metrics") if isinstance(comparison, Mapping) else None
     if not isinstance(metrics, Mapping):
         return {}
+    found = [metric_verdict(metrics, key) for key in keys]
     return {
-        "95 % interval": [metric_interval(metrics, key) for key in keys],
-        "verdict": [metric_verdict(metrics, key) for key in keys],
+        "95 % interval": [
+            "" if verdict == "identical" else metric_interval(metrics, key)
+            for key, verdict in zip(keys, found, strict=True)
+        ],
+        "verdict": found,
     }
 
 # %% ../../nbs/08_report/02_report.ipynb #1544082f
@@ -622,7 +634,8 @@ def _context(
 ) -> dict[str, Any]:  # name in a template → what it stands for
     "Values for the templates of the page."
     values = template_values(report, scores, baseline)
-    shown = group_level(report, scores) or scores
+    groups = group_level(report, scores) or scores
+    shown = occurring_scores(groups)
     base = group_level(report.get("baseline"), baseline)
     return values | {
         "pictures": pictures,
@@ -634,7 +647,7 @@ def _context(
         "comparison": _comparison(report, pd.DataFrame(values["figures"])),
         "intervals": _score_intervals(values["figures"]),
         "groups": _group_scores(shown),
-        "notes": shown.notes,
+        "notes": group_notes(groups),
         "rare": rare_classes(shown),
         "matrix": _matrix_rows(shown) if len(shown.labels) <= _MAX_MATRIX else [],
         "f1_rows": _f1_rows(shown, base),

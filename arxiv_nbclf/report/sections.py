@@ -413,8 +413,8 @@ def _calibration_summary(
     return (
         f"{_reliability_text(tables['after'])}Confidence and accuracy are "
         f"{errors['after']} apart on average (expected calibration error, 15 bins). "
-        f"{_before_text(errors.get('before'), method)} Of all three figures, less is "
-        "better."
+        f"{_before_text(errors.get('before'), method)} Of each score in "
+        "the table, less is better."
     )
 
 # %% ../../nbs/08_report/00_sections.ipynb #af193535
@@ -435,7 +435,7 @@ def calibration_section(
         record["group"] = sums
         rows += [{"calibration": f"groups, {name}"} | row for name, row in sums.items()]
         error = score_text(sums["after"]["calibration_error"])
-        summary += f" Of the groups, as sums, it is {error} after calibration."
+        summary += f" The groups, as sums, have a calibration error of {error}."
     shown = pd.DataFrame(rows)
     shown.columns = shown.columns.str.replace("_", " ").str.replace("brier", "Brier")
     picture = {"reliability.png": _draw_calibration(tables, errors)}
@@ -580,21 +580,25 @@ def _lenient_summary(
     tables: Iterable[pd.DataFrame],  # as `scores_by` makes them
     level: str = "group",  # or category
 ) -> str:  # a sentence or two
-    "Lenient and strict accuracy, and the papers with the lowest one."
-    lowest = [table.loc[table["strict"].idxmin()] for table in tables if len(table) > 1]
-    parts = [f"{row.iloc[0]} ({score_text(row['strict'])})" for row in lowest]
+    "Lenient and strict accuracy, and the parts with a significantly lower one."
+    lower = [table[table["high"] < strict] for table in tables]
+    parts = [
+        f"{name} ({score_text(accuracy)})"
+        for table in lower
+        for name, accuracy in zip(table.iloc[:, 0], table["strict"], strict=True)
+    ]
     summary = (
         f"Counting every {level} that a paper is listed under, "
         f"{share_text(lenient)} of its answers are acceptable, where "
         f"{share_text(strict)} name the primary {level}."
     )
-    rest = f" Accuracy is lowest in: {', '.join(parts)}." if parts else ""
+    rest = f" Accuracy is significantly lower in: {', '.join(parts)}." if parts else ""
     return summary + rest
 
 # %% ../../nbs/08_report/00_sections.ipynb #69934369
 def _table_of_parts(
     tables: Iterable[pd.DataFrame],  # as `scores_by` makes them
-) -> pd.DataFrame:  # part, papers, accuracy, 95 % interval, lenient accuracy, macro F1
+) -> pd.DataFrame:  # part, papers, accuracy, 95 % interval, lenient accuracy
     "Scores by part, one table below the other."
     parts = [
         table.set_axis(["part", *table.columns[1:]], axis=1).astype({"part": str})
@@ -603,7 +607,7 @@ def _table_of_parts(
     rows = pd.concat(parts)
     rows["95 % interval"] = _interval_texts(rows)
     rows = rows.rename(columns={"strict": "accuracy", "lenient": "lenient accuracy"})
-    columns = ["accuracy", "95 % interval", "lenient accuracy", "macro F1"]
+    columns = ["accuracy", "95 % interval", "lenient accuracy"]
     return rows[["part", "papers", *columns]]
 
 # %% ../../nbs/08_report/00_sections.ipynb #01a5af9d
@@ -828,8 +832,8 @@ def _ambiguity_text(
     return (
         f"Not every mistake can be avoided: {share} of the test papers are of several "
         "groups. A model that knew these groups, and chose among them by the majority "
-        "or as this model does, would have an accuracy of "
-        f"{score_text(bound.lower_bound)}."
+        "or as this model does, would put "
+        f"{share_text(bound.lower_bound)} into the right group."
     )
 
 # %% ../../nbs/08_report/00_sections.ipynb #7658b1a5
@@ -885,14 +889,14 @@ def _issues_summary(
     whose: str,  # the model whose probabilities were taken
     trained: bool,  # whether they were training and validation papers
 ) -> str:  # a sentence
-    "How many labels are likely wrong, and by which model."
+    "How many labels may be wrong, and by which model."
     kind = "training and validation papers" if trained else "papers"
     return (
         f"Of {count_text(papers)} {kind}, {count_text(len(issues))} "
-        f"({share_text(len(issues) / papers)}) have a label that is likely wrong, by "
-        f"confident learning with {whose}{', out of fold' if trained else ''}; "
-        f"{count_text(issues['listed'].sum())} of them are also listed under the "
-        "suggested group."
+        f"({share_text(len(issues) / papers)}) have a label that may be wrong, by "
+        f"confident learning with {whose}{', out of fold' if trained else ''}. "
+        f"{count_text(issues['listed'].sum())} of these are also listed under the "
+        "suggested group: which one comes first is a matter of judgement."
     )
 
 # %% ../../nbs/08_report/00_sections.ipynb #a0525fb3
@@ -1037,7 +1041,7 @@ def _needing_papers_text(
         for kind in ("yes", "undecided")
     }
     found = f"{named['yes'] or 'none'}"
-    rest = f"; undecided, because the gain may be noise: {named['undecided']}"
+    rest = f"; undecided, because the gain is not clear: {named['undecided']}"
     return f"{rule}: {found}{rest if named['undecided'] else ''}."
 
 # %% ../../nbs/08_report/00_sections.ipynb #9ff4d536
@@ -1059,6 +1063,8 @@ def learning_curve_section(
     curve = _measure_curve(context, seeds)
     laws = {metric: fit_power_law(curve, metric) for metric in ("accuracy", "macro_f1")}
     groups = groups_needing_papers(curve)
+    shown = groups[groups["test"] > 0].rename(columns=_CURVE_COLUMNS)
+    size, now = curve.mean.index[-1], curve.mean.iloc[-1]
     record = {
         "family": "linear",
         **curve.to_dict(),
@@ -1066,23 +1072,23 @@ def learning_curve_section(
         "too_few_papers": groups.loc[groups["too_few"] == "yes", "group"].tolist(),
     }
     return SectionResult(
-        "Measured with the linear family at its settings. Accuracy: "
-        f"{laws['accuracy'].verdict}. Macro F1: {laws['macro_f1'].verdict}. "
+        f"With {count_text(size)} training papers the linear family has an accuracy of "
+        f"{score_text(now['accuracy'])}; {laws['accuracy'].verdict}. It has a macro F1 "
+        f"of {score_text(now['macro_f1'])}; {laws['macro_f1'].verdict}. "
         f"{_needing_papers_text(groups)}",
         {"learning_curve": record},
-        {"": groups.rename(columns=_CURVE_COLUMNS)},
+        {"": shown},
         _draw_curve(curve, laws["accuracy"]),
     )
 
 # %% ../../nbs/08_report/00_sections.ipynb #8ae913a9
 def _months_table(
     months: pd.DataFrame,  # as `score_by_month` makes it
-) -> pd.DataFrame:  # month, papers, accuracy, 95 % interval, macro F1, log loss
+) -> pd.DataFrame:  # month, papers, accuracy, 95 % interval, log loss
     "Scores by month as a page shows them."
     shown = months.assign(**{"95 % interval": _interval_texts(months)})
-    names = {"macro_f1": "macro F1", "log_loss": "log loss"}
-    columns = ["month", "papers", "accuracy", "95 % interval", *names]
-    return shown[columns].rename(columns=names)
+    columns = ["month", "papers", "accuracy", "95 % interval", "log_loss"]
+    return shown[columns].rename(columns={"log_loss": "log loss"})
 
 # %% ../../nbs/08_report/00_sections.ipynb #5290939c
 def _months_summary(
