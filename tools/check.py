@@ -176,10 +176,10 @@ def try_wheel(
     folder: Path,  # an empty folder to work in
 ) -> None:
     """The core alone, in an empty environment: sample, explore, train linear, predict."""
-    venv.create(folder / "env", with_pip=True)
+    venv.create(folder / "env")
     programs = folder / "env" / ("Scripts" if os.name == "nt" else "bin")
     python = programs / "python"
-    pip = (python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
+    pip = (sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "--disable-pip-version-check", "--no-compile")
     call(*pip, "--constraint", ROOT / "constraints.txt", wheel, cwd=folder, quiet=True)
     for extra in ("nbdev", "pytest", "torch", "transformers", "onnxruntime"):
         if subprocess.run([python, "-c", f"import {extra}"], cwd=folder, capture_output=True).returncode == 0:

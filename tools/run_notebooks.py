@@ -10,6 +10,7 @@ import importlib
 import os
 import sys
 import time
+import traceback
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO
@@ -54,12 +55,18 @@ def begin(
     printed = TemporaryFile()
     if process := os.fork():
         return process, printed
-    for stream in (sys.stdout, sys.stderr):
-        os.dup2(printed.fileno(), stream.fileno())
-    os.chdir(ROOT / "nbs")
-    config = get_config()
-    passed, _ = test_nb(path, skip_flags=config.tst_flags.split(), force_flags=["slow"], basepath=config.config_path)
-    sys.exit(not passed)
+    passed = False
+    try:
+        for stream in (sys.stdout, sys.stderr):
+            os.dup2(printed.fileno(), stream.fileno())
+        os.chdir(ROOT / "nbs")
+        config = get_config()
+        passed, _ = test_nb(path, skip_flags=config.tst_flags.split(), force_flags=["slow"], basepath=config.config_path)
+    except Exception:
+        traceback.print_exc()
+    finally:
+        sys.stderr.flush()
+        os._exit(not passed)  # the libraries' own ends are for the process that imported them
 
 
 def run(

@@ -38,6 +38,7 @@ else
     echo "setup: bringing .venv up to date, the package and $extras: at most $size" >&2
 fi
 rm -f "$stamp"
-.venv/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[$extras]"
+# bytecode is compiled at the first import: of what is installed, most is never imported, and compiling it takes a minute
+.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-compile --constraint constraints.txt --editable ".[$extras]"
 echo "$kind $digest" >"$stamp"
 echo "setup: .venv is ready" >&2
