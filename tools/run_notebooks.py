@@ -11,6 +11,7 @@ import os
 import sys
 import time
 import traceback
+from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO
@@ -50,11 +51,11 @@ def notebooks(
 
 def begin(
     path: Path,  # a notebook
-) -> tuple[int, IO[bytes]]:  # id of the process that runs it, and what it prints
+    printed: IO[bytes],  # for what it prints
+) -> int:  # id of the process
     """Run one notebook with the slow cells in a new process, whose exit status is 0 when it passes."""
-    printed = TemporaryFile()
     if process := os.fork():
-        return process, printed
+        return process
     passed = False
     try:
         for stream in (sys.stdout, sys.stderr):
@@ -74,18 +75,20 @@ def run(
     at_once: int,  # as many
 ) -> dict[Path, tuple[bool, float]]:  # whether each passed, and its seconds
     """Run notebooks; what one prints is shown if it fails."""
-    left, running, results = list(paths), {}, {}
-    while left or running:
-        while left and len(running) < at_once:
-            process, printed = begin(left[0])
-            running[process] = left.pop(0), printed, time.perf_counter()
-        process, status = os.wait()
-        path, printed, start = running.pop(process)
-        results[path] = status == 0, time.perf_counter() - start
-        with printed:
+    left, results = list(paths), {}
+    running: dict[int, tuple[Path, IO[bytes], float]] = {}
+    with ExitStack() as opened:
+        while left or running:
+            while left and len(running) < at_once:
+                printed = opened.enter_context(TemporaryFile())
+                path = left.pop(0)
+                running[begin(path, printed)] = path, printed, time.perf_counter()
+            process, status = os.wait()
+            path, shown, start = running.pop(process)
+            results[path] = status == 0, time.perf_counter() - start
             if status:
-                printed.seek(0)
-                print(printed.read().decode(errors="replace"), file=sys.stderr)
+                shown.seek(0)
+                print(shown.read().decode(errors="replace"), file=sys.stderr)
     return results
 
 
