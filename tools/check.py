@@ -35,6 +35,7 @@ ENVIRONMENT = os.environ | {
     "MKL_NUM_THREADS": "1",
 }
 ENVIRONMENT.pop("PAPERS", None)  # the notebooks are checked on the sample
+ENVIRONMENT.pop("PYTHONDONTWRITEBYTECODE", None)  # each process would compile anew what it imports
 
 
 class Failed(Exception):
