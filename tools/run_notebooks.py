@@ -26,8 +26,7 @@ IMPORTED = (  # never the package: each notebook imports its own
 )
 # Begun last, one of these would leave the other process idle at the end. Seconds change little from machine to machine in proportion.
 LONGEST = (
-    "10_runs", "02_tuning", "11_cli", "02_training", "04_export", "03_onnx", "01_trainer", "02_cluster", "02_report", "02_error_analysis",
-    "00_sections", "03_learning_curve", "07_arxiv_client", "05_mislabelled_papers", "04_finetuning_on_a_gpu",
+    "10_runs", "02_training", "02_tuning", "06_embeddings", "02_report", "08_harvest", "11_cli", "04_finetuning_on_a_gpu", "00_sections", "02_cluster",
 )
 SHOWN = 10  # of the slowest notebooks
 
