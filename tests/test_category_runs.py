@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from short_reports import short_reports
 
 from arxiv_nbclf.classifiers.base import BadSettings, load_classifier
 from arxiv_nbclf.cli import main
@@ -199,6 +200,7 @@ def test_a_level_that_cannot_be_is_one_line(place: Path, shell: Shell, words: tu
 
 @pytest.mark.parametrize("folds", [0, 2])
 @pytest.mark.parametrize("levels", [("--level", "category"), ("--learn", "category")])
+@short_reports()
 def test_a_search_scores_what_is_answered(place: Path, shell: Shell, levels: tuple[str, str], folds: int) -> None:
     out = place / f"tuned-{levels[0][2:]}-{folds}"
     words = ["tune", place / "papers.csv", "--out", out, "--family", "linear", "--split", "stable", "--set", "folds=2"]

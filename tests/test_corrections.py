@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from short_reports import short_reports
 
 from arxiv_nbclf.cli import main
 from arxiv_nbclf.core.basics import FolderExists, partial_folder
@@ -33,6 +34,7 @@ def decisions(folder: Path, **columns: list[str]) -> Path:
 
 
 @pytest.mark.parametrize("suffix", ["csv", "xlsx"])
+@short_reports()
 def test_corrections_reach_every_split(table: Path, tmp_path: Path, suffix: str) -> None:
     plain = run(table, tmp_path / "plain", "linear", settings={"bits": 12, "C": 1.0, "folds": 2})
     splits = pd.read_parquet(plain.folder / "splits.parquet")
@@ -105,6 +107,7 @@ def test_an_empty_or_absent_file_is_one_line(table: Path, tmp_path: Path, capsys
     assert not list(tmp_path.glob("out*"))
 
 
+@short_reports()
 def test_other_corrections_are_another_request(table: Path, tmp_path: Path) -> None:
     aid = read_papers(table).papers.aid.iloc[0]
     first = pd.DataFrame({"aid": [aid], "main_category": ["econ.EM"]})
@@ -120,6 +123,7 @@ def test_other_corrections_are_another_request(table: Path, tmp_path: Path) -> N
     assert again.record["corrections"] == begun.record["corrections"]
 
 
+@short_reports()
 def test_a_search_has_corrected_labels(table: Path, tmp_path: Path) -> None:
     aids = read_papers(table).papers.aid.head(2)
     corrected = pd.DataFrame({"aid": aids, "main_category": "econ.EM"})

@@ -15,6 +15,7 @@ import openpyxl
 import pandas as pd
 import pytest
 from html_checks import html_errors
+from short_reports import short_reports
 
 from arxiv_nbclf import group_of, sample, write_table
 from arxiv_nbclf.cli import main
@@ -231,6 +232,7 @@ def test_a_finished_folder_is_not_touched(papers: Path, finished: Path, capsys: 
     assert {p: p.stat().st_mtime_ns for p in finished.rglob("*")} == before
 
 
+@short_reports()
 def test_killed_and_continued_equals_uninterrupted(papers: Path, finished: Path, tmp_path: Path, capsys: Predictions) -> None:
     out, partial = tmp_path / "again", tmp_path / "again.partial"
     words = ("run", papers, "--out", out, "--family", "linear")
@@ -278,4 +280,5 @@ def test_no_room_left_is_one_line(papers: Path, tmp_path: Path, limit: int) -> N
     assert process.returncode == 2, said
     assert len(said.splitlines()) == 1 and re.search("cannot (be )?writ", said), said
     assert not (tmp_path / "out").exists()
-    assert main([str(word) for word in words]) == 0, "with space it continues"
+    with short_reports():
+        assert main([str(word) for word in words]) == 0, "with space it continues"

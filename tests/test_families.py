@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from short_reports import short_reports
 from tiny_models import tiny_encoder
 
 from arxiv_nbclf import sample, write_table
@@ -55,12 +56,13 @@ def test_auto_takes_the_packaged_encoder_and_its_bundle_needs_nothing_else(
     assert status == 0 and any("family hybrid (auto: " in line and "encoder minilm" in line for line in said), said
     report = json.loads((tmp_path / "run" / "report" / "report.json").read_text())
     assert (report["family"], report["encoder"]) == ("hybrid", "minilm") and report["baseline"]["accuracy"] > 0
-    predictions = []
+    predictions, few = [], tmp_path / "few.parquet"
+    pd.read_parquet(papers).head(60).to_parquet(few)
     for cache in ("one", "another"):  # a cache may vanish, and so may the package that the encoder came from
         monkeypatch.setenv("ARXIV_NBCLF_CACHE", str(tmp_path / cache))
         monkeypatch.setattr("arxiv_nbclf.classifiers.encoders.MINILM_PACKAGE", "no_such_package")
         out = tmp_path / f"{cache}.parquet"
-        assert shell(capsys, "--quiet", "predict", papers, "--model", tmp_path / "run", "--out", out) == (0, [])
+        assert shell(capsys, "--quiet", "predict", few, "--model", tmp_path / "run", "--out", out) == (0, [])
         predictions.append(pd.read_parquet(out))
     pd.testing.assert_frame_equal(*predictions, check_exact=True)
 
@@ -88,6 +90,7 @@ def test_a_wish_that_cannot_be_met_is_one_line_and_leaves_nothing(
     assert not list(tmp_path.glob("out*"))
 
 
+@short_reports()
 def test_a_killed_training_goes_on_to_the_same_result(papers: Path, tiny: Path, tmp_path: Path, capsys: Predictions) -> None:
     words = ["--family", "finetuned", "--encoder", tiny, "--split", "stable", "--set", "epochs=3", "--set", "max_length=64"]
     words += ["--set", "learning_rate=1e-3", "--set", "patience=0"]

@@ -5,6 +5,7 @@ of an ensemble the blend (temperatures, weights and offsets). The learnt weights
 """
 
 import json
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.sparse import csr_matrix
+from short_reports import short_reports
 
 from arxiv_nbclf import label_ids, new_classifier, read_papers, runs, sample
 from arxiv_nbclf.classifiers.base import SKETCH_FILE, Classifier, HeldOut
@@ -250,7 +252,8 @@ def bundle(tables: dict[str, Path], settings: dict[str, dict[str, Any]], tmp_pat
             out = tmp_path_factory.mktemp(f"{family}-{table}") / "run"
             function = runs.tune if search else runs.run if family == "linear" else runs.train
             fixed = {"bits": 10} if search else settings[family]
-            function(tables[table], out, family=family, split="time", settings=fixed, **search)
+            with short_reports() if search else nullcontext():
+                function(tables[table], out, family=family, split="time", settings=fixed, **search)
             made[key] = out / "model"
         return made[key]
 

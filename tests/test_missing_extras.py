@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from short_reports import short_reports
 from tiny_models import tiny_encoder
 
 from arxiv_nbclf import run, sample
@@ -48,6 +49,7 @@ def test_a_missing_package_is_named_first(
     assert not list(tmp_path.glob("new*"))
 
 
+@short_reports()
 def test_a_saved_model_names_what_it_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     papers = sample(400)
     encoder = tiny_encoder(tmp_path / "tiny", papers.title)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from short_reports import short_reports
 
 from arxiv_nbclf import (
     label_ids,
@@ -109,6 +110,7 @@ def test_an_old_model_is_evaluated_on_its_test_papers_alone(old: Path, tmp_path:
     assert report["n_test"] == json.loads((old / "run" / "run.json").read_text())["n_test"]
 
 
+@short_reports()
 def test_an_old_interrupted_run_is_continued(old: Path, tmp_path: Path) -> None:
     shutil.copytree(old / "run", tmp_path / "run.partial")
     asked = json.loads((old / "run" / "run.json").read_text())["asked"]
@@ -119,6 +121,7 @@ def test_an_old_interrupted_run_is_continued(old: Path, tmp_path: Path) -> None:
     assert command("run", old / "papers.csv", "--out", tmp_path / "run", "--family", "linear") == 2, "it is finished"
 
 
+@short_reports()
 def test_an_old_search_is_continued(old: Path, tmp_path: Path) -> None:
     out = tmp_path / "tuned"
     shutil.copytree(old / "run", out)

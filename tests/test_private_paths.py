@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from short_reports import short_reports
 
 pytest.importorskip("torch")
 from tiny_models import tiny_encoder
@@ -60,6 +61,7 @@ def test_members_and_searches(tmp_path: Path) -> None:
     assert again.record == tuned.record, "the same request is recognised"
 
 
+@short_reports()
 def test_folders_of_one_name_are_told_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     given, other = encoder(tmp_path / "one"), encoder(tmp_path / "two", seed=1)
     options = {"family": "hybrid", "settings": {"folds": 2, "offsets": False}}

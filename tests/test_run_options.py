@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from short_reports import short_reports
 from tiny_models import tiny_encoder
 
 from arxiv_nbclf import runs
@@ -71,6 +72,7 @@ def test_a_file_of_options(table: Path, tmp_path: Path, capsys: pytest.CaptureFi
     assert not (tmp_path / "c").exists()
 
 
+@short_reports()
 def test_a_run_again_predicts_the_same(linear_run: Path, table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     message = one_error(capsys, "run", "--again", linear_run, "--out", tmp_path / "a")
     assert re.search(r"made from papers.csv \(sha256 [0-9a-f]{12}…\), 400 rows: give this table too", message)
@@ -89,6 +91,7 @@ def test_a_run_again_predicts_the_same(linear_run: Path, table: Path, tmp_path: 
     assert "No such file" in one_error(capsys, "run", "--again", tmp_path / "nowhere", table, "--out", tmp_path / "c")
 
 
+@short_reports()
 def test_an_encoder_in_a_folder_is_given_again(table: Path, encoder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     settings = {"max_length": 16, "components": 8, "C": 0.25, "offsets": False, "folds": 2, "bits": 10}
     first = runs.train(table, tmp_path / "hybrid", "hybrid", encoder=str(encoder), settings=settings)

@@ -38,7 +38,7 @@ from arxiv_nbclf.deployment.server import ServerSettings, Service, bind, page
 
 ROOT = Path(__file__).parents[1]
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
-LOAD_SECONDS = 20 if os.environ.get("CI") else 4
+LOAD_SECONDS = 8 if os.environ.get("CI") else 4
 PROGRAM = "import sys; from arxiv_nbclf.deployment.server import ServerSettings, serve; serve(ServerSettings({}), port=int(sys.argv[1]), workers={})"
 JSON = {"content-type": "application/json"}
 

@@ -14,6 +14,7 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 from arxiv_server import ArxivServer, serve_papers
+from short_reports import short_reports
 
 from arxiv_nbclf import predict, read_papers, sample, write_table
 from arxiv_nbclf.cli import main
@@ -352,6 +353,7 @@ def test_every_command_ends_with_its_time(place: Path, capsys: Capture) -> None:
     assert shell(capsys, "--quiet", "sample", "--rows", "9", "--out", "ten.csv") == (0, "", [])
 
 
+@short_reports()
 def test_a_run_ends_with_its_scores(tmp_path: Path, capsys: Capture) -> None:
     words = ["run", "sample", "--out", str(tmp_path / "run"), "--family", "linear", "--set", "bits=12", "--set", "C=1.0", "--set", "folds=2"]
     began = time.perf_counter()

@@ -136,16 +136,19 @@ def test_a_killed_training_ends_as_if_it_had_not_been(trained: Path, processes: 
     assert len(list((trained / f"work_{processes}" / "checkpoints").glob("checkpoint-*"))) <= 2
 
 
-def test_torchrun_runs_the_command(tmp_path: Path, encoder: Path) -> None:
+def test_torchrun_runs_the_command(tmp_path: Path, encoder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from arxiv_nbclf.cli import main
     from arxiv_nbclf.data.synthetic import sample
+
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
 
     table, command = tmp_path / "papers.csv", Path(sys.executable).with_name("arxiv-nbclf")
     sample(300).to_csv(table, index=False)
     settings = "epochs=2 max_length=64 learning_rate=0.003 tokens_per_batch=1024".split()
     asked = ["--family", "finetuned", "--encoder", encoder, "--split", "stable", *(word for one in settings for word in ("--set", one))]
-    for name, processes in (("one", 1), ("two", 2)):
-        done = start(command, "run", table, "--out", tmp_path / name, *asked, processes=processes)
-        assert done.returncode == 0, done.stderr[-3000:]
+    assert main(["run", str(table), "--out", str(tmp_path / "one"), *map(str, asked)]) == 0
+    done = start(command, "run", table, "--out", tmp_path / "two", *asked, processes=2)
+    assert done.returncode == 0, done.stderr[-3000:]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["one", "papers.csv", "two"]  # nothing besides a folder for each
     alone, shared = (json.loads((tmp_path / name / "report" / "report.json").read_text()) for name in ("one", "two"))
     epochs = [json.loads((tmp_path / name / "model" / "bundle.json").read_text()) for name in ("one", "two")]

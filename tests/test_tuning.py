@@ -29,6 +29,13 @@ def papers(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(scope="module")
+def whole(papers: Path) -> Path:
+    """A search that nothing has disturbed."""
+    end(start(papers, "--out", papers.parent / "whole", *SEARCH))
+    return papers.parent / "whole"
+
+
 def start(*arguments: object) -> subprocess.Popen:
     """Begin a search in a process of its own."""
     return subprocess.Popen([COMMAND, "tune", *map(str, arguments)], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=QUIET)
@@ -67,8 +74,7 @@ def count(place: str | Path, study: str | None = None) -> int:
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SIGKILL")
-def test_a_killed_search_ends_as_if_it_had_not_been(papers: Path, tmp_path: Path) -> None:
-    end(start(papers, "--out", tmp_path / "whole", *SEARCH))
+def test_a_killed_search_ends_as_if_it_had_not_been(papers: Path, whole: Path, tmp_path: Path) -> None:
     for trials in (1, 3):
         process = start(papers, "--out", tmp_path / "killed", *SEARCH)
         until(lambda wanted=trials: count(tmp_path / "killed.partial") >= wanted)
@@ -79,10 +85,10 @@ def test_a_killed_search_ends_as_if_it_had_not_been(papers: Path, tmp_path: Path
     assert "split was" in second.communicate(timeout=60)[1]
     assert second.returncode == 2
     end(start(papers, "--out", tmp_path / "killed", *SEARCH))
-    assert tried(tmp_path / "killed") == tried(tmp_path / "whole")
-    whole, killed = (json.loads((tmp_path / name / "report" / "report.json").read_text()) for name in ("whole", "killed"))
-    assert [whole[key] for key in ("accuracy", "macro_f1", "log_loss")] == [killed[key] for key in ("accuracy", "macro_f1", "log_loss")]
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["killed", "whole"]
+    assert tried(tmp_path / "killed") == tried(whole)
+    expected, killed = (json.loads((folder / "report" / "report.json").read_text()) for folder in (whole, tmp_path / "killed"))
+    assert [expected[key] for key in ("accuracy", "macro_f1", "log_loss")] == [killed[key] for key in ("accuracy", "macro_f1", "log_loss")]
+    assert [path.name for path in tmp_path.iterdir()] == ["killed"]
 
 
 def test_a_search_in_use_is_locked(papers: Path, tmp_path: Path) -> None:
@@ -94,14 +100,13 @@ def test_a_search_in_use_is_locked(papers: Path, tmp_path: Path) -> None:
     end(first)
 
 
-def test_show_prints_a_table(papers: Path, tmp_path: Path) -> None:
-    end(start(papers, "--out", tmp_path / "shown", *SEARCH))
-    done = subprocess.run([COMMAND, "tune", "--show", tmp_path / "shown"], capture_output=True, text=True, check=True)
+def test_show_prints_a_table(whole: Path) -> None:
+    done = subprocess.run([COMMAND, "tune", "--show", whole], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[0].split() == ["trial", "state", "value", "seconds", "C", "class_weight"]
     assert len(done.stdout.splitlines()) == 7
 
 
-def test_a_run_with_a_search_is_a_run(papers: Path, tmp_path: Path) -> None:
+def test_a_run_with_a_search_is_a_run(papers: Path, whole: Path, tmp_path: Path) -> None:
     asked = [COMMAND, "run", papers, "--out", tmp_path / "run", "--family", "linear", "--set", "bits=12"]
     subprocess.run([*asked, "--tune", "2"], capture_output=True, check=True, env=QUIET)
     record = json.loads((tmp_path / "run" / "run.json").read_text())
@@ -109,8 +114,7 @@ def test_a_run_with_a_search_is_a_run(papers: Path, tmp_path: Path) -> None:
     assert record["settings"]["bits"] == 12 and "bits" not in record["tuning"]["space"]  # what is set is not searched
     again = subprocess.run([*asked, "--tune", "3"], capture_output=True, text=True, env=QUIET)
     assert again.returncode == 2 and "is there already" in again.stderr
-    subprocess.run([*asked[:3], "--out", tmp_path / "plain", *asked[5:]], capture_output=True, check=True, env=QUIET)
-    compare = [COMMAND, "compare", tmp_path / "plain", tmp_path / "run"]
+    compare = [COMMAND, "compare", whole, tmp_path / "run"]
     said = subprocess.run(compare, capture_output=True, text=True, env=QUIET, check=True).stdout
     assert "accuracy" in said and any(verdict in said for verdict in ("undecided", "better", "worse"))
 
@@ -193,13 +197,13 @@ def test_a_database_that_is_not_there_is_found_out_soon(papers: Path, tmp_path: 
 
 
 def test_four_workers_begin_on_a_new_file_at_once(tmp_path: Path) -> None:
-    code = (
-        "import sys, time\nimport optuna, optuna.storages, sqlalchemy\nfrom arxiv_nbclf.tuning.studies import open_storage, open_study\n"
-        "time.sleep(max(0, float(sys.argv[2]) - time.time()))\n"
-        "print(open_study(open_storage(sys.argv[1]), 'shared', {'rows': 7}).user_attrs['asked'])"
+    code = (  # processes that need not import everything once more, and wait for the same moment
+        "import multiprocessing, sys, time\nimport optuna.storages, sqlalchemy\nfrom arxiv_nbclf.tuning.studies import open_storage, open_study\n"
+        "def work(url, begin):\n    time.sleep(max(0, begin - time.time()))\n"
+        "    print(open_study(open_storage(url), 'shared', {'rows': 7}).user_attrs['asked'], flush=True)\n"
+        "workers = [multiprocessing.get_context('fork').Process(target=work, args=(sys.argv[1], time.time() + 0.5)) for _ in range(4)]\n"
+        "for worker in workers: worker.start()\nfor worker in workers: worker.join()\nprint([worker.exitcode for worker in workers])"
     )
     for number in range(2):
-        words = [sys.executable, "-c", code, f"sqlite:///{tmp_path}/{number}.db", str(time.time() + 6)]
-        workers = [subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(4)]
-        said = [worker.communicate(timeout=60) for worker in workers]
-        assert [out for out, _ in said] == ["{'rows': 7}\n"] * 4, [err[-300:] for _, err in said]
+        done = subprocess.run([sys.executable, "-c", code, f"sqlite:///{tmp_path}/{number}.db"], capture_output=True, text=True, timeout=120)
+        assert sorted(done.stdout.splitlines()) == ["[0, 0, 0, 0]", *["{'rows': 7}"] * 4], done.stderr[-300:]

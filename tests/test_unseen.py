@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from short_reports import short_reports
 
 from arxiv_nbclf import load_classifier, read_papers, runs, sample, write_table
 from arxiv_nbclf.classifiers.base import SKETCH_FILE
@@ -28,9 +29,10 @@ def model(
     """A run on a csv file."""
     place = tmp_path_factory.mktemp("runs")
     tables[0].to_csv(place / "papers.csv", index=False)
-    return runs.run(
-        place / "papers.csv", place / "run", family="linear", settings={"bits": 12}
-    ).folder
+    with short_reports():
+        return runs.run(
+            place / "papers.csv", place / "run", family="linear", settings={"bits": 12}
+        ).folder
 
 
 def typed_again(papers: pd.DataFrame) -> pd.DataFrame:
@@ -146,11 +148,12 @@ def test_runs_of_other_texts_are_not_compared(
     )
     assert (strange["main_category"] == groups).all()
     strange.to_csv(tmp_path / "papers.csv", index=False)
-    second = runs.run(
-        tmp_path / "papers.csv",
-        tmp_path / "second",
-        family="linear",
-        settings={"bits": 12},
-    ).folder
+    with short_reports():
+        second = runs.run(
+            tmp_path / "papers.csv",
+            tmp_path / "second",
+            family="linear",
+            settings={"bits": 12},
+        ).folder
     with pytest.raises(CannotCompare, match="have the same ids but other texts"):
         compare_runs([model, second])

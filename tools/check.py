@@ -2,7 +2,7 @@
 
     python tools/check.py [STEP …]     all steps, or the named ones in the given order
 
-Steps that keep one core busy run two at a time; the notebooks, which use two processes, run alone.
+Two steps run at a time, begun in their order; each keeps one core busy.
 """
 
 import csv
@@ -19,14 +19,13 @@ import zipfile
 from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from functools import partial
-from itertools import groupby
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 
 ROOT = Path(__file__).resolve().parents[1]
 BIN = Path(sys.executable).parent
 PACKAGE = "arxiv_nbclf"
-# Checks reach no hub and leave the machine's other core alone: two notebooks run at a time, one thread each.
+# Checks reach no hub and leave the machine's other core alone: one thread each.
 ENVIRONMENT = os.environ | {
     "PATH": f"{BIN}{os.pathsep}{os.environ.get('PATH', '')}",
     "HF_HUB_OFFLINE": "1",
@@ -36,6 +35,7 @@ ENVIRONMENT = os.environ | {
     "MKL_NUM_THREADS": "1",
 }
 ENVIRONMENT.pop("PAPERS", None)  # the notebooks are checked on the sample
+ENVIRONMENT.pop("PYTHONDONTWRITEBYTECODE", None)  # each process would compile anew what it imports
 
 
 class Failed(Exception):
@@ -119,7 +119,7 @@ def check_mypy() -> None:
 
 def check_notebooks() -> None:
     """Every notebook from a fresh kernel, with the cells that fit real, if small, models."""
-    call(sys.executable, "tools/run_notebooks.py")
+    call(sys.executable, "tools/run_notebooks.py", "--at-once", "1")
 
 
 def check_site() -> None:
@@ -177,10 +177,10 @@ def try_wheel(
     folder: Path,  # an empty folder to work in
 ) -> None:
     """The core alone, in an empty environment: sample, explore, train linear, predict."""
-    venv.create(folder / "env", with_pip=True)
+    venv.create(folder / "env")
     programs = folder / "env" / ("Scripts" if os.name == "nt" else "bin")
     python = programs / "python"
-    pip = (python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
+    pip = (sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "--disable-pip-version-check", "--no-compile")
     call(*pip, "--constraint", ROOT / "constraints.txt", wheel, cwd=folder, quiet=True)
     for extra in ("nbdev", "pytest", "torch", "transformers", "onnxruntime"):
         if subprocess.run([python, "-c", f"import {extra}"], cwd=folder, capture_output=True).returncode == 0:
@@ -217,7 +217,7 @@ def check_package() -> None:
         try_wheel(wheel, folder)
 
 
-STEPS: dict[str, Callable[[], None]] = {
+STEPS: dict[str, Callable[[], None]] = {  # first those that find most and take seconds, then the longest: the last ones fill the end
     "export": check_export,
     "readme": check_readme,
     "ruff": check_ruff,
@@ -228,8 +228,7 @@ STEPS: dict[str, Callable[[], None]] = {
     "site": check_site,
     "package": check_package,
 }
-ALONE = {"notebooks"}  # keeps every core busy by itself
-LANES = 2  # other steps at a time
+LANES = 2  # steps at a time
 
 
 def main() -> int:
@@ -241,7 +240,9 @@ def main() -> int:
     begun = time.perf_counter()
     with TemporaryDirectory() as cache:
         ENVIRONMENT["ARXIV_NBCLF_CACHE"] = cache  # features that a user has must neither help nor be pushed out
-        return run_steps(chosen, begun)
+        failed = timed(chosen[0]) if len(chosen) == 1 else together(chosen)
+    print(failed or f"all passed, {time.perf_counter() - begun:.0f} s", file=sys.stderr if failed else sys.stdout)
+    return bool(failed)
 
 
 def timed(
@@ -272,21 +273,6 @@ def together(
                 return failed
             running |= {pool.submit(timed, left.pop(0)) for _ in left[: len(ended)]}
     return ""
-
-
-def run_steps(
-    chosen: list[str],  # names of steps
-    begun: float,  # on the clock of perf_counter
-) -> int:  # exit status
-    """All steps, until one fails."""
-    for alone, group in groupby(chosen, ALONE.__contains__):
-        names = list(group)
-        one_by_one = alone or len(names) == 1
-        if failed := next(filter(None, map(timed, names)), "") if one_by_one else together(names):
-            print(failed, file=sys.stderr)
-            return 1
-    print(f"all passed, {time.perf_counter() - begun:.0f} s")
-    return 0
 
 
 if __name__ == "__main__":

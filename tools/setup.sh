@@ -38,6 +38,9 @@ else
     echo "setup: bringing .venv up to date, the package and $extras: at most $size" >&2
 fi
 rm -f "$stamp"
-.venv/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[$extras]"
+# of what is installed most is never imported: bytecode is made at the first import, which saves a minute, unless none may be written then
+lazy=$([ -n "${PYTHONDONTWRITEBYTECODE:-}" ] || echo --no-compile)
+# shellcheck disable=SC2086
+.venv/bin/python -m pip install --quiet --disable-pip-version-check $lazy --constraint constraints.txt --editable ".[$extras]"
 echo "$kind $digest" >"$stamp"
 echo "setup: .venv is ready" >&2

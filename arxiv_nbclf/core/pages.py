@@ -270,6 +270,7 @@ def draw(
     plot(figure.subplots(*grid))
     canvas, png = FigureCanvasAgg(figure), BytesIO()
     canvas.draw()
+    figure.set_layout_engine(None)  # laid out once, for both files
     image = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
     image.quantize(128).save(png, format="png", optimize=True)
     width = round(size[0] * 96)
