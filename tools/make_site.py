@@ -45,6 +45,7 @@ from reference import (
     Module,
     described,
     fenced,
+    handed_on,
     inline,
     raw,
     read_package,
@@ -369,20 +370,37 @@ def coloured(
     return f'<div class="code"><pre{attributes} tabindex="0"><code>{text}</code></pre></div>'
 
 
+NAMED_INDEX = re.compile(  # the two heads that pandas gives a table whose index has a name
+    r"<tr[^>]*>\s*<th></th>((?:\s*<th[^>]*>[^<]+</th>)+)\s*</tr>\s*<tr[^>]*>\s*<th>([^<]+)</th>(?:\s*<th></th>)+\s*</tr>(?=\s*</thead>)"
+)
+
+NUMBER = re.compile(r"[-+−]?[\d,.]+(e[-+]?\d+)?\s?%?|NaN|")
+NUMERIC = ' class="number"'
+PHONE_LETTERS = 46  # that fit side by side on a phone
+
+
 def aligned(
     match: re.Match[str],  # a table
 ) -> str:
-    """A table that can be scrolled; in pandas's, numbers stand right and words left."""
-    table = match[0]
+    """A table that can be scrolled; in pandas's, one head instead of two, numbers stand right, words left, and a wide one folds on a phone."""
+    table = NAMED_INDEX.sub(r"<tr><th>\2</th>\1</tr>", match[0])
     if 'class="dataframe"' in table and "span=" not in table:
         rows = [re.findall(r"<t([dh])>(.*?)</t[dh]>", row, re.S) for row in re.findall(r"<tr.*?</tr>", table, re.S)]
-        columns = [
-            all(kind == "d" and re.fullmatch(r"[-+−]?[\d,.]+(e[-+]?\d+)?\s?%?|NaN|", text.strip()) for kind, text in column)
-            for column in zip(*[row for row in rows if any(kind == "d" for kind, _ in row)], strict=False)
-        ]
-        number = iter(columns * len(rows))
-        if columns and all(len(row) == len(columns) for row in rows):
-            table = re.sub(r"<(t[dh])>", lambda cell: f'<{cell[1]} class="number">' if next(number) else cell[0], table)
+        body = [row for row in rows if any(kind == "d" for kind, _ in row)]
+        if body and all(len(row) == len(rows[0]) for row in rows):
+            numbers = [all(kind == "d" and NUMBER.fullmatch(text.strip()) for kind, text in column) for column in zip(*body, strict=True)]
+            least = [max(len(word) for _, text in column for word in ["", *text.split()]) + 2 for column in zip(*rows, strict=True)]
+            wide = len(rows) == len(body) + 1 and sum(least) > PHONE_LETTERS
+            places = iter([*range(len(rows[0]))] * len(rows))
+
+            def attributes(cell: re.Match[str]) -> str:
+                place = next(places)
+                head = f' data-head="{rows[0][place][1]}"' if wide and cell[1] == "td" else ""
+                return f"<{cell[1]}{NUMERIC if numbers[place] else ''}{head}>"
+
+            table = re.sub(r"<(t[dh])>", attributes, table)
+            table = table.replace('class="dataframe"', 'class="dataframe fold"', 1) if wide else table
+    table = re.sub(r"<th( [^>]*)?></th>", r"<td\1></td>", table)  # a head without a word is none
     return f'<div class="table" tabindex="0" role="group" aria-label="Table">{table}</div>'
 
 
@@ -400,7 +418,7 @@ def finished(
     def name(match: re.Match[str]) -> str:
         return f'<a href="/{names[match[1]]}">{match[0]}</a>' if match[1] in names else match[0]
 
-    alone = rf'<a href="{re.escape(links.site)}[^"#]*#(?:\w+\.|_)[^"]*">(<code>\w+</code>)</a>'  # nbdev takes `linear` for `EvaluationContext.linear`, and links what is private
+    alone = rf'<a href="{re.escape(links.site)}[^"#]*#[^"]*">(<code>\w+</code>)</a>'  # nbdev takes `linear` for `EvaluationContext.linear`, and a column for a function
     body = re.sub(r"<code>([A-Za-z_]\w*)</code>(?!</a>|</pre>)", name, re.sub(alone, r"\1", page.body))
     parts = re.split(r"(<pre.*?</pre>|<(?:script|style|textarea).*?</(?:script|style|textarea)>)", body, flags=re.S)
     for number in range(0, len(parts), 2):  # what is neither code nor script
@@ -610,8 +628,10 @@ def anchors(
     root: Path,  # the repository
     package: dict[str, Module],  # the package as read
 ) -> tuple[dict[str, str], dict[str, str]]:  # name → page and anchor: of all names, of classes
-    """Where names are documented: nbdev's index knows definitions, the reference lists the rest. A name with two places has none."""
+    """Where names are documented: nbdev's index knows definitions, the reference lists the rest. A name with two places has none, nor has a
+    plain word, which may be meant as one (`listed` is a column too), unless the package itself hands it on."""
     index: dict[str, Any] = {}
+    own = handed_on(root)
     exec((root / get_config().lib_name / "_modidx.py").read_text(encoding="utf-8"), index)
     documented_at: dict[str, set[str]] = {}
     for symbols in index["d"]["syms"].values():
@@ -624,7 +644,7 @@ def anchors(
         for name in module.public:
             if name not in documented_at and len(name) > 1:
                 listed_only.setdefault(name, set()).add(f"reference/{module.name}.html#{name}")
-    every = {name: min(places) for name, places in (documented_at | listed_only).items() if len(places) == 1 and name[0] != "_"}
+    every = {name: min(places) for name, places in (documented_at | listed_only).items() if len(places) == 1 and name[0] != "_" and (name in own or not re.fullmatch("[a-z]+", name))}
     classes = {one.name for module in package.values() for one in module.definitions.values() if one.kind == "class"}
     return every, {name: place for name, place in every.items() if name in classes}
 

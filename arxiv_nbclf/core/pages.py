@@ -264,10 +264,13 @@ def draw(
     "Draw a picture, as PNG and as SVG."
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
     from PIL import Image
 
-    figure = Figure(figsize=size, dpi=192, layout="constrained")
+    layout = ConstrainedLayoutEngine()
+    figure = Figure(figsize=size, dpi=192, layout=layout)
     plot(figure.subplots(*grid))
+    layout.execute(figure)  # drawing does it again: once cuts labels of square axes
     canvas, png = FigureCanvasAgg(figure), BytesIO()
     canvas.draw()
     figure.set_layout_engine(None)  # laid out once, for both files

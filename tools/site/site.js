@@ -58,8 +58,42 @@
 
   const split = (text) => fold(text).split(/[^\p{L}\p{N}_]+/u).filter(Boolean);
 
-  // How well an entry fits all words: names and headings first, whole words before beginnings before middles.
-  function fit(entry, words) {
+  const SMALL = new Set(split("a an and are can do does for have how i in is it me my of on or the this to what where which with you your"));
+
+  // How many letters two words differ by: one more, one less, another one, or two neighbours swapped.
+  function edits(one, other) {
+    const rows = [Array.from({ length: other.length + 1 }, (_, j) => j)];
+    for (let i = 1; i <= one.length; i++) {
+      rows.push([i]);
+      for (let j = 1; j <= other.length; j++) {
+        const swapped = i > 1 && j > 1 && one[i - 1] === other[j - 2] && one[i - 2] === other[j - 1];
+        rows[i].push(Math.min(rows[i - 1][j] + 1, rows[i][j - 1] + 1, rows[i - 1][j - 1] + (one[i - 1] !== other[j - 1]), swapped ? rows[i - 2][j - 2] + 1 : Infinity));
+      }
+    }
+    return rows[one.length][other.length];
+  }
+
+  // A word that the site has, instead of one that it does not: the nearest with the same first letter, the most frequent of equals.
+  function respelt(word, site) {
+    if (word.length < 4 || site.text.includes(word)) return word;
+    let best = word, least = word.length < 8 ? 1 : 2;
+    for (const other of site.words) {
+      if (other[0] !== word[0] || Math.abs(other.length - word.length) > least) continue;
+      const differ = edits(word, other);
+      if (differ < least || (differ === least && best === word)) [best, least] = [other, differ];
+    }
+    return best;
+  }
+
+  // All that the site says, and its words, the most frequent first.
+  function vocabulary() {
+    const text = [...window.siteSearch.map((entry) => entry.folded.slice(1).join(" ")), ...Object.keys(window.siteTerms).map(fold)].join("\n"), times = new Map();
+    for (const word of split(text)) times.set(word, (times.get(word) ?? 0) + 1);
+    return { text, words: [...times].sort((one, other) => other[1] - one[1]).map(([word]) => word) };
+  }
+
+  // How well an entry fits all words, or some: names and headings first, whole words before beginnings before middles.
+  function fit(entry, words, some) {
     const [, page, heading, text] = entry.folded;
     let sum = 0;
     for (const word of words) {
@@ -68,10 +102,10 @@
         const found = place.indexOf(word);
         if (found < 0) return 0;
         const clear = (index) => index < 0 || index >= place.length || !/[\p{L}\p{N}]/u.test(place[index]);
-        return clear(found - 1) ? (clear(found + word.length) ? whole : start) : middle;
+        return clear(found - 1) ? (clear(found + word.length) ? whole : start) : word.length > 3 ? middle : 0;
       };
-      const best = Math.max(at(heading, 60, 40, 15), heading ? at(page, 8, 6, 2) : at(page, 70, 45, 15), at(text, 6, 4, 1));
-      if (!best) return 0;
+      const best = Math.max(at(heading, 60, 40, 3), heading ? at(page, 8, 6, 2) : at(page, 70, 45, 3), at(text, 6, 4, 1));
+      if (!best && !some) return 0;
       sum += best;
     }
     return sum;
@@ -79,7 +113,7 @@
 
   // What a page gets for terms that lead to it: all words of the search, its beginning, or a part of it.
   function known(words) {
-    const plain = (text) => ` ${text.join(" ").replace(/(?<=\p{L}{2})s\b/gu, "")} `, phrase = plain(words), found = new Map();
+    const plain = (text) => ` ${text.join(" ").replace(/ies\b/gu, "y").replace(/(?<=\p{L}{2})s\b/gu, "")} `, phrase = plain(words), found = new Map();
     for (const [term, pages] of Object.entries(window.siteTerms ?? {})) {
       const own = plain(split(term));
       const points = own === phrase ? 1000 : phrase.length > 5 && own.startsWith(phrase.trimEnd()) ? 150 : phrase.includes(own) ? 100 : 0;
@@ -113,7 +147,7 @@
   function search(button) {
     const dialog = document.querySelector("dialog.search"), input = dialog.querySelector("input"), list = dialog.querySelector("ul");
     const told = dialog.querySelector(".told");
-    let chosen = -1;
+    let chosen = -1, site = null;
     const load = () => window.siteSearch ? Promise.resolve() : new Promise((done, failed) => {
       const index = Object.assign(document.createElement("script"), { src: `${script.dataset.root}site/search-index.js`, onload: done, onerror: failed });
       document.head.append(index);
@@ -126,10 +160,14 @@
       else input.removeAttribute("aria-activedescendant");
     };
     const look = () => {
-      const words = split(input.value), terms = known(words);
-      for (const entry of window.siteSearch ?? []) entry.folded ??= entry.map(fold);
-      const found = words.length ? (window.siteSearch ?? []).map((entry) => [fit(entry, words) + (terms.get(entry[0]) ?? 0), entry]).filter(([how]) => how)
-        .sort((one, other) => other[0] - one[0] || one[1][3].length - other[1][3].length) : [];
+      if (!window.siteSearch) return;
+      for (const entry of window.siteSearch) entry.folded ??= entry.map(fold);
+      site ??= vocabulary();
+      const typed = split(input.value), meant = typed.map((word) => respelt(word, site)), terms = known(meant);
+      const words = meant.some((word) => !SMALL.has(word)) ? meant.filter((word) => !SMALL.has(word)) : meant;
+      const fitting = (some) => window.siteSearch.map((entry) => [fit(entry, words, some) + (terms.get(entry[0]) ?? 0), entry]).filter(([how]) => how)
+        .sort((one, other) => other[0] - one[0] || one[1][3].length - other[1][3].length);
+      const all = words.length ? fitting(false) : [], found = all.length ? all : fitting(true);
       list.replaceChildren(...found.slice(0, 12).map(([, [href, page, heading, text]], number) => {
         const item = Object.assign(document.createElement("li"), { id: `found-${number}` });
         item.setAttribute("role", "option");
@@ -148,7 +186,8 @@
         return item;
       }));
       input.setAttribute("aria-expanded", String(found.length > 0));
-      told.textContent = words.length ? (found.length ? `${found.length} found` : "Nothing found") : "";
+      const heard = `${meant.join(" ") === typed.join(" ") ? "" : ` for “${meant.join(" ")}”`}${all.length ? "" : ", none with all words"}`;
+      told.textContent = words.length ? (found.length ? `${found.length} found${heard}` : "Nothing found") : "";
       choose(0);
     };
     const show = async () => {
