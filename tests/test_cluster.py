@@ -52,7 +52,8 @@ def machines() -> Iterator[Cluster]:
     """Two machines of one core each, one with accelerators, and this process connected to them."""
     cluster = Cluster()
     try:
-        add(cluster, num_cpus=1, include_dashboard=False)
+        missed_sooner = {"health_check_initial_delay_ms": 1_000, "health_check_period_ms": 1_000}  # a lost machine, after five checks
+        add(cluster, num_cpus=1, include_dashboard=False, _system_config=missed_sooner)
         add(cluster, num_cpus=1, num_gpus=2)  # as far as Ray knows
         ray.init(cluster.address, log_to_driver=False, logging_level="ERROR")
         yield cluster

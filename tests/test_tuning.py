@@ -198,7 +198,8 @@ def test_a_database_that_is_not_there_is_found_out_soon(papers: Path, tmp_path: 
 
 def test_four_workers_begin_on_a_new_file_at_once(tmp_path: Path) -> None:
     code = (  # processes that need not import everything once more, and wait for the same moment
-        "import multiprocessing, sys, time\nimport optuna.storages, sqlalchemy\nfrom arxiv_nbclf.tuning.studies import open_storage, open_study\n"
+        "import multiprocessing, sys, time\nfrom arxiv_nbclf.tuning.studies import open_storage, open_study\n"
+        "open_study(open_storage(sys.argv[1] + '.other'), 'shared', {})\n"  # whatever is imported for it
         "def work(url, begin):\n    time.sleep(max(0, begin - time.time()))\n"
         "    print(open_study(open_storage(url), 'shared', {'rows': 7}).user_attrs['asked'], flush=True)\n"
         "workers = [multiprocessing.get_context('fork').Process(target=work, args=(sys.argv[1], time.time() + 0.5)) for _ in range(4)]\n"
