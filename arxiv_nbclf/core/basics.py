@@ -229,8 +229,9 @@ def check_folder_free(
     if out.is_symlink():
         raise FolderExists(f"{out} is a link: name the place that it leads to")
     if out.exists() and not (out.is_dir() and not any(out.iterdir())):
+        other = "folder" if out.is_dir() else "name"
         raise FolderExists(
-            f"{out} is there already: choose another folder, or remove it first"
+            f"{out} is there already: choose another {other}, or remove it first"
         )
     if out.name in ("", ".."):
         raise FolderExists(f"{out} has no name of its own: name a new folder")

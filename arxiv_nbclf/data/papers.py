@@ -424,7 +424,8 @@ def _frequent_reasons(
     named = []
     for kind, number in kinds.value_counts().head(most).items():
         members = reasons[kinds == kind].unique()
-        more = f", such as: {members[0]}" if len(members) > 1 else ""
+        example = members[0].removeprefix(kind).strip(": ")
+        more = f" (such as {example})" if len(members) > 1 else ""
         named.append(f"{number:,} × {kind if more else members[0]}{more}")
     return "; ".join(named)
 

@@ -336,29 +336,52 @@ def _cut(
     return text if len(text) <= width else f"{text[: max(width - 2, 0)]}.."
 
 
-def _prediction_cells(
-    row: dict[str, Any],  # a prediction
-    encoding: str,  # of the stream
-) -> list[str]:  # id, predicted, probability, bar, cross-lists
-    "A prediction as the cells of a line."
-    cells = [_cut(row["aid"], 20), row["predicted"], f"{row['probability']:.3f}"]
-    listed = _cut(row.get("cross_lists", ""), 24)
-    return [*cells, bar(row["probability"], 8, encoding), listed]
+def _fitting(
+    columns: dict[str, list[str]],  # name → cells
+    width: int,  # of the console
+    spare: Sequence[str],  # names of columns to do without, the first one first
+) -> dict[str, list[str]]:  # so that no name and no number is cut
+    "The columns that fit."
+    kept = dict(columns)
+    for name in spare:
+        widths = [max(map(len, (name, *cells))) + 2 for name, cells in kept.items()]
+        if sum(widths) - 2 > width:
+            kept.pop(name, None)
+    return kept
 
 # %% ../../nbs/09_deployment/08_terminal.ipynb #df500529
+def _prediction_columns(
+    rows: list[dict[str, Any]],  # predictions
+    encoding: str,  # of the stream
+) -> dict[str, list[str]]:  # name → cells, without columns that are empty
+    "Predictions as the columns of a table."
+    tops = [key for key in (rows or [{}])[0] if key.startswith("top_")]
+    columns = {
+        "id": [_cut(row["aid"], 20) for row in rows],
+        "predicted": [row["predicted"] for row in rows],
+        "p>": [f"{row['probability']:.3f}" for row in rows],
+        "abstained": ["yes" if row["abstained"] else "" for row in rows],
+        "next": [", ".join(row[key] for key in tops) for row in rows],
+        "bar": [bar(row["probability"], 8, encoding) for row in rows],
+        "cross-lists": [_cut(row.get("cross_lists", ""), 24) for row in rows],
+    }
+    return {name: cells for name, cells in columns.items() if any(cells)}
+
+
 def print_predictions(
     first: FirstPredictions,  # of a table
     console: "Console",  # where they are shown
 ) -> None:
     "Show the first predictions of a table, a line each."
-    lines = [_prediction_cells(row, console.encoding) for row in first.rows]
-    names = ["id", "predicted", "p>", "bar", "cross-lists"]
-    columns = zip(names, *lines, strict=True)
-    room = console.width - sum(max(map(len, column)) + 2 for column in columns)
-    table = _new_table(*names, *["name"] * (room >= 10), wrap=False)
-    for row, cells in zip(first.rows, lines, strict=True):
-        name = [_cut(class_name(row["predicted"]), room)] * (room >= 10)
-        table.add_row(*(plain_text(cell, console) for cell in cells + name))
+    columns = _prediction_columns(first.rows, console.encoding)
+    columns = _fitting(columns, console.width, ["bar", "cross-lists", "next"])
+    taken = sum(max(map(len, (name, *cells))) + 2 for name, cells in columns.items())
+    if (left := console.width - taken) >= 10:
+        names = [class_name(row["predicted"]) for row in first.rows]
+        columns["name"] = [_cut(name, left) for name in names]
+    table = _new_table(*columns, wrap=False)
+    for cells in zip(*columns.values(), strict=True):
+        table.add_row(*(plain_text(cell, console) for cell in cells))
     console.print(table)
     if more := first.count - len(first.rows):
         hint = "--out FILE writes all, --format jsonl prints them"
@@ -462,36 +485,43 @@ def _score_cells(
     return [*cells, f"{found['difference']:+.3f} {found['verdict']}"]
 
 
+def _board_columns(
+    board: dict[str, Any],  # what leaderboard.json holds
+    level: str,  # group or category
+    metrics: Sequence[str],  # that are shown, the one that ranks first
+) -> dict[str, list[str]]:  # name → cells
+    "A ranking as the columns of a table."
+    from arxiv_nbclf.core.pages import duration_text, size_text
+
+    found, lines = board[level], []
+    for name in found["ranking"]:
+        fact = board["runs"][name]
+        took, size = fact["fit_seconds"], fact["model_bytes"]
+        costs = [duration_text(took) if took else "-", size_text(size) if size else "-"]
+        cells = _score_cells(name, found, metrics)
+        lines.append([_cut(name, 18), fact["family"], *cells, *costs])
+    shown = [metric.replace("_f1", " F1") for metric in metrics]
+    names = ["run", "family", *shown, f"against {found['baseline']}"[:40]]
+    columns = map(list, zip(*lines, strict=True))
+    return dict(zip([*names, "fit>", "model>"], columns, strict=True))
+
+
 def print_leaderboard(
     board: dict[str, Any],  # what leaderboard.json holds
     console: "Console",  # where it is shown
 ) -> None:
-    "Show a ranking of runs, best first, for each level."
-    from arxiv_nbclf.core.pages import duration_text, size_text
-
-    first, wide = board["ranked_by"], console.width >= 120
-    other = "accuracy" if first == "macro_f1" else "macro_f1"
-    metrics = [first, *[other] * (console.width >= 100)]
+    "Show a ranking of runs, best first, for each level, in the columns that fit."
+    first = board["ranked_by"]
+    metrics = [first, "accuracy" if first == "macro_f1" else "macro_f1"]
     for level in (name for name in ("group", "category") if name in board):
-        found, names = board[level], ["run", "family"]
-        names += [metric.replace("_f1", " F1") for metric in metrics]
-        more = ["fit>", "model>"] if wide else []
-        table = _new_table(*names, f"against {found['baseline']}"[:40], *more)
-        for name in found["ranking"]:
-            fact = board["runs"][name]
-            cells = [
-                _cut(name, 24),
-                fact["family"],
-                *_score_cells(name, found, metrics),
-            ]
-            took, size = fact["fit_seconds"], fact["model_bytes"]
-            if wide:
-                cells += [
-                    duration_text(took) if took else "-",
-                    size_text(size) if size else "-",
-                ]
+        columns = _board_columns(board, level, metrics)
+        _, family, _, other, against, *costs = columns
+        spare = [*costs, other, family, against]
+        columns = _fitting(columns, console.width, spare)
+        table = _new_table(*columns)
+        for cells in zip(*columns.values(), strict=True):
             table.add_row(*(plain_text(cell, console) for cell in cells))
-        papers = plural(found["n_test"], "test paper")
+        papers = plural(board[level]["n_test"], "test paper")
         console.print(plain_text(f"{level}, {papers}", console, "bold"))
         console.print(table)
 

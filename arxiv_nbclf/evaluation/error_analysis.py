@@ -655,8 +655,9 @@ def class_words(
     rows = []
     for label in np.unique(labels[labels >= 0]):
         own = labels == label
-        means = [np.asarray(features[of].mean(axis=0)).ravel() for of in (own, ~own)]
-        more = means[0] - (means[1] if not own.all() else 0)
+        more = np.asarray(features[own].mean(axis=0)).ravel()
+        if not own.all():
+            more = more - np.asarray(features[~own].mean(axis=0)).ravel()
         # what is missing speaks for a class too, but is no word of it
         parts = more.clip(0) * weights[:, label]
         for place in np.argsort(-parts, kind="stable")[:top]:
