@@ -67,7 +67,7 @@ SECTIONS = {  # of the sidebar: heading → names of pages, in the order of thei
     "Report": ["08_report/*"],
     "Deployment": ["09_deployment/*"],
     "Runs and command line": ["10_*", "11_*"],
-    "Reference": ["reference.qmd", "reference/*"],
+    "Reference": ["reference.qmd", "reference/command-line.qmd", "reference/*"],
     "More": ["*"],
 }
 READER = "markdown-implicit_figures+autolink_bare_uris+tex_math_single_backslash"

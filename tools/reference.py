@@ -467,7 +467,7 @@ def command_page(
     verbs: dict[str, tuple[str, str]],  # from `command_help`
 ) -> str:  # Markdown for Quarto
     """The page of the command line: a section for each verb, as its --help has it."""
-    lines = opening("arxiv-nbclf", "Every command with its arguments, options and defaults")
+    lines = opening("Commands", "Every command of `arxiv-nbclf` with its arguments, options and defaults")
     lines += ["The functions behind them are in the notebook [Command line](../11_cli.ipynb).", ""]
     for verb, (about, text) in verbs.items():
         lines += [f"## arxiv-nbclf {verb} {{#{verb}}}", "", in_table(about), "", fenced(text.strip(), ".output"), ""]

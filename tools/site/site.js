@@ -5,6 +5,7 @@
   const kept = { get: () => { try { return localStorage.getItem("theme"); } catch { return null; } },
                  set: (value) => { try { localStorage.setItem("theme", value); } catch { /* not kept, then */ } } };
   const dark = () => (root.dataset.theme ?? (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light")) === "dark";
+  root.dataset.js = "";
   if (["dark", "light"].includes(kept.get())) root.dataset.theme = kept.get();
 
   function theme(button) {
@@ -167,7 +168,7 @@
       const words = meant.some((word) => !SMALL.has(word)) ? meant.filter((word) => !SMALL.has(word)) : meant;
       const fitting = (some) => window.siteSearch.map((entry) => [fit(entry, words, some) + (terms.get(entry[0]) ?? 0), entry]).filter(([how]) => how)
         .sort((one, other) => other[0] - one[0] || one[1][3].length - other[1][3].length);
-      const all = words.length ? fitting(false) : [], found = all.length ? all : fitting(true);
+      const all = words.length && words.every((word) => site.text.includes(word)) ? fitting(false) : [], found = all.length ? all : fitting(true);
       list.replaceChildren(...found.slice(0, 12).map(([, [href, page, heading, text]], number) => {
         const item = Object.assign(document.createElement("li"), { id: `found-${number}` });
         item.setAttribute("role", "option");
