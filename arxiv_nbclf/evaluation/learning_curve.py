@@ -262,14 +262,12 @@ MIN_GAIN = 0.02  # F1 per doubling, at least
 
 
 def too_few_papers(
-    f1: float,  # of a group, with all papers
-    mean: float,  # macro F1 with all papers
+    f1: float,  # of a group, with all papers; 0: nothing learnt yet, so no slope
     gain: float,  # F1 per doubling; NaN where it is not known
     error: float,  # standard error of the gain
 ) -> str:  # yes, no, or undecided
-    "Whether a group has too few papers: it is below the mean, and more papers pay."
-    # where nothing was learnt yet, a flat curve says nothing
-    if not f1 < mean or (f1 > 0 and gain + 2 * error <= MIN_GAIN):
+    "Whether a group has too few papers: more of them pay."
+    if math.isnan(f1) or (f1 > 0 and gain + 2 * error <= MIN_GAIN):
         return "no"
     return "yes" if gain > max(MIN_GAIN, 2 * error) else "undecided"
 
@@ -296,8 +294,7 @@ def groups_needing_papers(
     "F1 of each group with all papers, and its gain from the last doublings."
     sizes = np.sort(curve.points["papers"].unique())[-3:]
     rows, order = list[dict[str, Any]](), ("yes", "undecided", "no")
-    mean, points = curve.mean["macro_f1"].iloc[-1], curve.groups
-    latest = points[points["papers"].isin(sizes)]
+    latest = curve.groups[curve.groups["papers"].isin(sizes)]
     for group, table in latest.groupby("group", sort=True):
         last, seen = table[table["papers"] == sizes[-1]], table.dropna(subset="f1")
         papers, f1 = (seen[name].to_numpy(dtype=float) for name in ("papers", "f1"))
@@ -310,7 +307,7 @@ def groups_needing_papers(
             "f1": now,
             "per_doubling": slope,
             "error": error,
-            "too_few": too_few_papers(now, mean, slope, error),
+            "too_few": too_few_papers(now, slope, error),
         }
         rows.append(row)
     rows.sort(key=lambda row: -np.nan_to_num(row["per_doubling"]))

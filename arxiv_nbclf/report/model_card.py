@@ -392,13 +392,13 @@ def data_warnings(
     "What is wrong with the table, and why it matters for the scores."
     quality = report.get("data_quality")
     issues = quality.get("issues") if isinstance(quality, Mapping) else None
-    known = [issue for issue in issues or [] if isinstance(issue, Mapping)]
-    return [
-        f"Data issue of high severity, {str(issue.get('what')).partition(':')[0]}: "
-        f"{issue.get('why')}."
-        for issue in known
-        if issue.get("severity") == "high"
-    ]
+    found = []
+    for issue in issues if isinstance(issues, list) else []:
+        known = isinstance(issue, Mapping) and {"what", "why"} <= issue.keys()
+        if known and issue.get("severity") == "high":
+            what = str(issue["what"]).partition(":")[0]
+            found.append(f"Data issue of high severity, {what}: {issue['why']}.")
+    return found
 
 # %% ../../nbs/08_report/01_model_card.ipynb #faba5ddc
 def _search(

@@ -264,8 +264,9 @@ def _hybrid_gain(
     report: Mapping[str, Any],  # the content of report.json
 ) -> str:  # in words; empty where hybrid was worse
     "What is known of the hybrid family: on validation papers, where `auto` compared."
-    choice = report.get("choice")
-    scores = choice.get("scores") if isinstance(choice, Mapping) else None
+    given = report.get("choice")
+    choice = given if isinstance(given, Mapping) else {}
+    scores = choice.get("scores")
     if not isinstance(scores, Mapping) or "hybrid" not in scores:
         return "its gain here was not measured"
     return "" if choice.get("verdict") == "worse" else str(choice.get("reason"))
@@ -330,11 +331,11 @@ def _more_papers(
     last = date.fromisoformat(created[0]) if created else date.today()
     days = f"--from {last - timedelta(days=90)} --to {last}"
     return NextAction(
-        f"Collect papers of {with_name(group)}: by the learning curve of linear, a "
-        f"doubling of its {count_text(learnt)} training papers brings "
-        f"{difference_text(gain / n_groups)} macro F1 ({difference_text(gain)} of its "
-        f"F1, standard error {score_text(error)}, on {count_text(test)} test papers). "
-        "Then run on a folder of both tables.",
+        f"Collect papers of {with_name(group)}, which has {count_text(learnt)} for "
+        "training: by the learning curve of linear, a doubling of all training papers "
+        f"brings {difference_text(gain / n_groups)} macro F1 by this group alone ("
+        f"{difference_text(gain)} of its F1, standard error {score_text(error)}, on "
+        f"{count_text(test)} test papers). Then run on a folder of both tables.",
         f"arxiv-nbclf harvest --categories {group} {days} --out {group}.parquet",
         gain / n_groups,
     )
@@ -420,8 +421,9 @@ def next_actions(
         return [_real_papers(report)]
     ones = (_take_linear, _more_papers, _check_labels, _abstain)
     found = [action for make in ones if (action := make(report))]
-    untried = _other_settings(report)[:1]
-    return sorted(found, key=_rank)[: most - len(untried)] + untried
+    untried = _other_settings(report)
+    measured = sorted(found, key=_rank)[: most - bool(untried)]
+    return (measured + untried)[:most]
 
 # %% ../../nbs/08_report/02_report.ipynb #f224760c
 def _matrix_rows(

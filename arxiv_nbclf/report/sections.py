@@ -181,8 +181,8 @@ def confidence_interval_section(
     intervals, compared = _intervals(context)
     value, low, high = map(score_text, intervals.scores.loc["accuracy"])
     summary = (
-        f"Accuracy is {value}, with a 95 % interval of {low} to {high}: there it would "
-        "mostly lie on other papers like these."
+        f"Accuracy is {value}, with a 95 % interval of {low} to {high} for that on all "
+        "papers like these."
     )
     if compared is None:
         return SectionResult(summary, {"intervals": intervals.to_dict()})
@@ -832,8 +832,8 @@ def _ambiguity_text(
     return (
         f"Not every mistake can be avoided: {share} of the test papers are of several "
         "groups. A model that knew these groups, and chose among them by the majority "
-        "or as this model does, would put "
-        f"{share_text(bound.lower_bound)} into the right group."
+        "or as this model does, would name the right one for "
+        f"{share_text(bound.lower_bound)}."
     )
 
 # %% ../../nbs/08_report/00_sections.ipynb #7658b1a5
@@ -1032,9 +1032,9 @@ def _needing_papers_text(
 ) -> str:  # a sentence or two
     "The rule by which a group has too few papers, and which have."
     rule = (
-        "A group has too few papers if its F1 is below macro F1, and each doubling of "
-        f"the training papers gains more than {score_text(MIN_GAIN)} and more than two "
-        "standard errors of that gain"
+        "A group has too few papers if each doubling of the training papers gains more "
+        f"than {score_text(MIN_GAIN)} of its F1, and more than two standard errors of "
+        "that gain"
     )
     named = {
         kind: ", ".join(map(with_name, groups.loc[groups["too_few"] == kind, "group"]))
