@@ -537,15 +537,15 @@ def _check_strata(
         raise CannotSplit(
             f"too few papers to stratify: {', '.join(few)}; each group needs "
             f"{MIN_GROUP_PAPERS}: "
-            "gather more of them, drop the group, or use the split strategy stable"
+            "gather more of them, drop the group, or take split='stable'"
         )
     rest = len(labels) - ceil(TEST_SHARE * len(labels))
     if ceil(VALIDATION_SHARE * rest) < len(present):
         raise CannotSplit(
             f"{len(labels)} papers are too few to stratify by {len(present)} groups: "
             "validation would have "
-            f"{ceil(VALIDATION_SHARE * rest)}; gather more papers or use the split "
-            "strategy stable"
+            f"{ceil(VALIDATION_SHARE * rest)}; gather more papers, or take "
+            "split='stable'"
         )
 
 # %% ../nbs/03_preprocessing.ipynb #86cee337
@@ -650,7 +650,7 @@ def _check_groups(
     groups = np.unique(label_ids(papers))
     if len(groups) < 2:
         held = (
-            f"all {len(papers)} papers belong to the group {id2label[int(groups[0])]}"
+            f"all papers ({len(papers):,}) belong to {id2label[int(groups[0])]}"
             if len(groups)
             else "there are no papers"
         )
@@ -1123,8 +1123,8 @@ def _classes_of(
     classes = label_classes(names[(split == "train").to_numpy()], min_papers)
     if len(classes) < 2:
         raise CannotSplit(
-            f"{len(classes)} categories have {min_papers} training papers, so there "
-            "is nothing to tell apart; add papers, or lower min_papers"
+            f"min_papers={min_papers}: {plural(len(classes), 'category')} with so many "
+            "training papers, and two are needed; add papers, or take a lower number"
         )
     ids = class_ids(names, classes)
     given = np.where(names == "", papers["main_category"].astype(str), names)

@@ -494,12 +494,13 @@ def _nothing_on_stdin(
     reasons: Counter[str],  # why rows were rejected
 ) -> BadPapers:  # to be raised
     "The error for standard input without a paper that can be predicted."
+    wanted = "give one JSON object with title and summary a line"
     if not reasons:
-        problem = "there is no line in it; give one JSON object with title and summary"
-        return BadPapers(f"standard input: {problem} a line")
+        return BadPapers(f"standard input: there is no line in it; {wanted}")
     (often, count), rows = reasons.most_common(1)[0], reasons.total()
     problem = f"all {rows:,} rows were rejected, {count:,} of them for this reason"
-    return BadPapers.at("standard input", f"{problem}: {often}")
+    hint = f"; {wanted}" if often.startswith("broken line") else ""
+    return BadPapers.at("standard input", f"{problem}: {often}{hint}")
 
 # %% ../../nbs/09_deployment/01_bulk.ipynb #0d1a554c
 def _total(
@@ -701,6 +702,11 @@ def predict_file(
     if fetched is not None and not whole:
         what = "papers by id, and papers in memory, go to a file or to -"
         raise BadPrediction(f"{what}, not into the folder {out}")
+    table, rejects = given, pd.DataFrame()
+    if whole and table is None and words != ["-"]:
+        source = words[0] if fetched is None else fetched
+        table, rejects = read_papers(source, purpose="prediction")
+        report_rejects(rejects, len(table), strict)
     if model is None:
         log.info("%s", describe_model(classifier))
     if words == ["-"]:
@@ -709,11 +715,7 @@ def predict_file(
         done = _to_folder(words[0], model, out, *options, strict, engine, **levels)
         log_expected_accuracy(classifier, _shard_probabilities(out), level)
         return done
-    table, rejects = given, pd.DataFrame()
-    if table is None:
-        source = words[0] if fetched is None else fetched
-        table, rejects = read_papers(source, purpose="prediction")
-        report_rejects(rejects, len(table), strict)
+    assert table is not None
     predictions = predict_table(classifier, table, *options, **levels)
     if given is None:
         log_expected_accuracy(classifier, predictions["probability"], level)

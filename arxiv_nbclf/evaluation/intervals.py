@@ -724,7 +724,7 @@ def _record(
         isinstance(record.get(key), str) for key in needed
     ):
         problem = (
-            "run.json has no split_digest and family; run it again with this version"
+            "run.json has no split_digest and family; name a folder of run or tune"
         )
         raise CannotCompare(f"{folder.name}: {problem}")
     return record
@@ -735,7 +735,7 @@ def _bad_predictions(
     problem: str,  # what is wrong with the file
 ) -> str:
     "The message of an error about a run's predictions."
-    remedy = "run it again with this version"
+    remedy = "name a folder of run or tune"
     return f"{folder.name}: predictions.parquet {problem}; {remedy}"
 
 # %% ../../nbs/07_evaluation/01_intervals.ipynb #f837d744
