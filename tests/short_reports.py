@@ -9,6 +9,6 @@ from arxiv_nbclf import runs
 
 @contextmanager
 def short_reports() -> Iterator[None]:
-    """Within it, a report has one section, by which runs are compared; decorates a test, too."""
-    with patch.object(runs, "SECTIONS", {name: runs.SECTIONS[name] for name in ("confidence_intervals",)}):
+    """Within it, a report has the sections that its card and a comparison read; decorates a test, too."""
+    with patch.object(runs, "SECTIONS", {name: runs.SECTIONS[name] for name in ("confidence_intervals", "categories")}):
         yield

@@ -67,6 +67,7 @@ AGAIN = {
 
 @pytest.mark.parametrize("how", AGAIN)
 @pytest.mark.parametrize("part", [".", "model"])
+@short_reports()
 def test_training_papers_are_left_out(
     tables: tuple[pd.DataFrame, pd.DataFrame],
     model: Path,
@@ -95,6 +96,7 @@ def test_training_papers_are_left_out(
     assert f"{found['left_out']} of 700 papers are left out" in caplog.text
 
 
+@short_reports()
 def test_a_bundle_without_a_sketch_says_so(
     tables: tuple[pd.DataFrame, pd.DataFrame],
     model: Path,
