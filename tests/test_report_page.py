@@ -84,6 +84,7 @@ def test_a_run_that_predicts_the_same_is_identical(place: Path, tmp_path: Path) 
 def test_the_title_names_family_file_and_papers(place: Path) -> None:
     assert "<title>Linear classifier on my papers.csv, 700 papers</title>" in page_of(place / "one")
     assert "<h1>Linear classifier of categories on my papers.csv, 700 papers</h1>" in page_of(place / "codes")
+    assert report_of(place / "one")["table"] == "my papers.csv"  # as commands to copy name it
 
 
 @pytest.mark.parametrize("run", ["one", "codes"])
