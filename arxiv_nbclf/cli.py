@@ -82,7 +82,18 @@ HEADINGS = ("Predict", "Train", "Data", "Serve and export")  # of the help, in o
 
 
 class _Verbs(TyperGroup):
-    "Commands whose help lists them under headings."
+    "Commands whose help lists them under headings, and arguments without types."
+
+    def get_command(
+        self,
+        ctx: Any,  # context of the parser
+        cmd_name: str,  # a verb
+    ) -> Any:  # the command; None for no verb
+        command: Any = super().get_command(ctx, cmd_name)
+        for one in command.params if command else ():
+            if one.param_type_name == "argument":
+                one.display_type_rich = lambda ctx: ""
+        return command
 
     def format_commands(
         self,
@@ -346,7 +357,8 @@ def _error_line(
         return one_line(error), 2
     if hasattr(error, "format_message"):  # the option parser's own errors
         hint = "(--help, also after a verb, shows what there is)"
-        return f"{error.format_message()} {hint}", 2
+        message = error.format_message().replace("Value error, ", "")
+        return f"{message} {hint}", 2
     return None
 
 # %% ../nbs/11_cli.ipynb #7e5e0fa9
@@ -361,12 +373,13 @@ def _finish(
     return 0
 
 
-def _without_debug(
+def _options_first(
     words: list[str],  # a command line
-) -> list[str]:  # without --debug, which may stand before a --
-    "The command line that the parser gets."
+) -> list[str]:  # with --debug and --quiet before the verb
+    "The command line that the parser gets: what every verb takes stands before it."
     end = words.index("--") if "--" in words else len(words)
-    return [word for word in words[:end] if word != "--debug"] + words[end:]
+    found = [option for option in ("--debug", "--quiet") if option in words[:end]]
+    return found + [word for word in words[:end] if word not in found] + words[end:]
 
 # %% ../nbs/11_cli.ipynb #2248f927
 def main(
@@ -378,9 +391,9 @@ def main(
     _log_to_stderr()
     try:
         began = perf_counter()
-        words, options = _take_config(words)
+        words, options = _take_config(_options_first(words))
         how = {"prog_name": "arxiv-nbclf", "standalone_mode": False}
-        done = app(_without_debug(words), default_map=options, **how)
+        done = app(words, default_map=options, **how)
         if done == 130:  # what typer returns after Ctrl-C
             raise KeyboardInterrupt
         return _finish(done, perf_counter() - began)
@@ -391,7 +404,7 @@ def main(
         return 0
     except (Exception, KeyboardInterrupt) as error:
         found = _error_line(error)
-        if found is None or _without_debug(words) != words:
+        if found is None or words[:1] == ["--debug"]:
             raise
         unclear = isinstance(error, UnclearArguments)  # it names options itself
         line = found[0] if unclear else _with_options(found[0], words)
@@ -459,7 +472,9 @@ FAMILY_HELP = (
 FAMILY_NAMES = ("auto", "linear", "hybrid", "finetuned", "ensemble")
 ENCODER_HELP = "minilm, distilbert, a name on the hub, or a folder; linear has none"
 FamilyOption = Annotated[str, _choice("--family", FAMILY_NAMES, FAMILY_HELP)]
-EncoderOption = Annotated[str | None, typer.Option("--encoder", help=ENCODER_HELP)]
+EncoderOption = Annotated[
+    str | None, typer.Option("--encoder", metavar="NAME|FOLDER", help=ENCODER_HELP)
+]
 
 # %% ../nbs/11_cli.ipynb #a90af6a1
 RECIPE_HELP = "How finetuned trains; original: ten epochs, as the project began"
@@ -474,12 +489,16 @@ Set = Annotated[
 ]
 
 # %% ../nbs/11_cli.ipynb #1d8362b6
-SPLIT_HELP = "seed: stratified, as the original; stable: by title; time: newest months"
+SPLIT_HELP = (
+    "How test papers are chosen: seed (at random, stratified by group), stable (by "
+    "title, whatever else is in the table) or time (the newest months)"
+)
 SPLIT_NAMES = ("seed", "stable", "time")
 TUNE_HELP = "Search the settings with N trials (see the verb tune)"
 Split = Annotated[str, _choice("--split", SPLIT_NAMES, SPLIT_HELP)]
 Seed = Annotated[
-    int, typer.Option("--seed", min=0, max=2**32 - 1, help="Seed of the split")
+    int,
+    typer.Option("--seed", metavar="N", min=0, max=2**32 - 1, help="Seed of the split"),
 ]
 Tune = Annotated[int | None, typer.Option("--tune", metavar="N", min=1, help=TUNE_HELP)]
 
@@ -512,8 +531,8 @@ LEARN_HELP = (
     "(default: the level; both for groups of the hybrid family)"
 )
 DECIDE_HELP = (
-    "Answer for accuracy or for macro F1 alone "
-    "(default: groups for both; categories for accuracy)"
+    "Optimize answers for accuracy or for macro F1 alone "
+    "(default: groups for both, categories for accuracy)"
 )
 PRIOR_HELP = (
     "Mixture of categories that answers are corrected to: natural (arXiv's), training, "
@@ -523,14 +542,22 @@ MIN_PAPERS_HELP = (
     "Training papers that a category needs to be learnt "
     "(default: 5; 2 for groups of --learn both)"
 )
-LevelOption = Annotated[Level, typer.Option("--level", help=LEVEL_HELP)]
-Learn = Annotated[LearnLevel | None, typer.Option("--learn", help=LEARN_HELP)]
-DecideOption = Annotated[Decide | None, typer.Option("--decide", help=DECIDE_HELP)]
+LevelOption = Annotated[
+    Level, typer.Option("--level", metavar="group|category", help=LEVEL_HELP)
+]
+Learn = Annotated[
+    LearnLevel | None,
+    typer.Option("--learn", metavar="group|category|both", help=LEARN_HELP),
+]
+DecideOption = Annotated[
+    Decide | None,
+    typer.Option("--decide", metavar="accuracy|macro_f1", help=DECIDE_HELP),
+]
 PriorOption = Annotated[
     str, typer.Option("--prior", metavar="MIXTURE", help=PRIOR_HELP)
 ]
 MinPapers = Annotated[
-    int | None, typer.Option("--min-papers", min=1, help=MIN_PAPERS_HELP)
+    int | None, typer.Option("--min-papers", metavar="N", min=1, help=MIN_PAPERS_HELP)
 ]
 
 # %% ../nbs/11_cli.ipynb #f3dc1b36
@@ -563,12 +590,15 @@ class TrackerName(StrEnum):
 
 
 TRACK_HELP = "Log parameters, metrics and the report there, too"
-Track = Annotated[TrackerName | None, typer.Option("--track", help=TRACK_HELP)]
+Track = Annotated[
+    TrackerName | None,
+    typer.Option("--track", metavar="mlflow|tensorboard", help=TRACK_HELP),
+]
 
 # %% ../nbs/11_cli.ipynb #5e90a81d
 RUN_MINUTES_HELP = (
-    "Of the fit, at most: auto takes a family that fits, finetuned stops in time; "
-    "with --tune: begin no trial after so many"
+    "Minutes of the fit, at most: auto takes a family that fits, finetuned stops in "
+    "time; with --tune: begin no trial after so many"
 )
 AGAIN_HELP = (
     "Repeat the run of a folder, with its settings, split and seed; PAPERS is its table"
@@ -613,16 +643,28 @@ def _report(
         report = json.loads((path / "report.json").read_text(encoding="utf-8"))
         with suppress(OSError, ValueError):  # a full disk or a closed pipe
             print_scores(report, new_console(sys.stderr))
-    record = finished.record
-    return plural(record.get("rows", 0) - record.get("rejects", 0), "paper")
+    return _paper_count(finished.record)
+
+
+def _paper_count(
+    record: dict[str, Any],  # of a run or an evaluation
+) -> str:  # such as "638 papers"
+    "How many papers a command has used."
+    unused = record.get("rejects", 0) + record.get("left_out", 0)
+    return plural(record.get("rows", 0) - unused, "paper")
 
 # %% ../nbs/11_cli.ipynb #7ddf8f6f
 TableOption = Annotated[
     Path, typer.Option("--out", metavar="FILE", help="csv, tsv, parquet, jsonl or xlsx")
 ]
-RowsOption = Annotated[int, typer.Option("--rows", min=1, help="How many papers")]
+RowsOption = Annotated[
+    int, typer.Option("--rows", metavar="N", min=1, help="How many papers")
+]
 SampleSeed = Annotated[
-    int, typer.Option("--seed", min=0, help="The same seed gives the same papers")
+    int,
+    typer.Option(
+        "--seed", metavar="N", min=0, help="The same seed gives the same papers"
+    ),
 ]
 
 # %% ../nbs/11_cli.ipynb #620598a0
@@ -646,7 +688,7 @@ HARVEST_OUT_HELP = (
     "csv, tsv, parquet, jsonl or xlsx; a harvested table gets what is new"
 )
 CATEGORIES_HELP = (
-    "Codes, groups or stars, parted by commas: cs.CL,math.*,q-bio; "
+    "Codes, groups or patterns, with commas: cs.CL,math.*,q-bio; "
     "a paper counts under each of its categories"
 )
 HarvestOut = Annotated[
@@ -677,9 +719,11 @@ PerGroup = Annotated[
 ]
 Api = Annotated[
     str | None,
-    typer.Option("--api", metavar="URL", help="Address of the API; absent: arXiv's"),
+    typer.Option("--api", metavar="URL", help="Address of the API (default: arXiv's)"),
 ]
-Delay = Annotated[float, typer.Option("--delay", min=0, help=DELAY_HELP)]
+Delay = Annotated[
+    float, typer.Option("--delay", metavar="SECONDS", min=0, help=DELAY_HELP)
+]
 Snapshot = Annotated[
     Path | None, typer.Option("--snapshot", metavar="FILE", help=SNAPSHOT_HELP)
 ]
@@ -805,8 +849,7 @@ def train_command(
     levels |= {"corrections": corrections, "minutes": minutes, "track": track}
     trained = runs.train(*options, **levels, prior=prior)
     log.info("%s", trained)
-    record = trained.record
-    return plural(record.get("rows", 0) - record.get("rejects", 0), "paper")
+    return _paper_count(trained.record)
 
 # %% ../nbs/11_cli.ipynb #ef8a2b4e
 @app.command("evaluate", rich_help_panel="Train")
@@ -830,7 +873,9 @@ SPACE_HELP = (
 )
 OBJECTIVE_HELP = "What is optimized (default: as the space has it)"
 OBJECTIVE_NAMES = ("macro_f1", "weighted_f1", "accuracy", "log_loss")
-Trials = Annotated[int | None, typer.Option("--trials", min=1, help=TRIALS_HELP)]
+Trials = Annotated[
+    int | None, typer.Option("--trials", metavar="N", min=1, help=TRIALS_HELP)
+]
 SpaceOption = Annotated[
     list[str] | None,
     typer.Option("--space", metavar="NAME|HYPERPARAMETER", help=SPACE_HELP),
@@ -839,7 +884,8 @@ ObjectiveOption = Annotated[
     str | None, _choice("--objective", OBJECTIVE_NAMES, OBJECTIVE_HELP)
 ]
 Minutes = Annotated[
-    float | None, typer.Option("--minutes", help="Begin no trial after so many")
+    float | None,
+    typer.Option("--minutes", metavar="N", help="Begin no trial after so many"),
 ]
 
 # %% ../nbs/11_cli.ipynb #b4ca2417
@@ -852,8 +898,10 @@ CHECK_FOLDS_HELP = (
     "(5 where a fit takes seconds, otherwise 0)"
 )
 RETRAIN_HELP = "Fit the best settings again instead of keeping the best trial's weights"
-Folds = Annotated[int, typer.Option("--folds", help=FOLDS_HELP)]
-CheckFolds = Annotated[int | None, typer.Option("--check-folds", help=CHECK_FOLDS_HELP)]
+Folds = Annotated[int, typer.Option("--folds", metavar="N", help=FOLDS_HELP)]
+CheckFolds = Annotated[
+    int | None, typer.Option("--check-folds", metavar="N", help=CHECK_FOLDS_HELP)
+]
 Retrain = Annotated[bool, typer.Option("--retrain", help=RETRAIN_HELP)]
 SAMPLER_NAMES = ("tpe", "gp", "random")
 PRUNER_NAMES = ("median", "percentile", "hyperband", "none")
@@ -867,7 +915,7 @@ STORAGE_HELP = (
     "otherwise a file in the run folder"
 )
 STUDY_HELP = "The study's name in the database"
-HEARTBEAT_HELP = "Of a worker; missing four, it counts as dead"
+HEARTBEAT_HELP = "Between signs of life of a worker; after four it counts as dead"
 SHOW_HELP = "Print the trials of a run folder, a study's file or a database"
 Storage = Annotated[
     str | None, typer.Option("--storage", metavar="URL", help=STORAGE_HELP)
@@ -967,9 +1015,9 @@ def tune_command(
 RunsArgument = Annotated[
     list[Path],
     typer.Argument(
-        metavar="RUN RUN...",
+        metavar="RUN",
         parser=existing_folder,
-        help="Run folders of one split of one table",
+        help="Two run folders or more, of one split of one table",
     ),
 ]
 BOARD_HELP = "A folder to make, with a page and the same figures as JSON"
@@ -1027,9 +1075,12 @@ NewPapers = Annotated[
     ),
 ]
 
-DRIFT_MODEL_HELP = "The model whose accuracy is wanted; absent: the package's own"
+DRIFT_MODEL_HELP = "The model whose accuracy is wanted (default: the packaged model)"
 DriftModel = Annotated[
-    Path | None, typer.Option("--model", metavar="DIR", help=DRIFT_MODEL_HELP)
+    Path | None,
+    typer.Option(
+        "--model", metavar="DIR", parser=existing_folder, help=DRIFT_MODEL_HELP
+    ),
 ]
 
 
@@ -1057,10 +1108,10 @@ PREDICT_PAPERS_HELP = (
     "- for JSON lines on stdin. Or ids of papers on arXiv"
 )
 PREDICTIONS_HELP = "A table, a folder, or - for stdout"
-BUNDLE_HELP = "A run folder or a saved model; absent: the package's own"
+BUNDLE_HELP = "A run folder or a saved model (default: the packaged model)"
 PredictArgument = Annotated[
     list[str] | None,
-    typer.Argument(metavar="TEXT...|PAPERS|ID...", help=PREDICT_PAPERS_HELP),
+    typer.Argument(metavar="TEXT|PAPERS|ID", help=PREDICT_PAPERS_HELP),
 ]
 PredictionsOption = Annotated[
     str, typer.Option("--out", metavar="FILE|DIR|-", help=PREDICTIONS_HELP)
@@ -1078,29 +1129,33 @@ ANSWER_LEVEL_HELP = (
 )
 SHARES_HELP = "Write the probability of each category too, as columns p_CODE"
 Top = Annotated[int | None, typer.Option("--top", metavar="K", help=TOP_HELP)]
-AnswerLevel = Annotated[Level | None, typer.Option("--level", help=ANSWER_LEVEL_HELP)]
+AnswerLevel = Annotated[
+    Level | None,
+    typer.Option("--level", metavar="group|category", help=ANSWER_LEVEL_HELP),
+]
 Shares = Annotated[bool, typer.Option("--probabilities", help=SHARES_HELP)]
 
 FORMAT_HELP = "How stdout is written (default: table on a terminal, otherwise jsonl)"
 FORMAT_NAMES = ("table", "jsonl", "csv")
 TITLE_HELP = "Of one paper; for scripts, whose texts may be anything"
 FormatOption = Annotated[str | None, _choice("--format", FORMAT_NAMES, FORMAT_HELP)]
-Title = Annotated[str | None, typer.Option("--title", help=TITLE_HELP)]
+Title = Annotated[str | None, typer.Option("--title", metavar="TEXT", help=TITLE_HELP)]
 Abstract = Annotated[
-    str | None, typer.Option("--abstract", help="That belongs to --title")
+    str | None,
+    typer.Option("--abstract", metavar="TEXT", help="That belongs to --title"),
 ]
 
 # %% ../nbs/11_cli.ipynb #2734282c
 ABSTAIN_HELP = (
     "Flag rows less probable than this: a number, "
-    "auto (so that 94 of 100 answers are right), or auto:0.97 for 97"
+    "auto (what is left is right 94 times of 100), or auto:0.97 (97 times)"
 )
 ENGINE_NAMES = ("local", "ray")
 ENGINE_HELP = (
     "What works on a folder: this process, or a Ray cluster "
     "(that RAY_ADDRESS names; of this machine alone otherwise)"
 )
-FETCH_HELP = "Where papers are fetched by id; absent: arXiv"
+FETCH_HELP = "Where papers are fetched by id (default: arXiv)"
 AbstainOption = Annotated[
     str | None, typer.Option("--abstain-below", metavar="P", help=ABSTAIN_HELP)
 ]
@@ -1159,10 +1214,12 @@ ONE_PAPER = (
     "2504.15253"
 )
 ExplainArgument = Annotated[
-    list[str] | None, typer.Argument(metavar="TEXT...|ID", help=EXPLAIN_HELP)
+    list[str] | None, typer.Argument(metavar="TEXT|ID", help=EXPLAIN_HELP)
 ]
 LEARNT_HELP = "Explain a group or a category (default: what the model has learnt)"
-ExplainLevel = Annotated[Level | None, typer.Option("--level", help=LEARNT_HELP)]
+ExplainLevel = Annotated[
+    Level | None, typer.Option("--level", metavar="group|category", help=LEARNT_HELP)
+]
 Words = Annotated[
     int, typer.Option("--top", metavar="K", min=1, help="How many words to show")
 ]
@@ -1224,9 +1281,13 @@ HOST_HELP = "Address to listen on; 0.0.0.0 lets other machines ask, too"
 WORKERS_HELP = "Processes that answer, each with the model"
 LOG_HELP = "Log each request on stderr, as a line of JSON"
 Host = Annotated[str, typer.Option("--host", metavar="ADDRESS", help=HOST_HELP)]
-Port = Annotated[int, typer.Option("--port", min=0, max=65535, help="0: a free one")]
-Workers = Annotated[int, typer.Option("--workers", min=1, max=64, help=WORKERS_HELP)]
-Log = Annotated[LogFormat | None, typer.Option("--log", help=LOG_HELP)]
+Port = Annotated[
+    int, typer.Option("--port", metavar="N", min=0, max=65535, help="0: a free one")
+]
+Workers = Annotated[
+    int, typer.Option("--workers", metavar="N", min=1, max=64, help=WORKERS_HELP)
+]
+Log = Annotated[LogFormat | None, typer.Option("--log", metavar="json", help=LOG_HELP)]
 
 # %% ../nbs/11_cli.ipynb #af2aee97
 @app.command("serve", rich_help_panel="Serve and export")
@@ -1274,7 +1335,9 @@ def review_command(
 
 # %% ../nbs/11_cli.ipynb #21229df6
 QUEUE_SIZE_HELP = "How many papers to pick; fewer where the table has no more"
-QueueSize = Annotated[int, typer.Option("--n", min=1, help=QUEUE_SIZE_HELP)]
+QueueSize = Annotated[
+    int, typer.Option("--n", metavar="N", min=1, help=QUEUE_SIZE_HELP)
+]
 
 
 @app.command("queue", rich_help_panel="Data")
@@ -1310,7 +1373,10 @@ ExportModel = Annotated[
 EXPORT_NAMES = ("hf", "onnx", "onnx-int8", "onnx-cascade", "hub")
 ExportFormat = Annotated[str, _choice("--to", EXPORT_NAMES, EXPORT_HELP)]
 ExportPapers = Annotated[
-    str | None, typer.Option("--papers", parser=existing_file, help=EXPORT_PAPERS_HELP)
+    str | None,
+    typer.Option(
+        "--papers", metavar="PAPERS", parser=existing_file, help=EXPORT_PAPERS_HELP
+    ),
 ]
 
 # %% ../nbs/11_cli.ipynb #ba09f41a

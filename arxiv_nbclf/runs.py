@@ -1532,6 +1532,7 @@ def explore_file(
     check_folder_free(out)
     table, rejects = read_papers(papers)
     report_rejects(rejects, len(table), strict)
+    log.info("%s: counts, lengths and figures", plural(len(table), "paper"))
     name = "the synthetic sample" if str(papers) == "sample" else Path(papers).name
     requested = {"verb": "explore", "source": file_records(papers)}
     with run_folder(out, requested) as folder:
