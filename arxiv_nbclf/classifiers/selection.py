@@ -63,7 +63,10 @@ def choose_family(
     "The family that is meant. Raises `BadSettings` and `NoEncoder`."
     if family == "auto":
         return _best_available_family(encoder)
-    family_class(family)
+    names = family_class(family)._get_param_names()
+    if encoder and not {"encoder", "members"} & set(names):
+        remedy = f"leave encoder={encoder} out, or take hybrid or finetuned"
+        raise BadSettings(f"the family {family!r} has no encoder: {remedy}")
     return family, ""
 
 # %% ../../nbs/04_classifiers/09_selection.ipynb #f3baf05e
