@@ -342,7 +342,7 @@ def prepare_run(
     if level == "category":
         log.info("%s", plural(len(prepared.classes), "category"))
     asked, classifier = _for_family(family, requested, prepared, prior)
-    named = not isinstance(papers, pd.DataFrame) and papers != "sample"
+    named = isinstance(papers, str | os.PathLike) and str(papers) != "sample"
     table = _place(papers)["folder"] if named else None
     return RunInputs(Path(out), asked, prepared, classifier, timings, table=table)
 

@@ -374,7 +374,7 @@ def print_predictions(
 ) -> None:
     "Show the first predictions of a table, a line each."
     columns = _prediction_columns(first.rows, console.encoding)
-    columns = _fitting(columns, console.width, ["bar", "cross-lists", "next"])
+    columns = _fitting(columns, console.width, ["bar", "next", "cross-lists"])
     taken = sum(max(map(len, (name, *cells))) + 2 for name, cells in columns.items())
     if (left := console.width - taken) >= 10:
         names = [class_name(row["predicted"]) for row in first.rows]
