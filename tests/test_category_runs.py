@@ -186,7 +186,7 @@ def test_an_interrupted_run_continues_at_its_level_alone(place: Path, shell: She
         (("--level", "field"), "'field' is not one of 'group', 'category'"),
         (("--level", "category", "--learn", "group"), "--learn 'group' leaves no categories to answer in"),
         (("--level", "category", "--min-papers", "0"), "'--min-papers'"),
-        (("--level", "category", "--min-papers", "5000"), "0 categories have 5000 training papers"),
+        (("--level", "category", "--min-papers", "5000"), "--min-papers 5000: 0 categories with so many training papers"),
         (("--set", "level=category"), "level is an option of a run"),
     ],
 )

@@ -451,8 +451,3 @@ def test_an_encoder_answers_requests_that_arrive_together(tmp_path: Path, monkey
     assert service.metrics.registry.get_sample_value("arxiv_nbclf_batch_papers_count") == 1, "scored in one batch"
     kept = {path.relative_to(tmp_path / "cache").parts[0] for path in tmp_path.glob("cache/**/*")}
     assert kept <= {"encoders"}, "the encoder in 8 bits, and nothing of what was asked"
-
-
-def test_the_page_looks_as_that_of_the_site() -> None:
-    root = Path(__file__).resolve().parents[1]
-    assert (root / "arxiv_nbclf/templates/server/try.css").read_bytes() == (root / "nbs/try/try.css").read_bytes()
